@@ -1,0 +1,100 @@
+/**
+ * Ed25519 keys as the three names the field has for them: a key pair, a `did:key`, a libp2p PeerId. Lossless both ways.
+ * Signing and verifying go through node:crypto with cached key objects; no primitive of our own.
+ */
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto'
+import { base58btc } from 'multiformats/bases/base58'
+
+export type Did = string & { readonly __brand: 'Did' }
+export type PeerIdText = string & { readonly __brand: 'PeerIdText' }
+
+const ED25519_DID_PREFIX = Uint8Array.of(0xed, 0x01) // multicodec ed25519-pub as a varint
+const ED25519_PEER_PREFIX = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20) // identity multihash of the protobuf public key
+const PKCS8_PREFIX = Buffer.from('302e020100300506032b657004220420', 'hex') // RFC 8410
+const SPKI_PREFIX = Buffer.from('302a300506032b6570032100', 'hex') // RFC 8410
+const MAX_CACHED_KEYS = 4_096
+
+export class Identity {
+  readonly did: Did
+  readonly peerId: PeerIdText
+  readonly #key: KeyObject
+
+  /** @param seed the 32 bytes of an Ed25519 private key (RFC 8032). */
+  constructor(readonly seed: Uint8Array) {
+    if (seed.length !== 32) throw new TypeError(`an Ed25519 seed has 32 bytes, not ${seed.length}`)
+    this.#key = createPrivateKey({ key: Buffer.concat([PKCS8_PREFIX, seed]), format: 'der', type: 'pkcs8' })
+    const raw = createPublicKey(this.#key).export({ format: 'der', type: 'spki' }).subarray(SPKI_PREFIX.length)
+    this.did = didOfPublicKey(raw)
+    this.peerId = peerIdOf(this.did)
+  }
+
+  sign(bytes: Uint8Array): Uint8Array {
+    return new Uint8Array(sign(null, bytes, this.#key))
+  }
+}
+
+/** Branding for a DID that is known to be one; checks the whole form. @throws TypeError */
+export function asDid(text: string): Did {
+  publicKeyOf(text)
+  return text as Did
+}
+
+export function isDid(text: string): text is Did {
+  try {
+    publicKeyOf(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+export function didOfPublicKey(raw: Uint8Array): Did {
+  return `did:key:${base58btc.encode(Buffer.concat([ED25519_DID_PREFIX, raw]))}` as Did
+}
+
+/** The 32 raw bytes of the public key. @throws TypeError unless this is a plain Ed25519 did:key without a fragment. */
+export function publicKeyOf(did: string): Uint8Array {
+  const raw = did.length <= 64 && did.startsWith('did:key:z') ? tryBase58(did.slice('did:key:'.length)) : undefined
+  if (raw === undefined || raw.length !== 34 || raw[0] !== 0xed || raw[1] !== 0x01) throw new TypeError(`not an Ed25519 did:key: ${did.slice(0, 80)}`)
+  return raw.subarray(2)
+}
+
+export function peerIdOf(did: Did): PeerIdText {
+  return base58btc.encode(Buffer.concat([ED25519_PEER_PREFIX, publicKeyOf(did)])).slice(1) as PeerIdText
+}
+
+/** @throws TypeError unless this is the PeerId of an Ed25519 key. */
+export function didOfPeerId(peerId: string): Did {
+  const raw = peerId.length <= 64 ? tryBase58(`z${peerId}`) : undefined
+  const prefix = raw?.subarray(0, ED25519_PEER_PREFIX.length)
+  if (raw === undefined || raw.length !== 38 || prefix === undefined || Buffer.compare(prefix, ED25519_PEER_PREFIX) !== 0) {
+    throw new TypeError(`not the PeerId of an Ed25519 key: ${peerId.slice(0, 80)}`)
+  }
+  return didOfPublicKey(raw.subarray(ED25519_PEER_PREFIX.length))
+}
+
+const keys = new Map<string, KeyObject>()
+
+/** True when `signature` over `bytes` was made by the key that `did` names. Malformed input is false, never a throw. */
+export function verifySignature(did: string, bytes: Uint8Array, signature: Uint8Array): boolean {
+  if (signature.length !== 64) return false
+  let key = keys.get(did)
+  if (key === undefined) {
+    try {
+      key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, publicKeyOf(did)]), format: 'der', type: 'spki' })
+    } catch {
+      return false
+    }
+    if (keys.size >= MAX_CACHED_KEYS) keys.clear()
+    keys.set(did, key)
+  }
+  return verify(null, bytes, key, signature)
+}
+
+function tryBase58(text: string): Uint8Array | undefined {
+  try {
+    return base58btc.decode(text)
+  } catch {
+    return undefined
+  }
+}
