@@ -1,0 +1,61 @@
+/** `/errand/exec/1`: one command on another device. Frames, caps and the words of an outcome; see README.md beside this file. */
+import * as v from 'valibot'
+import { Bytes, Count, List, Text, WireFault } from '../wire.ts'
+
+export const EXEC = {
+  ids: ['/errand/exec/1'],
+  /** 256 KiB of output and the tag fit one frame. */
+  maxFrameBytes: (1 << 18) + 16,
+  /** How long an executor waits for the first frame of a stream. */
+  openMs: 10_000,
+  /** Bytes of stdin that may be on their way before the executor has consumed them. */
+  stdinWindowBytes: 1 << 18,
+  streamsPerPeer: 256,
+} as const
+
+/** Frame tags. A tag once used is never given a second meaning. */
+export const TAG = {
+  open: 0x01,
+  accepted: 0x02,
+  refused: 0x03,
+  stdin: 0x10,
+  stdinEnd: 0x11,
+  stdinCredit: 0x12,
+  stdout: 0x20,
+  stderr: 0x21,
+  cancel: 0x30,
+  ended: 0x3f,
+} as const
+
+/** dialer → executor, first frame: the signed invocation, its proofs, and the environment values whose names it declares. */
+export const Open = v.object({
+  invocation: Bytes(65_536),
+  proofs: List(Bytes(8_192), 8),
+  env: v.record(v.pipe(v.string(), v.maxLength(256)), Text(32_768)),
+})
+export type Open = v.InferOutput<typeof Open>
+
+/** executor → dialer: the start is durable in the executor's log and the process runs. */
+export const Accepted = v.object({ task: Text(64), startTime: Count })
+export type Accepted = v.InferOutput<typeof Accepted>
+
+export const Refused = WireFault
+
+export const StdinCredit = v.object({ bytes: Count })
+
+/** Why a command ended. `exit` covers its own exit and signals that others sent it. */
+export const WHY = ['exit', 'timeout', 'cancelled', 'limit', 'lost', 'revoked', 'not-found', 'not-executable', 'spawn-failed'] as const
+export type Why = (typeof WHY)[number]
+
+/** executor → dialer, last frame, after every byte of output. */
+export const Ended = v.object({
+  exitCode: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255))),
+  signal: v.nullable(Text(16)),
+  why: v.picklist(WHY),
+  message: v.optional(Text(1_024)),
+  startTime: Count,
+  endTime: Count,
+  stdoutBytes: Count,
+  stderrBytes: Count,
+})
+export type Ended = v.InferOutput<typeof Ended>
