@@ -1,0 +1,235 @@
+/** The local API's words: requests (checked at the door) and answers (JSON, as the command line prints them). See README.md beside this file. */
+import * as v from 'valibot'
+import { TASK_STATES } from '../task/messages.ts'
+import { Count, List, Text } from '../wire.ts'
+
+export const LOCAL = {
+  /** Bumped when a field changes its meaning; a client refuses a node that is newer than it knows. */
+  version: 1,
+  maxBodyBytes: 1 << 20,
+  maxFrameBytes: (1 << 18) + 16,
+  /** What the exec face is called in `Upgrade:`. */
+  upgrade: 'errand-exec',
+} as const
+
+/** Tags of the local exec face. Control payloads are JSON here; output, stdin and their tags are those of /errand/exec/1. */
+export const LOCAL_TAG = { request: 0x00 } as const
+
+const Duration = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3_650 * 86_400_000))
+
+export const InviteRequest = v.strictObject({
+  name: v.optional(Text(64)),
+  mine: v.optional(v.boolean()),
+  ask: v.optional(List(Text(1_024), 16)),
+  give: v.optional(List(Text(1_024), 16)),
+  role: v.optional(Text(64)),
+  /** How long the asked and given rights last. */
+  forMs: v.optional(Duration),
+  /** How long the code can be used. */
+  expiresMs: v.optional(Duration),
+})
+export type InviteRequest = v.InferOutput<typeof InviteRequest>
+
+export const JoinRequest = v.strictObject({ code: Text(16_384), name: v.optional(Text(64)), via: v.optional(List(Text(512), 16)) })
+export type JoinRequest = v.InferOutput<typeof JoinRequest>
+
+export const ExecRequest = v.strictObject({
+  device: Text(128),
+  command: v.pipe(v.array(Text(131_072)), v.minLength(1), v.maxLength(1_024)),
+  cwd: v.optional(Text(4_096)),
+  env: v.optional(v.record(Text(256), Text(32_768))),
+  user: v.optional(Text(256)),
+  timeoutMs: v.optional(Duration),
+  stdin: v.optional(v.boolean()),
+  id: v.optional(v.pipe(v.string(), v.uuid())),
+})
+export type ExecRequest = v.InferOutput<typeof ExecRequest>
+
+export const GrantRequest = v.strictObject({
+  who: Text(128),
+  on: Text(128),
+  can: v.pipe(v.array(Text(1_024)), v.minLength(1), v.maxLength(16)),
+  forMs: Duration,
+})
+export type GrantRequest = v.InferOutput<typeof GrantRequest>
+
+export const RevokeRequest = v.strictObject({
+  grant: v.optional(Text(128)),
+  on: v.optional(Text(128)),
+  can: v.optional(Text(1_024)),
+  to: v.optional(Text(128)),
+})
+export type RevokeRequest = v.InferOutput<typeof RevokeRequest>
+
+export const DownRequest = v.strictObject({ drainMs: v.optional(Duration) })
+export type DownRequest = v.InferOutput<typeof DownRequest>
+
+const Timestamp = v.pipe(v.string(), v.isoTimestamp())
+export const AuditQuery = v.strictObject({
+  device: v.optional(Text(128)),
+  actor: v.optional(Text(128)),
+  action: v.optional(Text(64)),
+  task: v.optional(Text(64)),
+  session: v.optional(Text(64)),
+  since: v.optional(Timestamp),
+  until: v.optional(Timestamp),
+  limit: v.optional(Count),
+})
+export type AuditQuery = v.InferOutput<typeof AuditQuery>
+
+export interface Status {
+  ready: boolean
+  apiVersion: number
+  did: string
+  peerId: string
+  name: string
+  /** Three words of the key, to compare by eye. */
+  words: string
+  version: string
+  /** null while this home belongs to no mesh yet. */
+  mesh: { id: string; name: string } | null
+  pid: number
+  uptimeSeconds: number
+  addresses: string[]
+  devices: { known: number; online: number }
+  tasks: { active: number; total: number }
+  mode: 'local-only' | 'remote-enabled' | 'distributed-cluster'
+  healthy: boolean
+  problems: string[]
+}
+
+export interface Capabilities {
+  os: string
+  arch: string
+  cpus: number
+  memoryBytes: number
+  load: number
+  version: string
+  freeSlots: number
+}
+
+export interface DeviceView {
+  name: string
+  did: string
+  peerId: string
+  online: boolean
+  path: 'self' | 'direct' | 'relayed' | null
+  rttMs: number | null
+  lastSeen: string | null
+  labels: Record<string, string>
+  capabilities: Capabilities | null
+  addresses: string[]
+}
+
+/** One right in an offer: who may do what where, in words. */
+export interface RightView {
+  can: string
+  words: string
+  device: string
+  expiresAt: string | null
+}
+
+export interface InviteView {
+  code: string
+  expiresAt: string
+  membership: 'member'
+  asks: RightView[]
+  gives: RightView[]
+  /** Said when the code is of limited use, for example because nothing listens beyond this machine. */
+  notes: string[]
+}
+
+/** The three parts of joining, shown apart before anybody agrees. */
+export interface OfferView {
+  mesh: { id: string; name: string }
+  inviter: { name: string; did: string; words: string }
+  membership: 'member'
+  name: string | null
+  give: RightView[]
+  get: RightView[]
+  expiresAt: string
+}
+
+export interface JoinView {
+  mesh: { id: string; name: string }
+  did: string
+  name: string
+  membership: 'member'
+  gave: RightView[]
+  got: RightView[]
+}
+
+export interface GrantView {
+  cid: string
+  issuer: string
+  audience: string
+  device: string | null
+  can: string[]
+  words: string
+  expiresAt: string | null
+  revoked: boolean
+  parents: string[]
+}
+
+export interface RevokeView {
+  grants: string[]
+  stopped: string[]
+  acknowledged: string[]
+  unreachable: { device: string; expiresAt: string | null }[]
+}
+
+export interface TaskView {
+  task: string
+  state: (typeof TASK_STATES)[number]
+  device: string
+  command: string[]
+  submittedBy: string
+  createdAt: string
+  startedAt: string | null
+  endedAt: string | null
+  exitCode: number | null
+}
+
+/** How an attached run ended, as `run --json` prints it last. */
+export interface ExecOutcome {
+  task: string
+  device: string
+  exitCode: number | null
+  signal: string | null
+  why: string
+  message?: string
+  source: 'command' | 'device' | 'errand'
+  startTime: string
+  endTime: string
+  durationMs: number
+  stdoutBytes: number
+  stderrBytes: number
+}
+
+/** What `accepted` says on the local exec face. */
+export interface ExecAccepted {
+  task: string
+  device: string
+  startTime: string
+}
+
+export interface AuditRecordView {
+  device: string
+  deviceName: string | null
+  n: number
+  time: string
+  actor: string
+  action: string
+  subject: string | null
+  task: string | null
+  session: string | null
+  grant: string | null
+  result: 'allowed' | 'denied' | 'ok' | 'failed'
+  [detail: string]: unknown
+}
+
+export interface AuditVerifyView {
+  ok: boolean
+  logs: { device: string; name: string | null; entries: number; gaps: number; head: string; witnesses: number; forks: number }[]
+  problems: string[]
+}
