@@ -1,0 +1,33 @@
+/** Gossip topics: what devices say of themselves, and news that everybody needs. See README.md beside this file. */
+import * as v from 'valibot'
+import { Count, DidText, Text } from '../wire.ts'
+import { DeviceName } from '../member/messages.ts'
+
+export const ANNOUNCE = {
+  maxBytes: 16 * 1024,
+  everyMs: 10_000,
+  /** Without a connection and without an announcement for this long, a device is shown offline. */
+  staleMs: 35_000,
+} as const
+
+/** Topic names under one mesh. */
+export const topics = (mesh: string) =>
+  ({ announce: `errand/${mesh}/announce/1`, revocation: `errand/${mesh}/revocation/1`, head: `errand/${mesh}/head/1` }) as const
+
+/** Signed by the device (DOMAIN.announce). Never argv, paths or environment. */
+export const Announcement = v.object({
+  v: v.literal(1),
+  device: DidText,
+  seq: Count,
+  name: DeviceName,
+  labels: v.pipe(v.record(Text(64), Text(256)), v.maxEntries(32)),
+  os: Text(32),
+  arch: Text(32),
+  cpus: Count,
+  memoryBytes: Count,
+  /** One-minute load average, in hundredths (DAG-CBOR of this mesh has no floats). */
+  loadPercent: Count,
+  version: Text(64),
+  freeSlots: Count,
+})
+export type Announcement = v.InferOutput<typeof Announcement>

@@ -1,0 +1,144 @@
+/**
+ * Everyone this mesh knows: who is a member, where they were last reachable, what they say of themselves.
+ * Pure: no dialling, no clock of its own, no store. Every record is verified before it counts.
+ */
+import { DOMAIN } from '../../protocols/wire.ts'
+import { type Announcement, Announcement as AnnouncementSchema } from '../../protocols/announce/messages.ts'
+import { type AddressRecord, AddressRecord as AddressSchema, type Genesis, type Membership, Membership as MembershipSchema } from '../../protocols/member/messages.ts'
+import { ErrandError } from '../base/errors.ts'
+import { open } from '../identity/envelope.ts'
+import { type Did, didOfPeerId, isDid, peerIdOf } from '../identity/identity.ts'
+import { digestOf, recordId, type RecordSet } from './records.ts'
+
+export interface Mesh {
+  readonly id: Uint8Array
+  readonly genesis: Genesis
+}
+
+/** Answers whether `signer`, who is no owner, was allowed to admit devices at that time. */
+export type AdmissionCheck = (signer: Did, proofs: readonly Uint8Array[], atMs: number) => boolean
+
+export type Verdict = 'new' | 'known' | 'refused'
+
+interface Held<T> {
+  readonly id: string
+  readonly bytes: Uint8Array
+  readonly value: T
+}
+
+export class Directory {
+  readonly #members = new Map<string, Held<Membership>>()
+  readonly #addresses = new Map<string, Held<AddressRecord>>()
+  readonly #announcements = new Map<string, Held<Announcement> & { readonly heardAt: number }>()
+
+  constructor(
+    private readonly mesh: Mesh,
+    private readonly mayAdmit: AdmissionCheck,
+  ) {}
+
+  /** A membership counts when an owner signed it, or somebody whom an owner allowed to admit. Of two for one device the later one counts. */
+  admitMember(bytes: Uint8Array): Verdict {
+    const seen = attempt(() => open(MembershipSchema, DOMAIN.membership, this.mesh.id, bytes))
+    if (seen === undefined) return 'refused'
+    const { value, by } = seen
+    if (!this.mesh.genesis.owners.includes(by) && !this.mayAdmit(by, value.proofs, value.at)) return 'refused'
+    return keepNewest(this.#members, value.device, { id: recordId(bytes), bytes, value }, (held) => held.value.at)
+  }
+
+  admitAddress(bytes: Uint8Array): Verdict {
+    const seen = attempt(() => open(AddressSchema, DOMAIN.address, this.mesh.id, bytes))
+    if (seen === undefined || seen.by !== seen.value.device || !this.#members.has(seen.by)) return 'refused'
+    return keepNewest(this.#addresses, seen.value.device, { id: recordId(bytes), bytes, value: seen.value }, (held) => held.value.seq)
+  }
+
+  /** @param nowMs when it was heard; staleness is judged by our own clock, never by the sender's. */
+  admitAnnouncement(bytes: Uint8Array, nowMs: number): Verdict {
+    const seen = attempt(() => open(AnnouncementSchema, DOMAIN.announce, this.mesh.id, bytes))
+    if (seen === undefined || seen.by !== seen.value.device || !this.#members.has(seen.by)) return 'refused'
+    return keepNewest(this.#announcements, seen.value.device, { id: recordId(bytes), bytes, value: seen.value, heardAt: nowMs }, (held) => held.value.seq)
+  }
+
+  isMember(did: string): boolean {
+    return this.#members.has(did)
+  }
+
+  member(did: string): Membership | undefined {
+    return this.#members.get(did)?.value
+  }
+
+  membershipBytes(did: string): Uint8Array | undefined {
+    return this.#members.get(did)?.bytes
+  }
+
+  members(): Membership[] {
+    return [...this.#members.values()].map((held) => held.value).sort((a, b) => a.name.localeCompare(b.name))
+  }
+
+  addressesOf(did: string): readonly string[] {
+    return this.#addresses.get(did)?.value.addrs ?? []
+  }
+
+  announcementOf(did: string): { readonly said: Announcement; readonly heardAt: number } | undefined {
+    const held = this.#announcements.get(did)
+    return held === undefined ? undefined : { said: held.value, heardAt: held.heardAt }
+  }
+
+  nameOf(did: string): string | undefined {
+    return this.#members.get(did)?.value.name
+  }
+
+  /** Free names are kept; a taken one gets the next number behind it. */
+  freeName(wanted: string, forDevice: string): string {
+    const taken = new Set([...this.#members.values()].filter((held) => held.value.device !== forDevice).map((held) => held.value.name))
+    if (!taken.has(wanted)) return wanted
+    for (let n = 2; ; n++) if (!taken.has(`${wanted.slice(0, 58)}-${n}`)) return `${wanted.slice(0, 58)}-${n}`
+  }
+
+  /**
+   * A device by name, DID or PeerId.
+   * @throws UNKNOWN_DEVICE, listing near names; AMBIGUOUS_DEVICE when two devices carry the name.
+   */
+  resolve(text: string): Did {
+    const named = [...this.#members.values()].filter((held) => held.value.name === text)
+    const [only] = named
+    if (named.length === 1 && only !== undefined) return only.value.device as Did
+    if (named.length > 1) {
+      throw new ErrandError('AMBIGUOUS_DEVICE', `${named.length} devices are called "${text}"`, { hint: `use the DID: ${named.map((held) => held.value.device).join(' or ')}` })
+    }
+    const did = isDid(text) ? text : attempt(() => didOfPeerId(text))
+    if (did !== undefined && this.#members.has(did)) return did
+    const names = this.members().map((member) => member.name)
+    throw new ErrandError('UNKNOWN_DEVICE', `no device "${text}" in this mesh`, { hint: `known devices: ${names.join(', ')}  (errand devices)` })
+  }
+
+  set(name: 'members' | 'addresses' | 'announcements'): RecordSet {
+    const held = { members: this.#members, addresses: this.#addresses, announcements: this.#announcements }[name]
+    return {
+      digest: () => digestOf([...held.values()].map((one) => one.id)),
+      records: () => [...held.values()].map((one) => [one.id, one.bytes] as const),
+    }
+  }
+
+  peers(self: Did): { did: Did; peerId: string; addrs: readonly string[] }[] {
+    return [...this.#members.keys()].filter((did) => did !== self).map((did) => ({ did: did as Did, peerId: peerIdOf(did as Did), addrs: this.addressesOf(did) }))
+  }
+}
+
+/** Newest wins; of two equally new the smaller id, so that every device keeps the same one. */
+function keepNewest<H extends { readonly id: string }>(into: Map<string, H>, key: string, next: H, age: (held: H) => number): Verdict {
+  const held = into.get(key)
+  if (held !== undefined) {
+    if (held.id === next.id || age(held) > age(next)) return 'known'
+    if (age(held) === age(next) && held.id < next.id) return 'known'
+  }
+  into.set(key, next)
+  return 'new'
+}
+
+function attempt<T>(fn: () => T): T | undefined {
+  try {
+    return fn()
+  } catch {
+    return undefined
+  }
+}
