@@ -1,0 +1,115 @@
+/**
+ * The commands of an `exec:` right as data, both ways: what a person writes, and the policy it stands for.
+ * Reading a policy back compiles it again and compares, so that words never say less than the policy does.
+ */
+import * as v from 'valibot'
+import { encode, sameBytes } from '../../protocols/wire.ts'
+import type { Policy, Statement } from './policy.ts'
+
+/** An executable, and what its arguments must begin with. Further arguments are allowed. */
+export type ExecItem = readonly [exe: string, ...argv: string[]]
+
+export interface ExecRight {
+  /** '*': any command. */
+  readonly items: readonly ExecItem[] | '*'
+  /** Names of environment variables that may be set. */
+  readonly env: readonly string[] | '*'
+  /** Users it may run as; '' is the node's own. */
+  readonly users: readonly string[] | '*'
+  /** This directory or below. Absent: anywhere. */
+  readonly cwd?: string
+  /** Milliseconds; a timeout must then be declared, and be no longer. */
+  readonly timeoutMs?: number
+  readonly tty: boolean
+}
+
+export function compileExec({ items, env, users, cwd, timeoutMs, tty }: ExecRight): Policy {
+  return [
+    ...(items === '*' ? [] : [oneOf(items.map(itemStatement))]),
+    ...(env === '*' ? [] : [env.length === 0 ? is('.env', []) : (['all', '.env', oneOf(env.map((name) => is('.', name)))] as const)]),
+    ...(users === '*' ? [] : [oneOf(users.map((user) => is('.user', user)))]),
+    ...(cwd === undefined ? [] : [within(cwd)]),
+    ...(timeoutMs === undefined ? [] : [['and', [['>', '.timeoutMs', 0], ['<=', '.timeoutMs', timeoutMs]]] as const]),
+    ...(tty ? [] : [is('.tty', false)]),
+  ]
+}
+
+/** @returns the right that compiles to exactly this policy, or undefined when there is none. */
+export function readExec(policy: Policy): ExecRight | undefined {
+  const read: { -readonly [K in keyof ExecRight]: ExecRight[K] } = { items: '*', env: '*', users: '*', tty: true }
+  for (const statement of policy) readInto(read, statement)
+  return sameBytes(encode(compileExec(read)), encode(policy)) ? read : undefined
+}
+
+/** The commands that a statement allows, when it is one that `exec:` compiles to. */
+export function execItemsOf(statement: Statement): readonly ExecItem[] | undefined {
+  const alternatives = statement[0] === 'or' ? statement[1] : [statement]
+  const items: ExecItem[] = []
+  for (const alternative of alternatives) {
+    const item = itemOf(alternative)
+    if (item === undefined) return undefined
+    items.push(item)
+  }
+  return items.length === 0 ? undefined : items
+}
+
+function itemStatement([exe, ...argv]: ExecItem): Statement {
+  return argv.length === 0 ? is('.exe', exe) : ['and', [is('.exe', exe), is(`.argv[0:${argv.length}]`, argv)]]
+}
+
+function itemOf(statement: Statement): ExecItem | undefined {
+  const parts = statement[0] === 'and' ? statement[1] : [statement]
+  const [exe, argv, ...more] = parts
+  const name = exe === undefined ? undefined : textIn(exe, '.exe')
+  if (name === undefined || more.length > 0) return undefined
+  if (argv === undefined) return statement[0] === 'and' ? undefined : [name]
+  const prefix = argv[0] === '==' && v.is(Words, argv[2]) ? argv[2] : undefined
+  return prefix === undefined || prefix.length === 0 || argv[1] !== `.argv[0:${prefix.length}]` ? undefined : [name, ...prefix]
+}
+
+const Words = v.array(v.string())
+
+function readInto(read: { -readonly [K in keyof ExecRight]: ExecRight[K] }, statement: Statement): void {
+  const [op, first, second] = statement
+  const users = textsIn(statement, '.user')
+  const items = execItemsOf(statement)
+  const [bound] = op === 'or' ? first : []
+  const [, limit] = op === 'and' ? first : []
+  if (items !== undefined) read.items = items
+  else if (users !== undefined) read.users = users
+  else if (op === '==' && first === '.env') read.env = []
+  else if (op === '==' && first === '.tty') read.tty = false
+  else if (op === 'all' && first === '.env') read.env = textsIn(second, '.') ?? []
+  else if (op === 'like' && first === '.cwd') read.cwd = '/'
+  else if (bound !== undefined) read.cwd = textIn(bound, '.cwd') ?? '/'
+  else if (limit !== undefined && limit[0] === '<=') read.timeoutMs = limit[2]
+}
+
+function within(directory: string): Statement {
+  const below: Statement = ['like', '.cwd', `${directory === '/' ? '' : directory.replaceAll('*', '\\*')}/*`]
+  return directory === '/' ? below : ['or', [is('.cwd', directory), below]]
+}
+
+function is(selector: string, value: unknown): Statement {
+  return ['==', selector, value]
+}
+
+function oneOf(statements: readonly Statement[]): Statement {
+  const [only, ...more] = statements
+  return only !== undefined && more.length === 0 ? only : ['or', statements]
+}
+
+function textIn(statement: Statement, selector: string): string | undefined {
+  const [op, where, value] = statement
+  return op === '==' && where === selector && typeof value === 'string' ? value : undefined
+}
+
+function textsIn(statement: Statement, selector: string): string[] | undefined {
+  const texts: string[] = []
+  for (const alternative of statement[0] === 'or' ? statement[1] : [statement]) {
+    const text = textIn(alternative, selector)
+    if (text === undefined) return undefined
+    texts.push(text)
+  }
+  return texts.length === 0 ? undefined : texts
+}

@@ -1,0 +1,134 @@
+/**
+ * `--can` texts: parsed into a command and a policy on its declared arguments.
+ * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; tty` · `exec: *` · `audit: read` · `device: info` · `everything` · a command path without bounds.
+ * Unless the text says otherwise, `exec:` sets no environment, allocates no terminal and runs as the node's user.
+ */
+import * as v from 'valibot'
+import { parseDuration } from '../base/duration.ts'
+import { ErrandError } from '../base/errors.ts'
+import { ExecRunArgs, isCommandPath, isDelegable } from './commands.ts'
+import { compileExec, type ExecItem, type ExecRight } from './items.ts'
+import type { Policy } from './policy.ts'
+import { PLAIN_RIGHTS } from './say.ts'
+import { split, type Token, tokensOf } from './words.ts'
+
+export { sayRight } from './say.ts'
+
+export interface Right {
+  readonly cmd: string
+  readonly pol: Policy
+}
+
+const MAX_CHARS = 4_096
+const MAX_ITEMS = 32
+const HINT = "write for example 'exec: git, npm test', 'exec: *', 'audit: read' or 'device: info'"
+
+/** @throws ErrandError BAD_RIGHT, with a hint; BAD_DURATION for a timeout that is none. */
+export function parseRight(text: string): Right {
+  const said = text.trim()
+  if (said.length > MAX_CHARS) throw bad(`a right of ${said.length} characters`, 'say it in several rights')
+  const plain = PLAIN_RIGHTS.find(([words]) => words === said.replace(/\s*:\s*/, ': '))
+  if (plain !== undefined) return { cmd: plain[1], pol: [] }
+  if (said.startsWith('/')) return { cmd: rawCommand(said), pol: [] }
+  const exec = /^exec\s*:(.*)$/s.exec(said)
+  if (exec === null) throw bad(`not a right: ${JSON.stringify(said.slice(0, 80))}`, HINT)
+  return { cmd: '/exec/run', pol: compileExec(parseExec(exec[1] ?? '')) }
+}
+
+function rawCommand(command: string): string {
+  if (!isCommandPath(command)) throw bad(`not a command: ${JSON.stringify(command.slice(0, 80))}`, 'a command path is lower-case words behind slashes, like /exec/run')
+  if (!isDelegable(command)) throw bad(`${command} cannot be given to anybody`, HINT)
+  return command
+}
+
+function parseExec(text: string): ExecRight {
+  const tokens = tokensOf(text)
+  if (tokens === undefined) throw bad(`cannot read ${JSON.stringify(text.trim().slice(0, 80))}`, 'put an argument with spaces or commas between double quotes')
+  const [commands, ...clauses] = split(tokens, ';')
+  const seen = new Set<string>()
+  let right: ExecRight = { items: itemsOf(commands ?? []), env: [], users: [''], tty: false }
+  for (const clause of clauses) {
+    const [head, ...rest] = clause
+    const name = head?.t === 'word' && !head.quoted ? head.text : ''
+    if (seen.has(name)) throw bad(`"${name}" is said twice`, 'say each bound once')
+    seen.add(name)
+    right = { ...right, ...parseClause(name, rest) }
+  }
+  return right
+}
+
+function itemsOf(tokens: readonly Token[]): readonly ExecItem[] | '*' {
+  const parts = split(tokens, ',')
+  const all = parts.some((part) => isStar(part))
+  if (all && parts.length > 1) throw bad('"*" is any command already', "write 'exec: *' alone, or name the commands")
+  if (all) return '*'
+  if (parts.length > MAX_ITEMS) throw bad(`${parts.length} commands in one right`, `at most ${MAX_ITEMS}; say the others in a second right`)
+  const items = parts.map(itemOf)
+  return items.filter((item, i) => items.findIndex((other) => JSON.stringify(other) === JSON.stringify(item)) === i)
+}
+
+function itemOf(part: readonly Token[]): ExecItem {
+  const dotted = part.findIndex((token) => token.t === 'word' && !token.quoted && (token.text === '…' || token.text === '...'))
+  if (dotted >= 0 && dotted !== part.length - 1) throw bad('"…" stands at the end of a command', 'it means: any further arguments')
+  const [exe, ...argv] = textsOf(dotted < 0 ? part : part.slice(0, dotted))
+  if (exe === undefined) throw bad('a command is missing', HINT)
+  const checked = v.safeParse(ExecRunArgs.entries.exe, exe)
+  if (!checked.success) throw bad(`${JSON.stringify(exe.slice(0, 80))} cannot be the name of a command: ${checked.issues[0].message}`, HINT)
+  return [exe, ...argv]
+}
+
+function parseClause(name: string, rest: readonly Token[]): Partial<ExecRight> {
+  switch (name) {
+    case 'tty':
+      if (rest.length > 0) throw bad('"tty" stands alone', "write '; tty'")
+      return { tty: true }
+    case 'env':
+      return { env: isStar(rest) ? '*' : listOf(name, rest, envName) }
+    case 'user':
+      return { users: isStar(rest) ? '*' : listOf(name, rest, fitting(ExecRunArgs.entries.user)) }
+    case 'cwd':
+      return { cwd: listOf(name, rest, directory)[0] ?? '/' }
+    case 'timeout':
+      return { timeoutMs: parseDuration(textsOf(rest).join(' ')) }
+    default:
+      throw bad(`not a bound: ${JSON.stringify(name)}`, 'after ";" comes env, user, cwd, timeout or tty')
+  }
+}
+
+function listOf(name: string, tokens: readonly Token[], check: (text: string) => boolean): string[] {
+  const texts = split(tokens, ',').map(textsOf)
+  const words = texts.flat()
+  if (texts.some((text) => text.length !== 1) || !words.every(check) || (name === 'cwd' && words.length > 1)) {
+    throw bad(`"${name}" does not take ${JSON.stringify(words.join(' ').slice(0, 80))}`, name === 'cwd' ? 'name one absolute directory' : `write '${name} A, B', or '${name} *' for any`)
+  }
+  return [...new Set(words)]
+}
+
+function envName(text: string): boolean {
+  return v.is(ExecRunArgs.entries.env, [text])
+}
+
+function directory(text: string): boolean {
+  return text.startsWith('/') && v.is(ExecRunArgs.entries.cwd, text)
+}
+
+function fitting(schema: v.GenericSchema): (text: string) => boolean {
+  return (text) => v.is(schema, text)
+}
+
+function isStar(tokens: readonly Token[]): boolean {
+  const [only, ...more] = tokens
+  return more.length === 0 && only?.t === 'word' && !only.quoted && only.text === '*'
+}
+
+function textsOf(tokens: readonly Token[]): string[] {
+  return tokens.map((token) => {
+    if (token.t !== 'word') throw bad(`"${token.t}" is out of place`, HINT)
+    if (!token.quoted && token.text === '*') throw bad('"*" stands for a whole command, not for a part of one', 'further arguments are always allowed; quote it to mean a star')
+    return token.text
+  })
+}
+
+function bad(message: string, hint: string): ErrandError {
+  return new ErrandError('BAD_RIGHT', message, { hint })
+}

@@ -1,0 +1,56 @@
+/** Rights and policy statements in words. What `parseRight` makes is said as it can be typed; anything else is said in full, never shortened to something that sounds smaller. */
+import { type ExecItem, type ExecRight, readExec } from './items.ts'
+import type { Policy, Statement } from './policy.ts'
+import { sayValue, sayWord } from './words.ts'
+
+/** The words of a right without a policy of its own. */
+export const PLAIN_RIGHTS = [
+  ['everything', '/'],
+  ['audit: read', '/audit/read'],
+  ['device: info', '/device/info'],
+] as const
+
+/** @returns words for people; `parseRight` takes them back when it can make such a right, and refuses them otherwise. */
+export function sayRight(command: string, policy: Policy): string {
+  const plain = PLAIN_RIGHTS.find(([, name]) => name === command)
+  if (policy.length === 0) return plain === undefined ? command : plain[0]
+  const exec = command === '/exec/run' ? readExec(policy) : undefined
+  return exec === undefined ? `${command} where ${policy.map(sayStatement).join(' and ')}` : sayExec(exec)
+}
+
+function sayExec({ items, env, users, cwd, timeoutMs, tty }: ExecRight): string {
+  return [
+    `exec: ${items === '*' ? '*' : items.map(sayItem).join(', ')}`,
+    ...(env === '*' ? ['env *'] : env.length === 0 ? [] : [`env ${env.map(sayWord).join(', ')}`]),
+    ...(users === '*' ? ['user *'] : users.length === 1 && users[0] === '' ? [] : [`user ${users.map(sayWord).join(', ')}`]),
+    ...(cwd === undefined ? [] : [`cwd ${sayWord(cwd)}`]),
+    ...(timeoutMs === undefined ? [] : [`timeout ${sayExactly(timeoutMs)}`]),
+    ...(tty ? ['tty'] : []),
+  ].join('; ')
+}
+
+/** One command; the dots say that any further arguments are allowed. */
+export function sayItem(item: ExecItem): string {
+  return `${item.map(sayWord).join(' ')} …`
+}
+
+function sayExactly(ms: number): string {
+  for (const [unit, size] of [['d', 86_400_000], ['h', 3_600_000], ['m', 60_000], ['s', 1_000]] as const) if (ms % size === 0) return `${ms / size}${unit}`
+  return `${ms}ms`
+}
+
+export function sayStatement(statement: Statement): string {
+  const [op, first, second] = statement
+  switch (op) {
+    case 'and':
+    case 'or':
+      return first.length === 0 ? 'nothing more' : `(${first.map(sayStatement).join(` ${op} `)})`
+    case 'not':
+      return `not ${sayStatement(first)}`
+    case 'all':
+    case 'any':
+      return `${op === 'all' ? 'every one' : 'one'} of ${first} has ${sayStatement(second)}`
+    default:
+      return `${first} ${op} ${sayValue(second)}`
+  }
+}
