@@ -1,0 +1,119 @@
+/**
+ * Whether a chain of delegations carries an invocation: one direct line from the subject to the invoker.
+ * Used by the verifier and the wallet alike, in the strict profile of this mesh or in the bare rules of the specification.
+ */
+import { BINDING, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import type { Did } from '../identity/identity.ts'
+import { covers, coversPath } from './commands.ts'
+import { failing, type Statement } from './policy.ts'
+import type { AnyRecord, Delegation } from './token.ts'
+
+/** `profile` is what this mesh accepts; `spec` is UCAN 1.0 as the official vectors have it. */
+export type Rules = 'profile' | 'spec'
+
+export type ChainCode =
+  | 'NO_GRANT'
+  | 'CHAIN_TOO_LONG'
+  | 'CHAIN_CYCLE'
+  | 'POWERLINE_ROOT'
+  | 'CHAIN_SUBJECT'
+  | 'CHAIN_ROOT'
+  | 'CHAIN_GAP'
+  | 'CHAIN_AUDIENCE'
+  | 'NOT_COVERED'
+  | 'NO_EXPIRY'
+  | 'GRANT_EXPIRED'
+  | 'GRANT_TOO_EARLY'
+  | 'PASSED_ON'
+
+/** A link that says so may only be the last one: `meta: {"errand/last": true}`. It is signed by who gave it, and can only narrow. */
+export const LAST_LINK = 'errand/last'
+
+export interface ChainRefusal {
+  readonly code: ChainCode
+  /** In words, with the actual values. */
+  readonly detail: string
+  /** The link that refuses. */
+  readonly link?: Delegation
+}
+
+export interface Asked {
+  readonly subject: Did
+  /** Who invokes: the audience of the last link. */
+  readonly invoker: Did
+  readonly command: string
+  /** Seconds since the epoch. */
+  readonly now: number
+}
+
+/** Judges everything about a chain (root first) but revocation and policies. */
+export function refuseChain(chain: readonly Delegation[], asked: Asked, rules: Rules): ChainRefusal | undefined {
+  const [root] = chain
+  if (root === undefined) return { code: 'NO_GRANT', detail: `no grant from ${asked.subject} reaches ${asked.invoker}` }
+  if (chain.length > TOKEN_LIMITS.chainLinks) return { code: 'CHAIN_TOO_LONG', detail: `a chain has at most ${TOKEN_LIMITS.chainLinks} links, not ${chain.length}` }
+  return refusePrincipals(chain, root, asked) ?? firstOf(chain, (link) => refuseTime(link, asked.now, rules)) ?? refuseCoverage(chain, asked, rules) ?? (rules === 'profile' ? refuseProfile(chain) : undefined)
+}
+
+function refusePrincipals(chain: readonly Delegation[], root: Delegation, { subject, invoker }: Asked): ChainRefusal | undefined {
+  if (root.sub === null) return { code: 'POWERLINE_ROOT', detail: 'the first link names no subject: nobody can begin with everybody’s authority', link: root }
+  const stranger = chain.find((link) => link.sub !== null && link.sub !== subject)
+  if (stranger !== undefined) return { code: 'CHAIN_SUBJECT', detail: `a link is about ${stranger.sub}, not about ${subject}`, link: stranger }
+  if (root.iss !== subject) return { code: 'CHAIN_ROOT', detail: `the first link is signed by ${root.iss}, not by ${subject}`, link: root }
+  const gap = firstOf<Delegation, ChainRefusal>(chain, (link, i) => {
+    const next = chain[i + 1]
+    if (next === undefined || next.iss === link.aud) return undefined
+    return { code: 'CHAIN_GAP', detail: `a link is given to ${link.aud}, the next one is signed by ${next.iss}`, link: next }
+  })
+  if (gap !== undefined) return gap
+  const last = chain[chain.length - 1]
+  return last === undefined || last.aud === invoker ? undefined : { code: 'CHAIN_AUDIENCE', detail: `the last link is given to ${last.aud}, not to ${invoker}`, link: last }
+}
+
+/** Every link is checked on its own, so that a child cannot outlive its parent whatever it says. */
+export function refuseTime(link: Delegation, now: number, rules: Rules): ChainRefusal | undefined {
+  // No allowance for expiry: the executor's own clock rules, and a right must not live longer than it says.
+  if (link.exp !== null && now >= link.exp) return { code: 'GRANT_EXPIRED', detail: `a grant expired ${now - link.exp} s ago`, link }
+  const skew = rules === 'profile' ? BINDING.skewSeconds : 0
+  if (link.nbf !== undefined && now + skew < link.nbf) return { code: 'GRANT_TOO_EARLY', detail: `a grant is valid in ${link.nbf - now} s only`, link }
+  return undefined
+}
+
+function refuseCoverage(chain: readonly Delegation[], { command }: Asked, rules: Rules): ChainRefusal | undefined {
+  const covering = rules === 'profile' ? covers : coversPath
+  return firstOf<Delegation, ChainRefusal>(chain, (link, i) => {
+    const child = chain[i + 1]?.cmd ?? command
+    return covering(link.cmd, child) ? undefined : { code: 'NOT_COVERED', detail: `a grant for ${link.cmd} does not cover ${child}`, link }
+  })
+}
+
+function refuseProfile(chain: readonly Delegation[]): ChainRefusal | undefined {
+  const issuers = new Set<Did>()
+  return firstOf<Delegation, ChainRefusal>(chain, (link, i) => {
+    if (issuers.has(link.iss)) return { code: 'CHAIN_CYCLE', detail: `${link.iss} signs twice in one chain`, link }
+    issuers.add(link.iss)
+    if (i > 0 && link.exp === null) return { code: 'NO_EXPIRY', detail: 'only the first link of a chain may be without expiry', link }
+    if (i < chain.length - 1 && link.meta?.[LAST_LINK] === true) return { code: 'PASSED_ON', detail: 'a grant that may not be passed on was passed on', link }
+    return undefined
+  })
+}
+
+/** The first link, root first, whose policy these arguments do not meet. */
+export function refusePolicies(chain: readonly Delegation[], args: AnyRecord): { readonly link: Delegation; readonly statement: Statement } | undefined {
+  return firstOf(chain, (link) => {
+    const statement = failing(link.pol, args)
+    return statement === undefined ? undefined : { link, statement }
+  })
+}
+
+/** When the chain as a whole dies, seconds; null when it never does. */
+export function expiryOf(chain: readonly Delegation[]): number | null {
+  return chain.reduce<number | null>((least, { exp }) => (exp === null ? least : least === null ? exp : Math.min(least, exp)), null)
+}
+
+function firstOf<T, R>(items: readonly T[], judge: (item: T, at: number) => R | undefined): R | undefined {
+  for (const [at, item] of items.entries()) {
+    const found = judge(item, at)
+    if (found !== undefined) return found
+  }
+  return undefined
+}

@@ -1,0 +1,45 @@
+/** Says in words why a policy statement refuses: the value that was declared and what it would have to be. */
+import { failing, type Statement } from './policy.ts'
+import { type ExecItem, execItemsOf } from './items.ts'
+import { sayItem, sayStatement } from './say.ts'
+import { parseSelector, select, UNRESOLVED } from './selector.ts'
+import { sayValue, sayWord } from './words.ts'
+import type { AnyRecord } from './token.ts'
+
+const MAX_SHOWN = 120
+
+/** @param statement one that does not hold for these arguments. */
+export function explain(statement: Statement, args: AnyRecord): string {
+  const items = execItemsOf(statement)
+  if (items !== undefined) return explainCommand(items, args)
+  const [op, first, second] = statement
+  if (op === 'and') {
+    const culprit = failing(first, args)
+    return culprit === undefined ? sayStatement(statement) : explain(culprit, args)
+  }
+  if (typeof first !== 'string') return `the grant demands: ${sayStatement(statement)}`
+  const name = first.replace(/^\./, '')
+  const value = valueAt(first, args)
+  if (value === UNRESOLVED) return `${name} is not declared, and the grant bounds it`
+  if (op === '==') return `${name} is ${show(value)}, not ${show(second)}`
+  return `${name} is ${show(value)}, and the grant demands: ${sayStatement(statement)}`
+}
+
+function explainCommand(items: readonly ExecItem[], args: AnyRecord): string {
+  const { exe } = args
+  const same = items.filter(([name]) => name === exe)
+  if (same.length === 0) return `exe ${show(exe)} is not in {${[...new Set(items.map(([name]) => sayWord(name)))].join(', ')}}`
+  const argv = Array.isArray(args['argv']) ? args['argv'].map(String) : []
+  return `${show([exe, ...argv].join(' '))} is not in {${same.map((item) => sayItem(item)).join(', ')}}`
+}
+
+function valueAt(selector: string, args: AnyRecord): unknown {
+  const parsed = parseSelector(selector)
+  return parsed === undefined ? UNRESOLVED : select(parsed, args, () => true)
+}
+
+/** A value as JSON, cut: what a peer sends must not flood a message. */
+export function show(value: unknown): string {
+  const text = sayValue(value)
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`
+}

@@ -1,0 +1,109 @@
+/**
+ * The grow-only set of revocations. A revocation is a `/ucan/revoke` invocation (UCAN Revocation 1.0) by its revoker on itself, without expiry.
+ * Anybody may put anything here; it counts only against chains in which its signer issued the revoked link or one nearer the root.
+ */
+import { createHash } from 'node:crypto'
+import * as v from 'valibot'
+import { CID } from 'multiformats/cid'
+import { TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import { type Random, systemRandom } from '../base/clock.ts'
+import type { Did, Identity } from '../identity/identity.ts'
+import { RevokeArgs } from './commands.ts'
+import { decodeInvocation, type Delegation, type Invocation, linkTo, signInvocation, TokenError } from './token.ts'
+
+export const REVOKE = '/ucan/revoke'
+
+export interface Revocation {
+  /** CID of the revocation itself. */
+  readonly cid: string
+  readonly bytes: Uint8Array
+  readonly by: Did
+  /** CID of the delegation that is revoked. */
+  readonly of: string
+}
+
+/** What a verifier asks of the set. */
+export interface RevocationView {
+  /** The first link of a chain (root first) that is dead, and the revocation that killed it. */
+  kills(chain: readonly Delegation[]): { readonly link: Delegation; readonly revocation: Revocation } | undefined
+}
+
+/** Signs a revocation. Whether it counts depends on the chains the CID appears in. */
+export function revoke(identity: Identity, cid: string, random: Random = systemRandom): Revocation {
+  const args = { ucan: linkTo(cid) }
+  return revocationOf(signInvocation(identity, { sub: identity.did, cmd: REVOKE, args, prf: [], nonce: random(TOKEN_LIMITS.nonceBytes.min), exp: null }))
+}
+
+/** @throws TokenError when the bytes are no revocation. */
+export function decodeRevocation(bytes: Uint8Array): Revocation {
+  return revocationOf(decodeInvocation(bytes))
+}
+
+export class Revocations implements RevocationView {
+  readonly #byCid = new Map<string, Revocation>()
+  readonly #byTarget = new Map<string, Map<Did, Revocation>>()
+
+  get size(): number {
+    return this.#byCid.size
+  }
+
+  /** Adds a verified revocation. @returns it, and whether it was new: only the first revocation of a link by one signer is kept. @throws TokenError */
+  add(bytes: Uint8Array): { readonly revocation: Revocation; readonly isNew: boolean } {
+    const revocation = decodeRevocation(bytes)
+    const bySigner = this.#byTarget.get(revocation.of) ?? new Map<Did, Revocation>()
+    const known = bySigner.get(revocation.by)
+    if (known !== undefined && known.cid <= revocation.cid) return { revocation: known, isNew: false }
+    // Two devices may hold two revocations of one link by one signer: the lesser CID wins, so that their sets and digests still meet.
+    if (known !== undefined) this.#byCid.delete(known.cid)
+    this.#byCid.set(revocation.cid, revocation)
+    this.#byTarget.set(revocation.of, bySigner.set(revocation.by, revocation))
+    return { revocation, isNew: true }
+  }
+
+  has(cid: string): boolean {
+    return this.#byCid.has(cid)
+  }
+
+  get(cid: string): Revocation | undefined {
+    return this.#byCid.get(cid)
+  }
+
+  /** All revocations, by CID. */
+  list(): readonly Revocation[] {
+    return [...this.#byCid.values()].sort((a, b) => (a.cid < b.cid ? -1 : 1))
+  }
+
+  /** SHA-256 over the sorted CIDs: equal digests, equal sets. */
+  digest(): Uint8Array {
+    const hash = createHash('sha256')
+    for (const cid of [...this.#byCid.keys()].sort()) hash.update(cid)
+    return new Uint8Array(hash.digest())
+  }
+
+  /** Whether one of these signers has revoked this token. */
+  revokedBy(cid: string, signers: ReadonlySet<Did>): Revocation | undefined {
+    for (const [signer, revocation] of this.#byTarget.get(cid) ?? []) if (signers.has(signer)) return revocation
+    return undefined
+  }
+
+  kills(chain: readonly Delegation[]): { readonly link: Delegation; readonly revocation: Revocation } | undefined {
+    const upstream = new Set<Did>()
+    for (const link of chain) {
+      upstream.add(link.iss)
+      const revocation = this.revokedBy(link.cid, upstream)
+      if (revocation !== undefined) return { link, revocation }
+    }
+    return undefined
+  }
+}
+
+function revocationOf(token: Invocation): Revocation {
+  const { iss, sub, aud, cmd, args, prf, exp } = token
+  if (cmd !== REVOKE || sub !== iss || (aud !== undefined && aud !== iss) || prf.length > 0 || exp !== null) {
+    throw new TokenError('BAD_REVOCATION', `a revocation is ${REVOKE} by its signer on itself, without proofs and without expiry`)
+  }
+  const seen = v.safeParse(RevokeArgs, args)
+  const ucan = seen.success ? CID.asCID(seen.output.ucan) : null
+  if (ucan === null) throw new TokenError('BAD_REVOCATION', 'a revocation names one token by its link')
+  return { cid: token.cid, bytes: token.bytes, by: iss, of: ucan.toString() }
+}

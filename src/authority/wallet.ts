@@ -1,0 +1,153 @@
+/** The delegations a device holds, and the search for a chain among them. In memory; who persists it keeps `list()`. */
+import { TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import { sayDuration } from '../base/duration.ts'
+import type { Did } from '../identity/identity.ts'
+import { expiryOf, LAST_LINK, refuseChain, refusePolicies, refuseTime } from './chain.ts'
+import { covers, isDelegable } from './commands.ts'
+import { explain } from './explain.ts'
+import type { RevocationView } from './revocations.ts'
+import { type AnyRecord, decodeDelegation, type Delegation } from './token.ts'
+
+export const WALLET_LIMITS = {
+  /** Links looked at in one search; a person's wallet has dozens. */
+  visits: 20_000,
+  /** Whole chains weighed in one search. */
+  chains: 256,
+} as const
+
+export interface Wanted {
+  /** Who will invoke. */
+  readonly issuer: Did
+  readonly subject: Did
+  readonly command: string
+  /** The declared arguments. Absent: policies are not asked. */
+  readonly args?: AnyRecord
+  /** Seconds since the epoch. */
+  readonly now: number
+  readonly revocations?: RevocationView
+}
+
+export type Found =
+  | { readonly ok: true; readonly chain: readonly Delegation[]; readonly expiresAt: number | null }
+  | { readonly ok: false; readonly why: string; readonly nearest?: readonly Delegation[] }
+
+export type CanDelegate =
+  | { readonly ok: true; readonly chain: readonly Delegation[] }
+  | { readonly ok: false; readonly code: 'NO_GRANT' | 'NOT_DELEGABLE' | 'NO_EXPIRY' | 'OUTLIVES'; readonly why: string }
+
+interface Weighed {
+  readonly chain: readonly Delegation[]
+  readonly problem?: string
+  readonly expiresAt: number
+}
+
+export class Wallet {
+  readonly #byCid = new Map<string, Delegation>()
+  readonly #byAudience = new Map<Did, Map<string, Delegation>>()
+
+  /** Adds a delegation after verifying its form and signature. @throws TokenError */
+  add(bytes: Uint8Array): Delegation {
+    const link = decodeDelegation(bytes)
+    this.#byCid.set(link.cid, link)
+    const given = this.#byAudience.get(link.aud) ?? new Map<string, Delegation>()
+    this.#byAudience.set(link.aud, given.set(link.cid, link))
+    return link
+  }
+
+  get(cid: string): Delegation | undefined {
+    return this.#byCid.get(cid)
+  }
+
+  list(): readonly Delegation[] {
+    return [...this.#byCid.values()]
+  }
+
+  /** Forgets a delegation. Forgetting is not revoking: others may still hold it. @returns whether it was there. */
+  remove(cid: string): boolean {
+    const link = this.#byCid.get(cid)
+    if (link === undefined) return false
+    this.#byAudience.get(link.aud)?.delete(cid)
+    return this.#byCid.delete(cid)
+  }
+
+  /** Finds the chain to invoke with: one whose policies allow the arguments, and of those the one that lives longest. */
+  find(wanted: Wanted): Found {
+    const { issuer, subject } = wanted
+    if (issuer === subject) return { ok: true, chain: [], expiresAt: null }
+    const weighed = this.#weighed(wanted)
+    const [best] = weighed
+    if (best === undefined) return { ok: false, why: `no grant from ${subject} reaches ${issuer} for ${wanted.command}` }
+    if (best.problem !== undefined) return { ok: false, why: best.problem, nearest: best.chain }
+    return { ok: true, chain: best.chain, expiresAt: expiryOf(best.chain) }
+  }
+
+  /**
+   * Whether a delegation signed now could ever be used. Its policy needs no comparison with those above it: an invocation must meet the policies of
+   * every link, so a policy can only narrow. Its command and its expiry can widen; those are refused here.
+   */
+  canDelegate(wanted: Omit<Wanted, 'args'>, exp: number | null): CanDelegate {
+    const { issuer, subject, command, now } = wanted
+    if (!isDelegable(command)) return { ok: false, code: 'NOT_DELEGABLE', why: `${command} cannot be given to anybody` }
+    if (issuer === subject) return { ok: true, chain: [] }
+    if (exp === null) return { ok: false, code: 'NO_EXPIRY', why: 'only the device itself can grant without expiry; name one' }
+    const held = this.#weighed(wanted).filter(({ chain, problem }) => problem === undefined && chain.at(-1)?.meta?.[LAST_LINK] !== true)
+    const [best] = held
+    if (best === undefined) return { ok: false, code: 'NO_GRANT', why: `no grant from ${subject} that may be passed on reaches ${issuer} for ${command}` }
+    if (exp <= best.expiresAt) return { ok: true, chain: best.chain }
+    return { ok: false, code: 'OUTLIVES', why: `it would outlive what it rests on by ${sayDuration((exp - best.expiresAt) * 1_000)}; at most ${sayDuration(Math.max(0, best.expiresAt - now) * 1_000)} are left` }
+  }
+
+  /** The chains, best first. Dead links are looked at only when there is no living chain, to say what is nearest: they must not crowd out the living. */
+  #weighed(wanted: Wanted): Weighed[] {
+    const living = this.#chains(wanted, (link) => refuseTime(link, wanted.now, 'profile') === undefined)
+    const chains = living.length > 0 ? living : this.#chains(wanted, () => true)
+    return chains.map((chain) => weigh(chain, wanted)).sort(better)
+  }
+
+  /** All direct lines from subject to issuer, root first, within bounds. */
+  #chains({ issuer, subject, command }: Wanted, usable: (link: Delegation) => boolean): Delegation[][] {
+    const reachable = this.#reachableFrom(subject, command)
+    const found: Delegation[][] = []
+    let visits = 0
+    const walk = (audience: Did, below: readonly Delegation[], child: string): void => {
+      if (below.length === TOKEN_LIMITS.chainLinks) return
+      for (const link of this.#byAudience.get(audience)?.values() ?? []) {
+        if (found.length >= WALLET_LIMITS.chains || visits++ >= WALLET_LIMITS.visits) return
+        const fits = usable(link) && (link.sub === null || link.sub === subject) && covers(link.cmd, child) && below.every(({ iss }) => iss !== link.iss)
+        if (!fits) continue
+        const chain = [link, ...below]
+        if (link.iss === subject && link.sub === subject) found.push(chain)
+        else if (reachable.has(link.iss)) walk(link.iss, chain, link.cmd)
+      }
+    }
+    walk(issuer, [], command)
+    return found
+  }
+
+  /** Who can be reached from the subject at all: keeps the search out of dead ends, however many a wallet was fed with. */
+  #reachableFrom(subject: Did, command: string): ReadonlySet<Did> {
+    const reached = new Set<Did>([subject])
+    const usable = this.list().filter((link) => (link.sub === null || link.sub === subject) && covers(link.cmd, command))
+    for (let before = 0; before < reached.size; ) {
+      before = reached.size
+      for (const { iss, aud } of usable) if (reached.has(iss)) reached.add(aud)
+    }
+    return reached
+  }
+}
+
+function weigh(chain: readonly Delegation[], { issuer, subject, command, args, now, revocations }: Wanted): Weighed {
+  const expiresAt = expiryOf(chain) ?? Number.POSITIVE_INFINITY
+  const dead = revocations?.kills(chain)
+  if (dead !== undefined) return { chain, expiresAt, problem: `the grant was revoked by ${dead.revocation.by}` }
+  const refusal = refuseChain(chain, { subject, invoker: issuer, command, now }, 'profile')
+  if (refusal !== undefined) return { chain, expiresAt, problem: refusal.detail }
+  const policy = args === undefined ? undefined : refusePolicies(chain, args)
+  return policy === undefined || args === undefined ? { chain, expiresAt } : { chain, expiresAt, problem: explain(policy.statement, args) }
+}
+
+function better(a: Weighed, b: Weighed): number {
+  const passes = Number(a.problem !== undefined) - Number(b.problem !== undefined)
+  if (passes !== 0) return passes
+  return a.expiresAt === b.expiresAt ? a.chain.length - b.chain.length : b.expiresAt - a.expiresAt
+}
