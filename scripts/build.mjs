@@ -1,0 +1,107 @@
+/**
+ * Makes dist: one file a program, so that starting costs one read instead of a thousand. Judges every bundle before anything is written;
+ * files appear by rename, so that a node that starts meanwhile never reads half of one.
+ */
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join, relative } from 'node:path'
+import * as esbuild from 'esbuild'
+import { BUNDLES, EXTERNAL, judge } from './build/bundles.mjs'
+import { fingerprint } from './build/fresh.mjs'
+import { asProgram, isMain, ROOT, SetupFailed } from './build/program.mjs'
+
+/** CommonJS packages inside an ES module (fastify, pino, level) still call `require` for Node's own modules. */
+const REQUIRE_BANNER = "import { createRequire as errandCreateRequire } from 'node:module'\nconst require = errandCreateRequire(import.meta.url)"
+
+/**
+ * Builds all bundles whose entry exists.
+ * @param stamp the fingerprint of the sources taken before the build began, so that an edit during the build shows as out of date.
+ * @param write false judges only and leaves dist alone.
+ * @throws SetupFailed with every compile error or broken promise.
+ */
+export async function build({ root = ROOT, stamp = fingerprint(root), write = true } = {}) {
+  const built = await Promise.all(plan(root).map((bundle) => bundleOne(root, bundle)))
+  const wrong = built.flatMap(({ bundle, result }) => judge(bundle, result.metafile, mainBytes(result)))
+  if (wrong.length > 0) throw new SetupFailed(`the build breaks its promises:\n  ${wrong.join('\n  ')}`)
+  if (!write) return built.map(({ bundle, result }) => ({ name: bundle.name, bytes: mainBytes(result) }))
+  mkdirSync(join(root, 'dist'), { recursive: true })
+  const kept = new Set(['.build', '.cache'])
+  for (const file of built.flatMap(({ result }) => result.outputFiles)) {
+    kept.add(relative(join(root, 'dist'), file.path).split(/[/\\]/)[0])
+    put(file.path, file.contents)
+  }
+  for (const name of readdirSync(join(root, 'dist'))) if (!kept.has(name)) rmSync(join(root, 'dist', name), { recursive: true })
+  put(join(root, 'dist', '.build'), stamp)
+  return built.map(({ bundle, result }) => ({ name: bundle.name, bytes: mainBytes(result) }))
+}
+
+/** Programs for measuring and for the standard's vectors are bundles too, without promises of their own. */
+function plan(root) {
+  const free = (name, entry) => ({ name, entry, mustNotHold: [], maxBytes: Number.POSITIVE_INFINITY })
+  const bench = join(root, 'scripts', 'bench')
+  const benches = existsSync(bench) ? readdirSync(bench).filter((file) => file.endsWith('.ts')) : []
+  const all = [
+    ...BUNDLES,
+    free('conformance', 'scripts/conformance.ts'),
+    ...benches.map((file) => free(`bench/${basename(file, '.ts')}`, `scripts/bench/${file}`)),
+  ]
+  return all.filter(({ entry }) => existsSync(join(root, entry)))
+}
+
+async function bundleOne(root, bundle) {
+  const result = await esbuild
+    .build({
+      absWorkingDir: root,
+      entryPoints: [{ in: bundle.entry, out: bundle.name }],
+      outdir: 'dist',
+      outExtension: { '.js': '.mjs' },
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      target: 'node20.19',
+      external: EXTERNAL,
+      plugins: [nodeStaysOutside(root)],
+      banner: { js: REQUIRE_BANNER },
+      legalComments: 'external',
+      metafile: true,
+      write: false,
+      logLevel: 'silent',
+    })
+    .catch((error) => {
+      const lines = esbuild.formatMessagesSync(error.errors ?? [], { kind: 'error', color: false })
+      throw new SetupFailed(`${bundle.entry} does not build:\n${lines.join('') || error.message}`)
+    })
+  return { bundle, result }
+}
+
+/** `errand up` in the foreground imports the node's main file; in dist that is the bundle next door, loaded only then. */
+function nodeStaysOutside(root) {
+  const main = join(root, 'src', 'node', 'main.ts')
+  return {
+    name: 'the node stays outside of the client',
+    setup({ onResolve }) {
+      onResolve({ filter: /\/node\/main\.ts$/ }, ({ path, resolveDir, kind }) => {
+        const wanted = kind === 'dynamic-import' && join(resolveDir, path) === main
+        return wanted ? { path: './node.mjs', external: true } : undefined
+      })
+    },
+  }
+}
+
+function mainBytes({ outputFiles }) {
+  return outputFiles.find(({ path }) => path.endsWith('.mjs')).contents.byteLength
+}
+
+function put(path, contents) {
+  mkdirSync(dirname(path), { recursive: true })
+  const aside = join(dirname(path), `.${basename(path)}.${process.pid}`)
+  writeFileSync(aside, contents)
+  renameSync(aside, path)
+}
+
+if (isMain(import.meta.url)) {
+  await asProgram(async () => {
+    for (const { name, bytes } of await build({ write: !process.argv.includes('--check') })) {
+      process.stdout.write(`dist/${name}.mjs ${Math.ceil(bytes / 1024)} KiB\n`)
+    }
+  })
+}

@@ -1,0 +1,46 @@
+/**
+ * The bundles of dist, and what each of them must not hold. A client that carries libp2p starts in 200 ms instead of 40: that is a fault
+ * like any other, so the build refuses it and names the file that pulled the package in.
+ */
+const KIB = 1024
+const HEAVY = ['libp2p', '@libp2p/', '@chainsafe/', '@multiformats/', 'level', 'classic-level', 'datastore-', 'fastify', 'pino']
+
+/** @type {readonly { name: string, entry: string, mustNotHold: readonly string[], maxBytes: number }[]} */
+export const BUNDLES = [
+  { name: 'errand', entry: 'src/cli/main.ts', mustNotHold: HEAVY, maxBytes: 400 * KIB },
+  { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander'], maxBytes: 5_000 * KIB },
+  { name: 'index', entry: 'src/index.ts', mustNotHold: ['commander'], maxBytes: 5_000 * KIB },
+  { name: 'client', entry: 'src/local/client.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 200 * KIB },
+]
+
+/** Stay outside every bundle: the one package with native code, found in node_modules at run time (see "dependencies"). */
+export const EXTERNAL = ['level', 'classic-level']
+
+/**
+ * Judges one bundle by esbuild's own account of what went in.
+ * @returns one sentence a fault; empty when all is well.
+ */
+export function judge(bundle, metafile, bytes) {
+  const wrong = []
+  if (bytes > bundle.maxBytes) wrong.push(`${bundle.name}.mjs is ${bytes} bytes; its budget is ${bundle.maxBytes}`)
+  const seen = new Set()
+  for (const [from, { imports }] of Object.entries(metafile.inputs)) {
+    for (const { path, external } of imports) {
+      const pkg = external ? path : packageOf(path)
+      if (pkg === undefined || seen.has(pkg) || !isHeld(bundle.mustNotHold, pkg)) continue
+      seen.add(pkg)
+      wrong.push(`${bundle.name}.mjs must not hold ${pkg}; ${from} imports it`)
+    }
+  }
+  return wrong
+}
+
+/** A forbidden word that ends in `/` or `-` stands for all packages that start so; the others for exactly one package. */
+function isHeld(forbidden, pkg) {
+  return forbidden.some((word) => pkg === word || (/[/-]$/.test(word) && pkg.startsWith(word)) || pkg.startsWith(`${word}/`))
+}
+
+function packageOf(path) {
+  const match = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)
+  return match === null ? undefined : match[1]
+}
