@@ -1,0 +1,151 @@
+/**
+ * Talks to a running node over its socket: what the command line uses, and what programs import as `errand/client`.
+ * Small on purpose: no schemas, no libp2p, no server. It neither starts nor stops nodes.
+ */
+import type {
+  AuditQuery,
+  AuditRecordView,
+  AuditVerifyView,
+  DeviceView,
+  DownRequest,
+  ExecOutcome,
+  ExecRequest,
+  GrantRequest,
+  GrantView,
+  InviteRequest,
+  InviteView,
+  JoinRequest,
+  JoinView,
+  OfferView,
+  RevokeRequest,
+  RevokeView,
+  Status,
+  TaskView,
+} from '../../protocols/local/messages.ts'
+import { homeOf, socketPathOf } from '../base/paths.ts'
+import { exec } from './exec.ts'
+import type { ExecOptions } from './exec.ts'
+import type { JsonDoor } from './http.ts'
+
+export { ErrandError } from '../base/errors.ts'
+export { homeOf, socketPathOf } from '../base/paths.ts'
+export type { ExecOptions, OutputTaker } from './exec.ts'
+
+/** Aborting ends the wait, not what the node has already begun; then the call rejects with CANCELLED. */
+export interface Waiting {
+  readonly signal?: AbortSignal
+}
+
+/** How long an answer may take. Joining dials another device and waits for its owner's node; the rest is local. */
+const ANSWER_MS = 30_000
+const JOIN_MS = 120_000
+
+export interface Home {
+  /** A node's home; without it `$ERRAND_HOME`, else `~/.errand`. */
+  readonly home?: string
+  /** The socket itself, instead of a home. */
+  readonly socketPath?: string
+}
+
+/** Connects nothing yet: every call connects when it has to and keeps warm connections for the next. */
+export function connect(to: Home = {}): LocalClient {
+  return new LocalClient(to.socketPath ?? socketPathOf(homeOf(to.home)))
+}
+
+/**
+ * Every method rejects with an ErrandError: the node's own, or NO_NODE (at once, when none runs), NODE_GONE, NODE_SILENT, NODE_NEWER, CANCELLED.
+ */
+export class LocalClient {
+  #door: Promise<JsonDoor> | undefined
+
+  constructor(readonly socketPath: string) {}
+
+  status(o: Waiting = {}): Promise<Status> {
+    return this.#get('/api/runtime/status', o)
+  }
+
+  devices(o: Waiting = {}): Promise<DeviceView[]> {
+    return this.#get('/api/runtime/devices', o)
+  }
+
+  tasks(o: Waiting = {}): Promise<TaskView[]> {
+    return this.#get('/api/runtime/tasks', o)
+  }
+
+  grants(o: Waiting = {}): Promise<GrantView[]> {
+    return this.#get('/api/runtime/grants', o)
+  }
+
+  verifyAudit(o: Waiting = {}): Promise<AuditVerifyView> {
+    return this.#get('/api/audit/verify', o)
+  }
+
+  invite(request: InviteRequest, o: Waiting = {}): Promise<InviteView> {
+    return this.#post('/api/runtime/invites', request, o)
+  }
+
+  /** Reads a code without using it: what joining would make of this device, what it would give and get. */
+  offer(request: JoinRequest, o: Waiting = {}): Promise<OfferView> {
+    return this.#post('/api/runtime/offers', request, o)
+  }
+
+  join(request: JoinRequest, o: Waiting = {}): Promise<JoinView> {
+    return this.#post('/api/runtime/join', request, o, JOIN_MS)
+  }
+
+  grant(request: GrantRequest, o: Waiting = {}): Promise<GrantView[]> {
+    return this.#post('/api/runtime/grants', request, o)
+  }
+
+  revoke(request: RevokeRequest, o: Waiting = {}): Promise<RevokeView> {
+    return this.#post('/api/runtime/revocations', request, o, JOIN_MS)
+  }
+
+  /** Resolves once the stop has begun. */
+  shutdown(request: DownRequest = {}, o: Waiting = {}): Promise<{ stopping: true; active: number }> {
+    return this.#post('/api/runtime/shutdown', request, o)
+  }
+
+  /** Records as the node reads them; a slow reader slows the node's reading. Aborting, or leaving the loop, ends the request. */
+  async *audit(query: AuditQuery = {}, { signal }: Waiting = {}): AsyncGenerator<AuditRecordView> {
+    const filters = new URLSearchParams()
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) filters.set(name, String(value))
+    const door = await this.#open()
+    yield* door.lines<AuditRecordView>({ method: 'GET', path: `/api/audit/events?${filters}`, signal: signal ?? new AbortController().signal })
+  }
+
+  /**
+   * Runs one command on a device and resolves with how it ended, after every byte of output was taken.
+   * @throws what the node or the device refused with; then nothing ran.
+   */
+  exec(request: Omit<ExecRequest, 'stdin'>, o: ExecOptions = {}): Promise<ExecOutcome> {
+    return exec(this.socketPath, request, o)
+  }
+
+  /** Closes the warm connections. Calls made later open new ones. */
+  close(): void {
+    void this.#door?.then((door) => door.close())
+    this.#door = undefined
+  }
+
+  async #get<T>(path: string, o: Waiting): Promise<T> {
+    const door = await this.#open()
+    return await door.ask<T>({ method: 'GET', path, signal: within(ANSWER_MS, o) })
+  }
+
+  async #post<T>(path: string, body: unknown, o: Waiting, ms = ANSWER_MS): Promise<T> {
+    const door = await this.#open()
+    return await door.ask<T>({ method: 'POST', path, body, signal: within(ms, o) })
+  }
+
+  /** Loaded when first needed: running a command needs no HTTP client, and it is most of what a start costs. */
+  #open(): Promise<JsonDoor> {
+    this.#door ??= import('./http.ts').then(({ JsonDoor }) => new JsonDoor(this.socketPath))
+    return this.#door
+  }
+}
+
+function within(ms: number, { signal }: Waiting): AbortSignal {
+  const deadline = AbortSignal.timeout(ms)
+  return signal === undefined ? deadline : AbortSignal.any([signal, deadline])
+}

@@ -1,0 +1,85 @@
+/** What every request passes before the runtime hears of it, and how errors leave: checks of origin, of shape, and statuses. */
+import type { IncomingHttpHeaders } from 'node:http'
+import type * as v from 'valibot'
+import { BadBytes, shapeOf } from '../../protocols/wire.ts'
+import type { WireError } from '../base/errors.ts'
+import { ErrandError, asErrand } from '../base/errors.ts'
+
+const HOSTS = new Set(['errand', 'localhost'])
+
+/**
+ * A page in a browser can be made to speak to a local server under a name it controls (DNS rebinding). Browsers reach no Unix socket,
+ * but a forwarded one they may; so whoever sends an Origin, or means another host, is refused before anything else.
+ */
+export function refusalOf(headers: IncomingHttpHeaders): ErrandError | undefined {
+  if (headers.origin !== undefined) return new ErrandError('FORBIDDEN_ORIGIN', 'requests with an Origin header are not answered', { hint: 'this API is for programs of this user, not for web pages' })
+  if (HOSTS.has(headers.host ?? '')) return undefined
+  return new ErrandError('FORBIDDEN_HOST', `requests for host ${JSON.stringify(headers.host ?? '')} are not answered`, { hint: 'send Host: errand' })
+}
+
+/** The one decode of a request. @throws ErrandError BAD_REQUEST naming the first field that does not fit. */
+export function checked<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOutput<S> {
+  try {
+    return shapeOf(schema, value)
+  } catch (error) {
+    if (error instanceof BadBytes) throw new ErrandError('BAD_REQUEST', error.message, { hint: 'see protocols/local/README.md for the fields', cause: error })
+    throw error
+  }
+}
+
+const STATUS: Readonly<Record<string, number>> = {
+  BAD_REQUEST: 400,
+  BAD_FRAME: 400,
+  FORBIDDEN_ORIGIN: 403,
+  FORBIDDEN_HOST: 403,
+  DENIED: 403,
+  NO_SUCH_ROUTE: 404,
+  TOO_LARGE: 413,
+  BAD_MEDIA_TYPE: 415,
+  RATE_LIMITED: 429,
+  INTERNAL: 500,
+  STOPPING: 503,
+}
+const STATUS_BY_PREFIX: readonly (readonly [string, number])[] = [
+  ['REFUSED_', 403],
+  ['UNKNOWN_', 404],
+  ['NO_SUCH_', 404],
+  ['AMBIGUOUS_', 409],
+  ['BAD_', 400],
+]
+
+/** What is not listed is a fact the caller has to know, not a fault of the server: 422. */
+export function statusOf(code: string): number {
+  return STATUS[code] ?? STATUS_BY_PREFIX.find(([prefix]) => code.startsWith(prefix))?.[1] ?? 422
+}
+
+export interface Answer {
+  readonly status: number
+  readonly body: { readonly error: WireError }
+}
+
+export function answerOf(thrown: unknown): Answer {
+  const error = fromFastify(thrown) ?? asErrand(thrown)
+  return { status: statusOf(error.code), body: { error: wireOf(error) } }
+}
+
+/** An error that came from a device keeps its source; what failed here is errand's. */
+export function wireOf(error: ErrandError): WireError {
+  const { source, ...fields } = error.fields
+  const known = source === 'command' || source === 'device' ? source : 'errand'
+  return { ...new ErrandError(error.code, error.message, { fields, ...(error.hint === undefined ? {} : { hint: error.hint }) }).toWire(known) }
+}
+
+const FASTIFY: Readonly<Record<string, readonly [code: string, hint: string]>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: ['TOO_LARGE', 'a request body may have 1 MiB'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['BAD_MEDIA_TYPE', 'send content-type: application/json'],
+}
+
+function fromFastify(thrown: unknown): ErrandError | undefined {
+  if (thrown instanceof ErrandError || !(thrown instanceof Error)) return undefined
+  const code = 'code' in thrown && typeof thrown.code === 'string' ? thrown.code : ''
+  const known = FASTIFY[code]
+  if (known !== undefined) return new ErrandError(known[0], thrown.message, { hint: known[1], cause: thrown })
+  const status = 'statusCode' in thrown ? thrown.statusCode : undefined
+  return typeof status === 'number' && status >= 400 && status < 500 ? new ErrandError('BAD_REQUEST', thrown.message, { cause: thrown }) : undefined
+}

@@ -1,0 +1,169 @@
+/** One command through the node: frames to stdout, stderr and outcome; stdin under the node's credit. Client side only. */
+import type { ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
+import type { WireError } from '../base/errors.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { Frame, FrameLink } from '../base/frames.ts'
+import { cancelled, connectionFault, gone, wireFault } from './fault.ts'
+import { openExec } from './upgrade.ts'
+import { LOCAL_TAG, STDIN_WINDOW_BYTES, TAG } from './words.ts'
+
+/** What takes output. A returned promise stops the command's output until it resolves. The bytes are the taker's. */
+export type OutputTaker = (chunk: Uint8Array) => Promise<void> | undefined | void
+
+export interface ExecOptions {
+  /** Forwarded as the command's stdin; without it the command's stdin is empty. */
+  readonly stdin?: AsyncIterable<Uint8Array>
+  readonly onStdout?: OutputTaker
+  readonly onStderr?: OutputTaker
+  readonly onAccepted?: (accepted: ExecAccepted) => void
+  /** Asks the device to end the command; `exec` still resolves with its outcome. */
+  readonly signal?: AbortSignal
+  /** Hangs up at once, whatever state things are in; `exec` rejects with CANCELLED. The node cancels the command then. */
+  readonly abandon?: AbortSignal
+}
+
+/** The device needs 5 s from SIGTERM to SIGKILL, its answer a way back; whoever waits longer than this waits for nothing. */
+const CANCEL_GRACE_MS = 15_000
+const STDIN_FRAME_BYTES = 1 << 16
+
+/** @throws ErrandError what the node or the device refused with; NO_NODE, NODE_GONE; CANCELLED. Anything a taker throws cancels the command. */
+export async function exec(socketPath: string, request: Omit<ExecRequest, 'stdin'>, o: ExecOptions): Promise<ExecOutcome> {
+  if (o.signal?.aborted === true || o.abandon?.aborted === true) throw cancelled()
+  const { link, socket } = openExec(socketPath)
+  const call = new ExecCall(link, o)
+  try {
+    void link.write(LOCAL_TAG.request, json({ ...request, stdin: o.stdin !== undefined }))
+    return await call.run()
+  } catch (error) {
+    throw call.takerFailed ? error : call.abandoned ? cancelled() : connectionFault(error, socketPath)
+  } finally {
+    socket.destroy()
+  }
+}
+
+class ExecCall {
+  takerFailed = false
+  abandoned = false
+  #credit: number = STDIN_WINDOW_BYTES
+  #creditCame: (() => void) | undefined
+  #over = false
+  #stdinError: unknown
+
+  constructor(
+    private readonly link: FrameLink,
+    private readonly o: ExecOptions,
+  ) {}
+
+  async run(): Promise<ExecOutcome> {
+    const unhook = this.#hookSignals()
+    try {
+      for (;;) {
+        const frame = await this.link.read()
+        if (frame === undefined) throw this.#stdinError ?? gone()
+        const outcome = await this.#take(frame)
+        if (outcome !== undefined) return outcome
+      }
+    } finally {
+      unhook()
+      this.#over = true
+      this.#creditCame?.()
+    }
+  }
+
+  async #take({ tag, payload }: Frame): Promise<ExecOutcome | undefined> {
+    switch (tag) {
+      case TAG.stdout:
+        return await this.#hand(this.o.onStdout, payload)
+      case TAG.stderr:
+        return await this.#hand(this.o.onStderr, payload)
+      case TAG.stdinCredit:
+        this.#credit += parse<{ bytes: number }>(payload).bytes
+        this.#creditCame?.()
+        return undefined
+      case TAG.accepted:
+        this.o.onAccepted?.(parse<ExecAccepted>(payload))
+        if (this.o.stdin !== undefined) void this.#pump(this.o.stdin)
+        return undefined
+      case TAG.refused:
+        throw wireFault(parse<WireError>(payload))
+      case TAG.ended:
+        return parse<ExecOutcome>(payload)
+      default:
+        throw new ErrandError('UNSUPPORTED', `the node sent a frame 0x${tag.toString(16)} that this client does not know`)
+    }
+  }
+
+  async #hand(taker: OutputTaker | undefined, payload: Iterable<Uint8Array>): Promise<undefined> {
+    if (taker === undefined) return
+    try {
+      for (const chunk of payload) {
+        const taken = taker(chunk)
+        if (taken !== undefined) await taken
+      }
+    } catch (error) {
+      this.takerFailed = true
+      throw error
+    }
+  }
+
+  /** Feeds stdin until it ends or the command has; never more than the credit is on its way. */
+  async #pump(stdin: AsyncIterable<Uint8Array>): Promise<void> {
+    const chunks = stdin[Symbol.asyncIterator]()
+    try {
+      for (let next = await chunks.next(); next.done !== true && !this.#over; next = await chunks.next()) await this.#feed(next.value)
+      if (!this.#over) await this.link.write(TAG.stdinEnd)
+    } catch (error) {
+      this.#stdinError = error
+      this.takerFailed = true
+      this.link.abort(gone())
+    } finally {
+      // Not awaited: a source that waits for input would answer only with its next byte.
+      if (this.#over) void chunks.return?.()
+    }
+  }
+
+  async #feed(chunk: Uint8Array): Promise<void> {
+    let rest = chunk
+    while (rest.length > 0 && !this.#over) {
+      const bytes = Math.min(rest.length, this.#credit, STDIN_FRAME_BYTES)
+      if (bytes === 0) {
+        await new Promise<void>((resolve) => {
+          this.#creditCame = resolve
+        })
+        continue
+      }
+      this.#credit -= bytes
+      await this.link.write(TAG.stdin, rest.subarray(0, bytes))
+      rest = rest.subarray(bytes)
+    }
+  }
+
+  #hookSignals(): () => void {
+    const { signal, abandon } = this.o
+    const grace = new AbortController()
+    const hangUp = (): void => {
+      this.abandoned = true
+      this.link.abort(cancelled())
+    }
+    const ask = (): void => {
+      void this.link.write(TAG.cancel)
+      AbortSignal.timeout(CANCEL_GRACE_MS).addEventListener('abort', hangUp, { signal: grace.signal })
+    }
+    signal?.addEventListener('abort', ask, { once: true })
+    abandon?.addEventListener('abort', hangUp, { once: true })
+    return () => {
+      grace.abort()
+      signal?.removeEventListener('abort', ask)
+      abandon?.removeEventListener('abort', hangUp)
+    }
+  }
+}
+
+function json(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value))
+}
+
+/** The decoder of control frames: the node's own words under a known API version. */
+function parse<T>(payload: Frame['payload']): T {
+  return JSON.parse(Buffer.from(payload.subarray()).toString()) as T
+}

@@ -1,0 +1,82 @@
+/** The local API: HTTP on the home's Unix socket, for programs of the same user. No other program of this machine gets in; see protocols/local/README.md. */
+import { chmod } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+import Fastify from 'fastify'
+import { LOCAL } from '../../protocols/local/messages.ts'
+import { pause, systemClock } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { ExecFace } from './execface.ts'
+import { addRoutes } from './routes.ts'
+import type { LocalLog } from './routes.ts'
+
+export type { LocalLog } from './routes.ts'
+
+export interface LocalServerOptions {
+  readonly runtime: Runtime
+  /** This device's DID: whoever may open the socket acts as the device. */
+  readonly actorDid: string
+  /** Must not exist: whoever holds the home removes a stale one first. */
+  readonly socketPath: string
+  /** Connections at a time; each running command has one. 512: far above what a user runs at once, far below the usual 1,024 descriptors. */
+  readonly maxConnections?: number
+  readonly logger?: LocalLog
+  readonly clock?: Clock
+}
+
+/** How long running requests may take to end once the server stops; the rest of the promised second is for the sockets. */
+const STOP_GRACE_MS = 800
+const REQUEST_MS = 10_000
+const KEEP_ALIVE_MS = 60_000
+
+/** @throws ErrandError SOCKET_TAKEN, SOCKET_FAILED. */
+export async function startLocalServer(o: LocalServerOptions): Promise<{ close(): Promise<void> }> {
+  const clock = o.clock ?? systemClock
+  const actor = { did: o.actorDid, via: 'local' } as const
+  const app = Fastify({ bodyLimit: LOCAL.maxBodyBytes, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, exposeHeadRoutes: false })
+  addRoutes(app, { runtime: o.runtime, actor, log: o.logger })
+  const face = new ExecFace({ runtime: o.runtime, actor, clock })
+  app.server.on('upgrade', (request, socket: Socket, head) => face.take(request, socket, head))
+  app.server.maxConnections = o.maxConnections ?? 512
+  await app.ready()
+  await listen(app.server, o.socketPath)
+  let closing: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    const closed = new Promise<void>((resolve) => app.server.close(() => resolve()))
+    await Promise.race([Promise.all([closed, face.stop()]), pause(clock, STOP_GRACE_MS)])
+    face.drop()
+    app.server.closeAllConnections()
+    await closed
+    await app.close()
+  }
+  return {
+    close() {
+      closing ??= close()
+      return closing
+    },
+  }
+}
+
+async function listen(server: Server, socketPath: string): Promise<void> {
+  const listening = new Promise<void>((resolve, reject) => {
+    server.once('listening', resolve)
+    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenFault(socketPath, cause)))
+  })
+  // The socket is born with 0600: bind happens inside `listen`, so the narrow umask lasts for this one call. chmod is for systems that ignore it.
+  const before = process.umask(0o177)
+  try {
+    server.listen({ path: socketPath })
+  } finally {
+    process.umask(before)
+  }
+  await listening
+  if (process.platform !== 'win32') await chmod(socketPath, 0o600)
+}
+
+function listenFault(path: string, cause: NodeJS.ErrnoException): ErrandError {
+  return cause.code === 'EADDRINUSE'
+    ? new ErrandError('SOCKET_TAKEN', `${path} is in use`, { hint: 'is a node running on this home? errand status', cause })
+    : new ErrandError('SOCKET_FAILED', `cannot listen on ${path}: ${cause.message}`, { hint: 'is the home writable?', cause })
+}

@@ -1,0 +1,97 @@
+/** A Unix socket as a ByteLink. Reads ahead only so far; a peer that hangs up is noticed even while nobody reads. */
+import type { Socket } from 'node:net'
+import type { Uint8ArrayList } from 'uint8arraylist'
+import type { ByteLink } from '../base/frames.ts'
+
+export class SocketLink implements ByteLink {
+  readonly source: AsyncIterable<Uint8Array>
+  readonly #queue: Uint8Array[] = []
+  #queuedBytes = 0
+  #over = false
+  #error: Error | undefined
+  #wake: (() => void) | undefined
+  #drained: Promise<void> | undefined
+
+  /**
+   * @param head bytes that arrived before the link was made.
+   * @param readAheadBytes the socket is paused while this much waits for the reader. A socket that is not paused reports a hang-up.
+   */
+  constructor(
+    private readonly socket: Socket,
+    head: Uint8Array,
+    private readonly readAheadBytes: number,
+  ) {
+    this.source = this.#read()
+    if (head.length > 0) this.#push(head)
+    socket.on('data', (chunk: Buffer) => this.#push(chunk))
+    socket.on('error', (error) => this.#finish(error))
+    socket.on('end', () => this.#finish())
+    socket.on('close', () => this.#finish())
+  }
+
+  /** Bytes for a socket that is gone are dropped: its reader learns of it by the end of `source`. */
+  write(bytes: Uint8ArrayList): Promise<void> | undefined {
+    const { socket } = this
+    if (!socket.writable) return undefined
+    socket.cork()
+    for (const part of bytes) socket.write(part)
+    socket.uncork()
+    return socket.writableNeedDrain ? this.#drain() : undefined
+  }
+
+  end(): Promise<void> {
+    const { socket } = this
+    return new Promise((resolve) => {
+      if (socket.destroyed || socket.writableFinished) return resolve()
+      socket.once('finish', resolve).once('close', resolve)
+      socket.end()
+    })
+  }
+
+  abort(): void {
+    this.socket.destroy()
+  }
+
+  #drain(): Promise<void> {
+    this.#drained ??= new Promise((resolve) => {
+      const done = (): void => {
+        this.socket.off('drain', done).off('close', done)
+        this.#drained = undefined
+        resolve()
+      }
+      this.socket.on('drain', done).on('close', done)
+    })
+    return this.#drained
+  }
+
+  #push(chunk: Uint8Array): void {
+    this.#queue.push(chunk)
+    this.#queuedBytes += chunk.length
+    if (this.#queuedBytes >= this.readAheadBytes) this.socket.pause()
+    this.#wake?.()
+  }
+
+  #finish(error?: Error): void {
+    this.#over = true
+    this.#error ??= error
+    this.#wake?.()
+  }
+
+  async *#read(): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const chunk = this.#queue.shift()
+      if (chunk !== undefined) {
+        this.#queuedBytes -= chunk.length
+        if (this.#queuedBytes < this.readAheadBytes && this.socket.isPaused()) this.socket.resume()
+        yield chunk
+        continue
+      }
+      if (this.#error !== undefined) throw this.#error
+      if (this.#over) return
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+      this.#wake = undefined
+    }
+  }
+}

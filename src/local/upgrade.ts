@@ -1,0 +1,69 @@
+/**
+ * Opens the exec face: one HTTP upgrade, written by hand on a bare socket so that a command line needs no HTTP client to run a command.
+ * The first frames may follow the request at once: the node reads them after it has switched, which saves a round trip.
+ */
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { ErrandError } from '../base/errors.ts'
+import { FrameLink } from '../base/frames.ts'
+import { checkVersion, faultOf, gone } from './fault.ts'
+import { SocketLink } from './socket.ts'
+import { LOCAL } from './words.ts'
+
+const REQUEST = [
+  'GET /api/runtime/exec HTTP/1.1',
+  'Host: errand',
+  'Connection: Upgrade',
+  `Upgrade: ${LOCAL.upgrade}`,
+  `X-Errand-Api: ${LOCAL.version}`,
+  '\r\n',
+].join('\r\n')
+
+const MAX_HEAD_BYTES = 16_384
+/** One read of a socket; more would only move the back pressure away from the command. */
+const READ_AHEAD_BYTES = 1 << 16
+
+/** @returns a link that is not open yet: the first `read` reports a missing node, a refusal or a version that is too new. */
+export function openExec(socketPath: string): { link: FrameLink; socket: Socket } {
+  const socket = connect({ path: socketPath })
+  const plain = new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES)
+  socket.write(REQUEST)
+  const link = new FrameLink(
+    {
+      source: switched(plain.source),
+      write: (bytes) => plain.write(bytes),
+      end: () => plain.end(),
+      abort: () => plain.abort(),
+    },
+    LOCAL.maxFrameBytes,
+  )
+  return { link, socket }
+}
+
+/** The bytes behind `101 Switching Protocols`. @throws ErrandError what the node answered instead. */
+async function* switched(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  let head = Buffer.alloc(0)
+  let status: number | undefined
+  for await (const chunk of source) {
+    if (status === 101) {
+      yield chunk
+      continue
+    }
+    head = Buffer.concat([head, chunk])
+    const end = head.indexOf('\r\n\r\n')
+    if (end < 0 && head.length > MAX_HEAD_BYTES) throw new ErrandError('BAD_ANSWER', 'what answers on the socket is not an errand node')
+    if (end < 0 || status !== undefined) continue
+    status = statusOf(head.toString('latin1', 0, end))
+    const rest = head.subarray(end + 4)
+    if (status === 101 && rest.length > 0) yield rest
+    head = rest
+  }
+  if (status === undefined) throw gone()
+  if (status !== 101) throw faultOf(status, head.toString())
+}
+
+function statusOf(head: string): number {
+  const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1])
+  checkVersion(/^x-errand-api: *(\d+)/im.exec(head)?.[1])
+  return status
+}
