@@ -5,9 +5,9 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { isMap } from '../protocols/authority/messages.ts'
-import { asErrand } from '../src/base/errors.ts'
 import { decodeDelegation } from '../src/authority/token.ts'
 import { type RefusalCode, verifyBySpec } from '../src/authority/verify.ts'
+import { asErrand } from '../src/base/errors.ts'
 
 /** The error classes of the vectors, by our codes. */
 const SPEC_NAME: Partial<Record<RefusalCode, string>> = {
@@ -38,7 +38,8 @@ function main(directory: string | undefined): number {
   }
   const results = files.flatMap((file) => check(file))
   if (results.length === 0) return nothing(`no UCAN 1.0 vectors in delegation.json or invocation.json under ${directory}`)
-  for (const { name, problem } of results) process.stdout.write(`${problem === undefined ? 'ok  ' : 'FAIL'} ${name}${problem === undefined ? '' : `: ${problem}`}\n`)
+  for (const { name, problem } of results)
+    process.stdout.write(`${problem === undefined ? 'ok  ' : 'FAIL'} ${name}${problem === undefined ? '' : `: ${problem}`}\n`)
   const failed = results.filter(({ problem }) => problem !== undefined).length
   process.stdout.write(`${results.length - failed} of ${results.length} vectors as the specification says\n`)
   return failed === 0 ? 0 : 1
@@ -68,10 +69,12 @@ function check(file: string): Result[] {
   const document: unknown = JSON.parse(readFileSync(file, 'utf8'))
   if (!isMap(document) || document['version'] !== '1.0.0') return []
   return (['valid', 'invalid'] as const).flatMap((group) =>
-    listOf(document[group]).filter(isMap).map((vector, at) => {
-      const name = `${kind} ${group}: ${String(vector['name'] ?? at)}`
-      return { name, problem: problemOf(() => (kind === 'delegation' ? delegationProblem(vector) : invocationProblem(vector, group))) }
-    }),
+    listOf(document[group])
+      .filter(isMap)
+      .map((vector, at) => {
+        const name = `${kind} ${group}: ${String(vector['name'] ?? at)}`
+        return { name, problem: problemOf(() => (kind === 'delegation' ? delegationProblem(vector) : invocationProblem(vector, group))) }
+      }),
   )
 }
 
