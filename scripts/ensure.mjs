@@ -16,7 +16,9 @@ export function refuseOldNode(version = process.versions.node) {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   const tooOld = major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])
   if (!tooOld) return
-  throw new SetupFailed(`errand needs Node.js ${OLDEST_NODE.join('.')} or newer; this is ${version} (${process.execPath})\nhint: install a current release from https://nodejs.org`)
+  throw new SetupFailed(
+    `errand needs Node.js ${OLDEST_NODE.join('.')} or newer; this is ${version} (${process.execPath})\nhint: install a current release from https://nodejs.org`,
+  )
 }
 
 /** Installs and builds whatever is missing or out of date. Safe to run several times at once: the others wait. */
@@ -34,7 +36,9 @@ async function install(root) {
   // Development packages are asked for by name: NODE_ENV=production would leave out the bundler that makes dist.
   const { code, output } = await npm(root, ['ci', '--include=dev', '--no-audit', '--no-fund', '--no-progress'])
   if (code === 0) return
-  throw new SetupFailed(`${output.trim()}\nnpm ci failed with ${code}\nhint: is the network up, and is this directory writable? Then run the same command again.`)
+  throw new SetupFailed(
+    `${output.trim()}\nnpm ci failed with ${code}\nhint: is the network up, and is this directory writable? Then run the same command again.`,
+  )
 }
 
 async function buildNow(root) {

@@ -18,13 +18,18 @@ export function lockFaults(packages) {
   return [
     ...addressed.map((path) => `${path} names where it was downloaded from; is omit-lockfile-registry-resolved in .npmrc?`),
     ...loose.map((path) => `${path} has no exact version`),
-    ...missing(packages).map(({ name, by }) => `${name}, a platform's part of ${by}, is not listed: npm ci fails on it; run node scripts/lint/lock.mjs --complete`),
+    ...missing(packages).map(
+      ({ name, by }) => `${name}, a platform's part of ${by}, is not listed: npm ci fails on it; run node scripts/lint/lock.mjs --complete`,
+    ),
   ]
 }
 
 /** Adds the entries that `lockFaults` misses. @returns the packages in npm's order. */
 export function complete(packages) {
-  const added = missing(packages).map(({ name, version, dev }) => [`node_modules/${name}`, { version, ...platform(name), ...(dev ? { dev } : {}), optional: true }])
+  const added = missing(packages).map(({ name, version, dev }) => [
+    `node_modules/${name}`,
+    { version, ...platform(name), ...(dev ? { dev } : {}), optional: true },
+  ])
   return Object.fromEntries([...Object.entries(packages), ...added].sort(([a], [b]) => a.localeCompare(b, 'en')))
 }
 
