@@ -81,9 +81,9 @@ export function extend(tip: Tip, entries: readonly Uint8Array[]): { readonly tip
   return { tip: { n, last, time, frontier }, entries: checked }
 }
 
-/** True when the head was signed over exactly what led to this tip. */
+/** True when the head was signed over exactly what led to this tip, and not before it: readers skip by a head's time. */
 export function headFits(head: SignedHead, tip: Tip): boolean {
-  return head.n === tip.n && sameBytes(head.last, tip.last) && sameBytes(head.root, tip.frontier.root())
+  return head.n === tip.n && head.time >= tip.time && sameBytes(head.last, tip.last) && sameBytes(head.root, tip.frontier.root())
 }
 
 export interface SegmentProblem {

@@ -63,9 +63,9 @@ export async function grow(store: LogStore, held: Held, next: { readonly tip: Ti
   return { tip: next.tip, head: next.head, keptBelow: dropHead === undefined ? held.tip.n : held.keptBelow }
 }
 
-/** Time of the newest entry, so that time never runs backwards in a log; the head's own time when that entry is damaged. */
+/** Time of the newest entry, so that time never runs backwards in a log; 0, which forbids nothing, when that entry is damaged. */
 async function timeOf(store: LogStore, head: SignedHead): Promise<number> {
   const [newest] = await store.read(head.log, head.n - 1, head.n)
   const entry = newest !== undefined && sameBytes(leafHash(newest.bytes), head.last) ? readEntry(newest.bytes) : undefined
-  return typeof entry === 'object' ? entry.time : head.time
+  return typeof entry === 'object' ? entry.time : 0
 }

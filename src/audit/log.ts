@@ -53,7 +53,9 @@ export class AuditLog {
   static async open(on: AuditLogParts): Promise<AuditLog> {
     const { held, damagedHeads } = await loadHeld(on.store, on.mesh, on.identity.did)
     const [damaged] = damagedHeads
-    if (damaged === undefined) return new AuditLog(on, held)
+    // A damaged newest entry says no time; its head was signed no earlier.
+    const time = Math.max(held.tip.time, held.tip.time === 0 ? (held.head?.time ?? 0) : 0)
+    if (damaged === undefined) return new AuditLog(on, { ...held, tip: { ...held.tip, time } })
     throw unavailable(`the newest head of this device's log (${damaged.n} entries) is damaged: ${damaged.words}`, {
       hint: 'stop errand, move the db directory away and run errand up: the log is pulled back from the other devices of the mesh',
     })
