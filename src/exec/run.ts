@@ -1,0 +1,206 @@
+/**
+ * One running command, on the daemon's side: bounds, the stop ladder, and when it counts as ended.
+ * Ended means: the main process is gone, nothing of its process group runs, and every byte of output was taken.
+ */
+import type { Ended, Why } from '../../protocols/exec/messages.ts'
+import type { CommandSpec } from '../../protocols/task/messages.ts'
+import { type Clock, every } from '../base/clock.ts'
+import type { OutputSink, RunningCommand } from '../tasks/ports.ts'
+import { STOP_GRACE_MS } from './group.ts'
+import type { HeldEnds } from './pipes.ts'
+import { InputPipe, OutputPipe } from './streams.ts'
+
+/** After the main process ended, others of its group may print on; a pause this long ends them. Like `docker exec`, unlike ssh, which would hang. */
+const QUIET_MS = 250
+const TICK_MS = 50 // quiet is five looks in a row, so that a blocked event loop is not mistaken for a silent pipe
+/** However much they print, the group left behind is ended after this. */
+const LINGER_MS = 10_000
+/** What can still be in a pipe whose writers were killed: 64 KiB, 1 MiB if they enlarged it. More comes from a process that left the group. */
+const LEFTOVER_BYTES = 2 << 20
+/** A process that SIGKILL does not end within this is stuck in the kernel; the run ends without it. */
+const UNKILLABLE_MS = 2_000
+
+export interface RunParts {
+  readonly pid: number
+  readonly spec: Pick<CommandSpec, 'timeoutMs' | 'maxOutputBytes'>
+  readonly ends: Pick<HeldEnds, 'stdin' | 'stdout' | 'stderr'>
+  readonly sink: OutputSink
+  readonly clock: Clock
+  /** Reaches the process group. */
+  signal(name: 'SIGTERM' | 'SIGKILL'): void
+}
+
+type StopWhy = Parameters<RunningCommand['stop']>[0]
+
+export class Run implements RunningCommand {
+  readonly pid: number
+  readonly startTime: number
+  readonly ended: Promise<Ended>
+  #resolve: (ended: Ended) => void = () => undefined
+  readonly #outputs: readonly OutputPipe[]
+  readonly #input: InputPipe | undefined
+  readonly #bytes = { 1: 0, 2: 0 }
+  #why: Why | undefined
+  #exit: { readonly code: number | null; readonly signal: string | null; readonly at: number } | undefined
+  #isGroupGone = false
+  #isDropping = false
+  #leftoverBytes = 0
+  #quietMs = 0
+  #isStopping = false
+  readonly #timers = new Set<() => void>()
+  #cancelTimeout: () => void = () => undefined
+
+  constructor(private readonly parts: RunParts) {
+    const { clock, ends, spec } = parts
+    this.pid = parts.pid
+    this.startTime = clock.now()
+    this.ended = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    this.#outputs = [this.#reader(1, ends.stdout), this.#reader(2, ends.stderr)]
+    this.#input = ends.stdin === null ? undefined : new InputPipe(ends.stdin)
+    if (spec.timeoutMs > 0) this.#cancelTimeout = clock.after(spec.timeoutMs, () => this.stop('timeout'))
+  }
+
+  async stdin(chunk: Uint8Array): Promise<void> {
+    await this.#input?.write(chunk)
+  }
+
+  endStdin(): void {
+    this.#input?.end()
+  }
+
+  stop(why: StopWhy): void {
+    const isNews = this.#exit === undefined || why === 'limit' // what was cut off is said even when the process itself ended well
+    if (isNews) this.#why ??= why
+    if (why === 'lost') this.#drop() // nobody is there to take the output
+    this.#climb()
+  }
+
+  /** The main process is gone. */
+  exited(code: number | null, signal: string | null, groupLeft: boolean): void {
+    this.#exit ??= { code, signal, at: this.parts.clock.now() }
+    this.#cancelTimeout()
+    this.#isGroupGone = !groupLeft
+    this.#settle()
+    if (!this.#isOver()) this.#linger()
+  }
+
+  groupGone(): void {
+    this.#isGroupGone = true
+    this.#quietMs = 0
+    this.#settle()
+  }
+
+  /** The host is gone, and with it all knowledge of the process; the caller has killed the group. */
+  hostLost(): void {
+    if (this.#exit === undefined) this.#why = 'lost'
+    this.exited(null, null, false)
+  }
+
+  #reader(fd: 1 | 2, source: number): OutputPipe {
+    return new OutputPipe(
+      source,
+      (chunk) => this.#take(fd, chunk),
+      () => this.#settle(),
+    )
+  }
+
+  #take(fd: 1 | 2, chunk: Uint8Array): Promise<void> | undefined {
+    this.#quietMs = 0
+    if (this.#isGroupGone) this.#leftoverBytes += chunk.length
+    if (this.#leftoverBytes > LEFTOVER_BYTES) this.#closeOutputs()
+    if (this.#isDropping) return undefined
+    const room = this.#room()
+    const taken = chunk.length > room ? chunk.subarray(0, room) : chunk
+    if (chunk.length > room) {
+      this.#isDropping = true
+      this.stop('limit')
+    }
+    if (taken.length === 0) return undefined
+    this.#bytes[fd] += taken.length
+    return this.#handOver(fd, taken)
+  }
+
+  #handOver(fd: 1 | 2, chunk: Uint8Array): Promise<void> | undefined {
+    try {
+      return this.parts.sink.output(fd, chunk)?.catch(() => this.stop('lost'))
+    } catch {
+      this.stop('lost')
+      return undefined
+    }
+  }
+
+  #room(): number {
+    const { maxOutputBytes } = this.parts.spec
+    return maxOutputBytes === 0 ? Number.POSITIVE_INFINITY : maxOutputBytes - this.#bytes[1] - this.#bytes[2]
+  }
+
+  #drop(): void {
+    this.#isDropping = true
+    for (const output of this.#outputs) output.release()
+  }
+
+  #closeOutputs(): void {
+    this.#isDropping = true
+    for (const output of this.#outputs) output.close()
+  }
+
+  /** The ladder: SIGTERM, SIGKILL, and at last without the process. */
+  #climb(): void {
+    if (this.#isStopping || this.#isGroupGone) return
+    this.#isStopping = true
+    this.parts.signal('SIGTERM')
+    this.#later(STOP_GRACE_MS, () => {
+      this.parts.signal('SIGKILL')
+      this.#later(UNKILLABLE_MS, () => {
+        if (this.#exit === undefined) this.exited(null, 'SIGKILL', false)
+        else this.groupGone()
+      })
+    })
+  }
+
+  /** Waits for the end of the pipes that somebody still holds, for as long as that makes sense. */
+  #linger(): void {
+    const since = this.parts.clock.monotonic()
+    const stop = every(this.parts.clock, TICK_MS, () => {
+      const isHeldBack = this.#outputs.some((output) => output.waiting)
+      this.#quietMs = isHeldBack ? 0 : this.#quietMs + TICK_MS
+      const isOverdue = this.parts.clock.monotonic() - since >= LINGER_MS
+      if (this.#isGroupGone && this.#quietMs >= QUIET_MS) this.#closeOutputs()
+      else if (this.#quietMs >= QUIET_MS || isOverdue) this.#climb()
+    })
+    this.#timers.add(stop)
+  }
+
+  #later(ms: number, act: () => void): void {
+    this.#timers.add(this.parts.clock.after(ms, act))
+  }
+
+  #isOver(): boolean {
+    return this.#exit !== undefined && this.#isGroupGone && this.#outputs.every((output) => output.isClosed)
+  }
+
+  #settle(): void {
+    if (this.#exit === undefined || !this.#isOver()) return
+    for (const cancel of this.#timers) cancel()
+    this.#input?.close()
+    const why = this.#why ?? 'exit'
+    this.#resolve({
+      exitCode: this.#exit.code,
+      signal: this.#exit.signal,
+      why,
+      ...messageOf(why, this.parts.spec),
+      startTime: this.startTime,
+      endTime: this.#exit.at,
+      stdoutBytes: this.#bytes[1],
+      stderrBytes: this.#bytes[2],
+    })
+  }
+}
+
+function messageOf(why: Why, spec: RunParts['spec']): { message?: string } {
+  if (why === 'timeout') return { message: `stopped after ${spec.timeoutMs} ms` }
+  if (why === 'limit') return { message: `stopped after ${spec.maxOutputBytes} bytes of output` }
+  return {}
+}

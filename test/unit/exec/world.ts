@@ -1,0 +1,99 @@
+/** Real executors for the tests of this room: the host is bundled as the build does it, every command is a real process. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import type { Ended } from '../../../protocols/exec/messages.ts'
+import type { CommandSpec } from '../../../protocols/task/messages.ts'
+import { systemClock } from '../../../src/base/clock.ts'
+import { createExecutor, type DeviceExecutor, type ExecutorOptions } from '../../../src/exec/executor.ts'
+import type { OutputSink, RunningCommand } from '../../../src/tasks/ports.ts'
+
+export interface World {
+  readonly directory: string
+  readonly executor: DeviceExecutor
+  close(): Promise<void>
+}
+
+export async function openWorld(options: Partial<ExecutorOptions> = {}): Promise<World> {
+  const directory = mkdtempSync(join(tmpdir(), 'errand-exec-test-'))
+  const hostFile = join(directory, 'exec-host.mjs')
+  await build({ entryPoints: ['src/exec/host-main.ts'], outfile: hostFile, bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'error' })
+  const executor = createExecutor({ clock: systemClock, hostFile, runtimeDir: directory, ...options })
+  const close = async (): Promise<void> => {
+    await executor[Symbol.asyncDispose]()
+    rmSync(directory, { recursive: true, force: true })
+  }
+  return { directory, executor, close }
+}
+
+export function command(exe: string, argv: string[] = [], rest: Partial<CommandSpec> = {}): CommandSpec {
+  return { exe, argv, cwd: '/', env: {}, user: '', timeoutMs: 0, maxOutputBytes: 0, stdin: false, ...rest }
+}
+
+export const sh = (script: string, rest: Partial<CommandSpec> = {}): CommandSpec => command('sh', ['-c', script], rest)
+
+/** Keeps everything, in order, apart. */
+export class Collector implements OutputSink {
+  readonly chunks: { fd: 1 | 2; chunk: Uint8Array }[] = []
+
+  output(fd: 1 | 2, chunk: Uint8Array): undefined {
+    this.chunks.push({ fd, chunk })
+  }
+
+  bytes(fd: 1 | 2): Buffer {
+    return Buffer.concat(this.chunks.filter((each) => each.fd === fd).map((each) => each.chunk))
+  }
+
+  text(fd: 1 | 2): string {
+    return this.bytes(fd).toString()
+  }
+}
+
+export interface Finished extends Ended {
+  readonly stdout: Buffer
+  readonly stderr: Buffer
+}
+
+/** Runs to the end. `with` may feed or stop the command meanwhile. */
+export async function run(
+  executor: DeviceExecutor,
+  spec: CommandSpec,
+  meanwhile?: (running: RunningCommand, out: Collector) => void | Promise<void>,
+): Promise<Finished> {
+  const out = new Collector()
+  const running = await executor.start(spec, out)
+  await meanwhile?.(running, out)
+  const ended = await running.ended
+  return { ...ended, stdout: out.bytes(1), stderr: out.bytes(2) }
+}
+
+/** Running (not zombie) processes of a process group, by /proc. */
+export function groupMembers(pgid: number): string[] {
+  return processes()
+    .filter(({ group, state }) => group === pgid && state !== 'Z')
+    .map(({ pid }) => pid)
+}
+
+export function isRunning(pid: number): boolean {
+  return processes().some((each) => each.pid === String(pid) && each.state !== 'Z')
+}
+
+function processes(): { pid: string; state: string | undefined; group: number }[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((pid) => {
+      try {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
+        const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+        return [{ pid, state, group: Number(group) }]
+      } catch {
+        return []
+      }
+    })
+}
+
+/** Resolves once the command has printed `text` on its stdout. */
+export async function printed(out: Collector, text: string): Promise<void> {
+  while (!out.text(1).includes(text)) await new Promise((resolve) => setImmediate(resolve))
+}
