@@ -97,6 +97,6 @@ export class ForgetfulDisk implements Disk {
 }
 
 function apply(map: Map<string, Uint8Array>, op: Op): void {
-  if (op.t === 'put') map.set(op.key, op.value)
+  if (op.t === 'put') map.set(op.key, Uint8Array.from(op.value)) // a copy: a Buffer's slice would share its memory
   else map.delete(op.key)
 }
