@@ -23,12 +23,19 @@ export function refuseOldNode(version = process.versions.node) {
 
 /** Installs and builds whatever is missing or out of date. Safe to run several times at once: the others wait. */
 export async function ensure(root = ROOT) {
+  await ensureInstalled(root)
+  if (!isBuilt(root)) await alone(root, async () => isBuilt(root) || (await buildNow(root)))
+}
+
+/** The first half of `ensure`, for what works on the sources. */
+export async function ensureInstalled(root = ROOT) {
   refuseOldNode()
-  if (isInstalled(root) && isBuilt(root)) return
-  await holdingLock(join(root, '.setup.lock'), async () => {
-    if (!isInstalled(root)) await install(root)
-    if (!isBuilt(root)) await buildNow(root)
-  })
+  if (!isInstalled(root)) await alone(root, async () => isInstalled(root) || (await install(root)))
+}
+
+/** Whoever waited finds the work done, so `work` looks again before it starts. */
+function alone(root, work) {
+  return holdingLock(join(root, '.setup.lock'), work)
 }
 
 async function install(root) {
