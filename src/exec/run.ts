@@ -48,18 +48,17 @@ export class Run implements RunningCommand {
   #quietMs = 0
   #isStopping = false
   readonly #timers = new Set<() => void>()
-  #cancelTimeout: () => void = () => undefined
 
   constructor(private readonly parts: RunParts) {
-    const { clock, ends, spec } = parts
+    const { ends, spec } = parts
     this.pid = parts.pid
-    this.startTime = clock.now()
+    this.startTime = parts.clock.now()
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve
     })
     this.#outputs = [this.#reader(1, ends.stdout), this.#reader(2, ends.stderr)]
     this.#input = ends.stdin === null ? undefined : new InputPipe(ends.stdin)
-    if (spec.timeoutMs > 0) this.#cancelTimeout = clock.after(spec.timeoutMs, () => this.stop('timeout'))
+    if (spec.timeoutMs > 0) this.#later(spec.timeoutMs, () => this.stop('timeout'))
   }
 
   async stdin(chunk: Uint8Array): Promise<void> {
@@ -80,7 +79,6 @@ export class Run implements RunningCommand {
   /** The main process is gone. */
   exited(code: number | null, signal: string | null, groupLeft: boolean): void {
     this.#exit ??= { code, signal, at: this.parts.clock.now() }
-    this.#cancelTimeout()
     this.#isGroupGone = !groupLeft
     this.#settle()
     if (!this.#isOver()) this.#linger()
@@ -113,10 +111,7 @@ export class Run implements RunningCommand {
     if (this.#isDropping) return undefined
     const room = this.#room()
     const taken = chunk.length > room ? chunk.subarray(0, room) : chunk
-    if (chunk.length > room) {
-      this.#isDropping = true
-      this.stop('limit')
-    }
+    if (chunk.length > room) this.stop('limit')
     if (taken.length === 0) return undefined
     this.#bytes[fd] += taken.length
     return this.#handOver(fd, taken)
