@@ -23,8 +23,8 @@ import type {
   TaskView,
 } from '../../protocols/local/messages.ts'
 import { homeOf, socketPathOf } from '../base/paths.ts'
-import { exec } from './exec.ts'
 import type { ExecOptions } from './exec.ts'
+import { exec } from './exec.ts'
 import type { JsonDoor } from './http.ts'
 
 export { ErrandError } from '../base/errors.ts'
@@ -140,7 +140,7 @@ export class LocalClient {
 
   /** Loaded when first needed: running a command needs no HTTP client, and it is most of what a start costs. */
   #open(): Promise<JsonDoor> {
-    this.#door ??= import('./http.ts').then(({ JsonDoor }) => new JsonDoor(this.socketPath))
+    this.#door ??= import('./http.ts').then(({ JsonDoor }) => JsonDoor.open(this.socketPath))
     return this.#door
   }
 }

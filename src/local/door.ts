@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type * as v from 'valibot'
 import { BadBytes, shapeOf } from '../../protocols/wire.ts'
 import type { WireError } from '../base/errors.ts'
-import { ErrandError, asErrand } from '../base/errors.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
 
 const HOSTS = new Set(['errand', 'localhost'])
 
@@ -12,7 +12,10 @@ const HOSTS = new Set(['errand', 'localhost'])
  * but a forwarded one they may; so whoever sends an Origin, or means another host, is refused before anything else.
  */
 export function refusalOf(headers: IncomingHttpHeaders): ErrandError | undefined {
-  if (headers.origin !== undefined) return new ErrandError('FORBIDDEN_ORIGIN', 'requests with an Origin header are not answered', { hint: 'this API is for programs of this user, not for web pages' })
+  if (headers.origin !== undefined)
+    return new ErrandError('FORBIDDEN_ORIGIN', 'requests with an Origin header are not answered', {
+      hint: 'this API is for programs of this user, not for web pages',
+    })
   if (HOSTS.has(headers.host ?? '')) return undefined
   return new ErrandError('FORBIDDEN_HOST', `requests for host ${JSON.stringify(headers.host ?? '')} are not answered`, { hint: 'send Host: errand' })
 }

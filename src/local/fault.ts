@@ -1,6 +1,7 @@
 /** What goes wrong between a client and its node, in the words of the project's errors. Client side only. */
-import { ErrandError, fromWire } from '../base/errors.ts'
+
 import type { WireError } from '../base/errors.ts'
+import { ErrandError, fromWire } from '../base/errors.ts'
 import { LOCAL } from './words.ts'
 
 const CONNECT_FAULTS: Readonly<Record<string, (path: string, cause: Error) => ErrandError>> = {
@@ -12,7 +13,8 @@ const CONNECT_FAULTS: Readonly<Record<string, (path: string, cause: Error) => Er
   EPERM: notOurs,
   ECONNRESET: gone,
   EPIPE: gone,
-  EAGAIN: (path, cause) => new ErrandError('NODE_BUSY', `the node at ${path} takes no more connections now`, { hint: 'try again in a moment', retryable: true, cause }),
+  EAGAIN: (path, cause) =>
+    new ErrandError('NODE_BUSY', `the node at ${path} takes no more connections now`, { hint: 'try again in a moment', retryable: true, cause }),
 }
 
 /** A failure of the socket, of a request or of a deadline as an ErrandError. */
@@ -56,7 +58,9 @@ export function checkVersion(header: string | undefined): void {
   if (spoken <= LOCAL.version) return
   throw Number.isNaN(spoken)
     ? new ErrandError('BAD_ANSWER', 'what answers on the socket is not an errand node')
-    : new ErrandError('NODE_NEWER', `the node speaks local API ${spoken}, this client ${LOCAL.version}`, { hint: 'update this errand, or restart the node with: errand down; errand up' })
+    : new ErrandError('NODE_NEWER', `the node speaks local API ${spoken}, this client ${LOCAL.version}`, {
+        hint: 'update this errand, or restart the node with: errand down; errand up',
+      })
 }
 
 function noNode(path: string, cause: Error): ErrandError {
@@ -64,11 +68,18 @@ function noNode(path: string, cause: Error): ErrandError {
 }
 
 function notOurs(path: string, cause: Error): ErrandError {
-  return new ErrandError('NOT_YOUR_NODE', `no access to the node's socket ${path}`, { hint: 'it belongs to another user; run errand as that user, or use another --home', cause })
+  return new ErrandError('NOT_YOUR_NODE', `no access to the node's socket ${path}`, {
+    hint: 'it belongs to another user; run errand as that user, or use another --home',
+    cause,
+  })
 }
 
 function silent(cause: Error): ErrandError {
-  return new ErrandError('NODE_SILENT', 'the node did not answer in time', { hint: 'is it overloaded or stopped? see errand.log in its home', retryable: true, cause })
+  return new ErrandError('NODE_SILENT', 'the node did not answer in time', {
+    hint: 'is it overloaded or stopped? see errand.log in its home',
+    retryable: true,
+    cause,
+  })
 }
 
 function parsed(body: string): unknown {

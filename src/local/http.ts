@@ -1,5 +1,6 @@
 /** Questions and answers with a node: JSON over HTTP on its socket, connections kept warm between questions. Client side only. */
-import { Agent, request } from 'node:http'
+
+import type * as http from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { cancelled, checkVersion, connectionFault, faultOf, gone } from './fault.ts'
 import { LOCAL } from './words.ts'
@@ -12,9 +13,21 @@ export interface Question {
 }
 
 export class JsonDoor {
-  readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 4 })
+  readonly #agent: http.Agent
 
-  constructor(private readonly socketPath: string) {}
+  private constructor(
+    private readonly socketPath: string,
+    private readonly request: typeof http.request,
+    agent: http.Agent,
+  ) {
+    this.#agent = agent
+  }
+
+  /** Loads the HTTP client only now: a bundle evaluates static imports of Node's modules at its start, and running a command needs none of it. */
+  static async open(socketPath: string): Promise<JsonDoor> {
+    const { Agent, request } = await import('node:http')
+    return new JsonDoor(socketPath, request, new Agent({ keepAlive: true, maxFreeSockets: 4 }))
+  }
 
   /** @returns the answer's body. @throws ErrandError as the node said it, or NO_NODE, NODE_GONE, NODE_SILENT, CANCELLED. */
   async ask<T>(question: Question): Promise<T> {
@@ -68,8 +81,12 @@ export class JsonDoor {
 
   #send({ method, path, body, signal }: Question): ClientRequest {
     const text = body === undefined ? '' : JSON.stringify(body)
-    const headers = { host: 'errand', 'x-errand-api': String(LOCAL.version), ...(text === '' ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }) }
-    const asked = request({ agent: this.#agent, socketPath: this.socketPath, method, path, headers, signal })
+    const headers = {
+      host: 'errand',
+      'x-errand-api': String(LOCAL.version),
+      ...(text === '' ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
+    }
+    const asked = this.request({ agent: this.#agent, socketPath: this.socketPath, method, path, headers, signal })
     asked.end(text)
     return asked
   }

@@ -2,8 +2,8 @@
 import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import * as v from 'valibot'
-import { AuditQuery, DownRequest, GrantRequest, InviteRequest, JoinRequest, LOCAL, RevokeRequest } from '../../protocols/local/messages.ts'
 import type { AuditRecordView } from '../../protocols/local/messages.ts'
+import { AuditQuery, DownRequest, GrantRequest, InviteRequest, JoinRequest, LOCAL, RevokeRequest } from '../../protocols/local/messages.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { answerOf, checked, refusalOf } from './door.ts'
@@ -66,7 +66,9 @@ function addGuards(app: FastifyInstance, log: LocalLog | undefined): void {
 }
 
 export function noSuchRoute(method: string | undefined, url: string | undefined): ErrandError {
-  return new ErrandError('NO_SUCH_ROUTE', `the local API has no ${method ?? ''} ${(url ?? '').slice(0, 256)}`, { hint: 'see protocols/local/README.md; is the client newer than this node?' })
+  return new ErrandError('NO_SUCH_ROUTE', `the local API has no ${method ?? ''} ${(url ?? '').slice(0, 256)}`, {
+    hint: 'see protocols/local/README.md; is the client newer than this node?',
+  })
 }
 
 /** The first record is fetched before the status goes out, so that a query that fails at once is answered as an error. */

@@ -2,8 +2,9 @@
  * Opens the exec face: one HTTP upgrade, written by hand on a bare socket so that a command line needs no HTTP client to run a command.
  * The first frames may follow the request at once: the node reads them after it has switched, which saves a round trip.
  */
-import { connect } from 'node:net'
+
 import type { Socket } from 'node:net'
+import { connect } from 'node:net'
 import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
 import { checkVersion, faultOf, gone } from './fault.ts'

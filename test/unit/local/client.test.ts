@@ -6,12 +6,15 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { AuditRecordView } from '../../../protocols/local/messages.ts'
 import { ErrandError } from '../../../src/base/errors.ts'
-import { MAX_SOCKET_PATH_BYTES, homeOf, socketPathOf } from '../../../src/base/paths.ts'
+import { homeOf, MAX_SOCKET_PATH_BYTES, socketPathOf } from '../../../src/base/paths.ts'
 import { connect } from '../../../src/local/client.ts'
-import { DID, STATUS, record, records, world } from './scripted.ts'
+import { DID, record, records, STATUS, world } from './scripted.ts'
 
 test('questions are answered, one after the other, over the same connection', async () => {
-  await using it = await world({ listDevices: () => Promise.resolve([]), shutdown: (actor, request) => Promise.resolve({ stopping: true, active: actor.did === DID ? (request.drainMs ?? 0) : -1 }) })
+  await using it = await world({
+    listDevices: () => Promise.resolve([]),
+    shutdown: (actor, request) => Promise.resolve({ stopping: true, active: actor.did === DID ? (request.drainMs ?? 0) : -1 }),
+  })
   expect(await it.client.status()).toEqual(STATUS)
   expect(await it.client.devices()).toEqual([])
   expect(await it.client.shutdown({ drainMs: 5 })).toEqual({ stopping: true, active: 5 })
@@ -30,7 +33,10 @@ test('where no node runs, every call says so at once and what to do', async () =
 
 test('a stale socket file counts as no node', async () => {
   const home = await mkdtemp(join(tmpdir(), 'errand-stale-'))
-  spawnSync(process.execPath, ['-e', `require('net').createServer().listen(${JSON.stringify(join(home, 'errand.sock'))}, () => process.kill(process.pid, 'SIGKILL'))`])
+  spawnSync(process.execPath, [
+    '-e',
+    `require('net').createServer().listen(${JSON.stringify(join(home, 'errand.sock'))}, () => process.kill(process.pid, 'SIGKILL'))`,
+  ])
   await expect(connect({ home }).status()).rejects.toMatchObject({ code: 'NO_NODE' })
   await rm(home, { recursive: true })
 })
@@ -144,5 +150,6 @@ test('the home is what was given, else the environment, else ~/.errand', () => {
 
 /** Waits until a figure has stayed the same for some turns of the event loop. */
 async function settled(figure: () => number): Promise<void> {
-  for (let same = 0, last = figure(); same < 200; same = figure() === last ? same + 1 : 0, last = figure()) await new Promise((resolve) => setImmediate(resolve))
+  for (let same = 0, last = figure(); same < 200; same = figure() === last ? same + 1 : 0, last = figure())
+    await new Promise((resolve) => setImmediate(resolve))
 }

@@ -1,11 +1,11 @@
 import { stat } from 'node:fs/promises'
-import { request } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
+import { request } from 'node:http'
 import { connect as connectSocket } from 'node:net'
 import { expect, test } from 'vitest'
 import { ErrandError } from '../../../src/base/errors.ts'
 import { statusOf } from '../../../src/local/door.ts'
-import { STATUS, accept, execs, world } from './scripted.ts'
+import { accept, execs, STATUS, world } from './scripted.ts'
 
 interface Raw {
   readonly status: number
@@ -58,7 +58,14 @@ test('a page in a browser gets nothing, whatever name it resolved to this socket
       return Promise.resolve(STATUS)
     },
   })
-  const cases = [{ host: 'attacker.example' }, { host: 'localhost.attacker.example' }, { host: 'errand:80' }, { host: '127.0.0.1' }, { origin: 'http://localhost' }, { origin: 'null' }]
+  const cases = [
+    { host: 'attacker.example' },
+    { host: 'localhost.attacker.example' },
+    { host: 'errand:80' },
+    { host: '127.0.0.1' },
+    { origin: 'http://localhost' },
+    { origin: 'null' },
+  ]
   for (const headers of cases) {
     const answer = await raw(it.socketPath, { path: '/api/runtime/status', headers })
     expect([answer.status, JSON.parse(answer.body).error.code]).toEqual([403, expect.stringMatching(/^FORBIDDEN_/)])
@@ -74,7 +81,8 @@ test('the exec face refuses foreign hosts, origins, methods and protocols before
       ran++
     }),
   )
-  const ask = (first: string, headers: string[]): Promise<string> => rawText(it.socketPath, `${first} HTTP/1.1\r\nConnection: Upgrade\r\n${headers.join('\r\n')}\r\n\r\n`)
+  const ask = (first: string, headers: string[]): Promise<string> =>
+    rawText(it.socketPath, `${first} HTTP/1.1\r\nConnection: Upgrade\r\n${headers.join('\r\n')}\r\n\r\n`)
   const exec = 'GET /api/runtime/exec'
   expect(await ask(exec, ['Host: evil.example', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 403 .*FORBIDDEN_HOST/s)
   expect(await ask(exec, ['Host: errand', 'Origin: http://errand', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 403 .*FORBIDDEN_ORIGIN/s)
@@ -158,11 +166,22 @@ test.each([
 })
 
 test('an error keeps code, message, hint, fields and source on its way to the caller; a stack never travels', async () => {
-  const error = new ErrandError('NO_SUCH_DEVICE', 'no device is called gpu9', { hint: 'errand devices', fields: { near: ['gpu1'], source: 'device' }, cause: new Error('secret cause') })
+  const error = new ErrandError('NO_SUCH_DEVICE', 'no device is called gpu9', {
+    hint: 'errand devices',
+    fields: { near: ['gpu1'], source: 'device' },
+    cause: new Error('secret cause'),
+  })
   await using it = await world({ listGrants: () => Promise.reject(error), listDevices: () => Promise.reject(new TypeError('x is not a function')) })
-  await expect(it.client.grants()).rejects.toMatchObject({ code: error.code, message: error.message, hint: 'errand devices', fields: { near: ['gpu1'], source: 'device' } })
+  await expect(it.client.grants()).rejects.toMatchObject({
+    code: error.code,
+    message: error.message,
+    hint: 'errand devices',
+    fields: { near: ['gpu1'], source: 'device' },
+  })
   const answer = await raw(it.socketPath, { path: '/api/runtime/grants' })
-  expect(JSON.parse(answer.body)).toEqual({ error: { code: error.code, message: error.message, hint: error.hint, fields: { near: ['gpu1'] }, source: 'device' } })
+  expect(JSON.parse(answer.body)).toEqual({
+    error: { code: error.code, message: error.message, hint: error.hint, fields: { near: ['gpu1'] }, source: 'device' },
+  })
   const broken = await raw(it.socketPath, { path: '/api/runtime/devices' })
   expect(broken.status).toBe(500)
   expect(broken.body).not.toContain('at ')

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import { expect, test } from 'vitest'
 import { EXEC, TAG } from '../../../protocols/exec/messages.ts'
 import type { FrameLink } from '../../../src/base/frames.ts'
-import { DID, OUTCOME, accept, end, execs, json, world } from './scripted.ts'
+import { accept, DID, end, execs, json, OUTCOME, world } from './scripted.ts'
 
 const RUN = { device: 'gpu1', command: ['true'] }
 
@@ -50,7 +50,12 @@ test('a refusal rejects with what was said and where it came from', async () => 
       await link.write(TAG.refused, json(refusal))
     }),
   )
-  await expect(it.client.exec(RUN)).rejects.toMatchObject({ code: 'DENIED', message: refusal.message, hint: 'ask for it', fields: { grant: 'bafyq7', source: 'device' } })
+  await expect(it.client.exec(RUN)).rejects.toMatchObject({
+    code: 'DENIED',
+    message: refusal.message,
+    hint: 'ask for it',
+    fields: { grant: 'bafyq7', source: 'device' },
+  })
 })
 
 test('what the runtime throws arrives as a refusal', async () => {
@@ -234,9 +239,9 @@ test('fifty commands at once all get their own output', async () => {
     }),
   )
   const run = async (n: number): Promise<string> => {
-    let text = ''
-    await it.client.exec({ device: 'gpu1', command: ['echo', String(n)] }, { onStdout: (chunk) => void (text += Buffer.from(chunk).toString()) })
-    return text
+    const parts: Uint8Array[] = []
+    await it.client.exec({ device: 'gpu1', command: ['echo', String(n)] }, { onStdout: (chunk) => void parts.push(chunk) })
+    return Buffer.concat(parts).toString()
   }
   expect(await Promise.all(Array.from({ length: 50 }, (_, n) => run(n)))).toEqual(Array.from({ length: 50 }, (_, n) => `echo ${n}`))
 })

@@ -2,12 +2,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { AuditRecordView, ExecOutcome, ExecRequest, Status } from '../../../protocols/local/messages.ts'
 import { TAG } from '../../../protocols/exec/messages.ts'
+import type { AuditRecordView, ExecOutcome, ExecRequest, Status } from '../../../protocols/local/messages.ts'
 import type { FrameLink } from '../../../src/base/frames.ts'
 import { LocalClient } from '../../../src/local/client.ts'
-import { startLocalServer } from '../../../src/local/server.ts'
 import type { LocalServerOptions } from '../../../src/local/server.ts'
+import { startLocalServer } from '../../../src/local/server.ts'
 import type { Runtime } from '../../../src/runtime/runtime.ts'
 
 export const DID = 'did:key:z6MkpTHR8VNsBxYAAWHut2Geadd9jSwuBV8xRoAnwWsdvktH'
@@ -90,7 +90,19 @@ export async function* records(count: number): AsyncGenerator<AuditRecordView> {
 }
 
 export function record(n: number): AuditRecordView {
-  return { device: DID, deviceName: 'laptop', n, time: OUTCOME.startTime, actor: DID, action: 'exec.start', subject: null, task: null, session: null, grant: null, result: 'ok' }
+  return {
+    device: DID,
+    deviceName: 'laptop',
+    n,
+    time: OUTCOME.startTime,
+    actor: DID,
+    action: 'exec.start',
+    subject: null,
+    task: null,
+    session: null,
+    grant: null,
+    result: 'ok',
+  }
 }
 
 export interface World extends AsyncDisposable {

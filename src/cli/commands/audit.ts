@@ -1,0 +1,128 @@
+/** `errand audit`: the log of every device as one, and the proof that nothing in it was changed. */
+import type { AuditQuery, AuditRecordView, AuditVerifyView } from '../../../protocols/local/messages.ts'
+import { pause, systemClock } from '../../base/clock.ts'
+import { stayAwake } from '../awake.ts'
+import type { Context } from '../context.ts'
+import { EXIT } from '../exitcodes.ts'
+import { clean, plural, shortDid } from '../render.ts'
+import { timeOf } from '../values.ts'
+import { drained } from '../writer.ts'
+
+export interface AuditOptions {
+  readonly device?: string
+  readonly actor?: string
+  readonly action?: string
+  readonly task?: string
+  readonly session?: string
+  readonly since?: string
+  readonly until?: string
+  readonly limit?: number
+  readonly follow?: boolean
+}
+
+const POLL_MS = 500
+
+export async function list(context: Context, { follow, ...options }: AuditOptions): Promise<number> {
+  const query = queryOf(options)
+  const seen = new Seen()
+  for await (const record of context.client.audit(query)) {
+    seen.add(record)
+    await show(context, record)
+  }
+  if (follow === true) await goOn(context, query, seen)
+  return 0
+}
+
+export function queryOf({ since, until, ...rest }: Omit<AuditOptions, 'follow'>): AuditQuery {
+  const now = systemClock.now()
+  return { ...rest, ...(since === undefined ? {} : { since: timeOf(since, now) }), ...(until === undefined ? {} : { until: timeOf(until, now) }) }
+}
+
+/** Where every log was left. Records of a device that was away arrive late and old; so each log has a place of its own. */
+class Seen {
+  readonly #last = new Map<string, { n: number; time: string }>()
+
+  /** @returns false for a record that was there before. */
+  add({ device, n, time }: AuditRecordView): boolean {
+    const before = this.#last.get(device)
+    if (before !== undefined && n <= before.n) return false
+    this.#last.set(device, { n, time })
+    return true
+  }
+
+  since(device: string): string | undefined {
+    return this.#last.get(device)?.time
+  }
+}
+
+/** Ends only with the process, or when nobody reads any more. */
+async function goOn(context: Context, { limit: _, ...query }: AuditQuery, seen: Seen): Promise<never> {
+  stayAwake()
+  for (;;) {
+    await pause(systemClock, POLL_MS)
+    const logs = query.device === undefined ? (await context.client.devices()).map(({ did }) => did) : [query.device]
+    for (const device of logs) await showNew(context, { ...query, device }, seen)
+  }
+}
+
+async function showNew(context: Context, query: AuditQuery & { device: string }, seen: Seen): Promise<void> {
+  const since = seen.since(query.device) ?? query.since
+  for await (const record of context.client.audit({ ...query, ...(since === undefined ? {} : { since }) })) {
+    if (seen.add(record)) await show(context, record)
+  }
+}
+
+async function show({ json, paint }: Context, record: AuditRecordView): Promise<void> {
+  await drained(
+    process.stdout,
+    `${json ? JSON.stringify(record) : recordText(record, record.result === 'denied' || record.result === 'failed' ? paint.bad : paint.dim)}\n`,
+  )
+}
+
+function recordText(
+  { time, deviceName, device, n, action, actor, subject, result, task, ...details }: AuditRecordView,
+  paint: (text: string) => string,
+): string {
+  const command = Array.isArray(details['command']) ? details['command'].map(String).join(' ') : subject
+  const parts = [
+    time,
+    `${deviceName ?? shortDid(device)}#${n}`.padEnd(14),
+    action.padEnd(13),
+    result.padEnd(7),
+    shortDid(actor),
+    command ?? '',
+    exitText(details['exitCode']),
+    task ?? '',
+  ]
+  return `${parts.slice(0, 3).map(clean).join('  ')}  ${paint(clean(parts[3] ?? ''))}  ${parts
+    .slice(4)
+    .filter((part) => part !== '')
+    .map(clean)
+    .join('  ')}`
+}
+
+function exitText(code: unknown): string {
+  return typeof code === 'number' ? `exit ${code}` : ''
+}
+
+export async function verify(context: Context): Promise<number> {
+  const seen = await context.client.verifyAudit()
+  context.print(seen, () => verifyText(context, seen))
+  return seen.ok ? EXIT.ok : EXIT.untrue
+}
+
+function verifyText({ paint }: Context, { ok, logs, problems }: AuditVerifyView): string {
+  const sum = (of: (log: AuditVerifyView['logs'][number]) => number): number => logs.reduce((total, log) => total + of(log), 0)
+  const forks = sum((log) => log.forks)
+  const line = [
+    plural(logs.length, 'log'),
+    `${sum((log) => log.entries).toLocaleString('en')} ${sum((log) => log.entries) === 1 ? 'entry' : 'entries'}`,
+    plural(
+      sum((log) => log.gaps),
+      'gap',
+    ),
+    ...(forks === 0 ? [] : [plural(forks, 'fork')]),
+    `heads witnessed by ≥ ${plural(Math.min(...logs.map((log) => log.witnesses), logs.length === 0 ? 0 : Number.POSITIVE_INFINITY), 'device')}`,
+  ].join(' · ')
+  return [`${ok ? paint.good('✓') : paint.bad('✗')} ${line}`, ...problems.map((problem) => `  ${paint.bad('!')} ${clean(problem)}`)].join('\n')
+}

@@ -1,0 +1,42 @@
+/** `errand down`: asks the node to stop and waits until its process has gone, so that the home can be used again at once. */
+import { pause, systemClock } from '../../base/clock.ts'
+import { sayDuration } from '../../base/duration.ts'
+import { ErrandError } from '../../base/errors.ts'
+import { stayAwake } from '../awake.ts'
+import type { Context } from '../context.ts'
+import { plural } from '../render.ts'
+
+const STOP_MS = 15_000
+const LOOK_EVERY_MS = 20
+
+export async function down(context: Context, { drain }: { readonly drain?: number }): Promise<number> {
+  const began = systemClock.monotonic()
+  const { pid } = await context.client.status()
+  const { active } = await context.client.shutdown(drain === undefined ? {} : { drainMs: drain })
+  if (drain !== undefined && active > 0) context.say(`waiting up to ${sayDuration(drain)} for ${plural(active, 'running task')}`)
+  const until = began + (drain ?? 0) + STOP_MS
+  await untilGone(pid, until)
+  const tookMs = Math.round(systemClock.monotonic() - began)
+  context.print({ stopped: true, active, tookMs }, () => context.tick(`stopped in ${sayDuration(tookMs)}`))
+  return 0
+}
+
+/** The node leaves no door open to ask at; its process is what tells. */
+async function untilGone(pid: number, until: number): Promise<void> {
+  const rest = stayAwake()
+  while (isAlive(pid)) {
+    if (systemClock.monotonic() > until)
+      throw new ErrandError('NODE_STUCK', `the node (process ${pid}) has not stopped`, { hint: `end it with: kill -9 ${pid}`, fields: { pid } })
+    await pause(systemClock, LOOK_EVERY_MS)
+  }
+  rest()
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}

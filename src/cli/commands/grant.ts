@@ -1,0 +1,53 @@
+/** `errand grant` and `errand revoke`: give rights, take them back, and say who has heard of it. */
+import type { GrantView, RevokeView } from '../../../protocols/local/messages.ts'
+import { systemClock } from '../../base/clock.ts'
+import { sayDuration } from '../../base/duration.ts'
+import type { Context } from '../context.ts'
+import { plural, shortCid, shortDid } from '../render.ts'
+
+export async function grant(
+  context: Context,
+  who: string,
+  { on, can, for: forMs }: { readonly on: string; readonly can: string[]; readonly for: number },
+): Promise<number> {
+  const made = await context.client.grant({ who, on, can, forMs })
+  context.print(made, () => made.map((one) => context.tick(grantText(one, who, on))).join('\n'))
+  return 0
+}
+
+function grantText({ words, expiresAt, cid }: GrantView, who: string, on: string): string {
+  const until = expiresAt === null ? 'does not expire' : `expires in ${sayDuration(Date.parse(expiresAt) - systemClock.now())}`
+  return `${who} on ${on}: ${words} · ${until} · ${shortCid(cid)}`
+}
+
+export async function revoke(
+  context: Context,
+  grant: string | undefined,
+  { on, can, to }: { readonly on?: string; readonly can?: string; readonly to?: string },
+): Promise<number> {
+  const done = await context.client.revoke({
+    ...(grant === undefined ? {} : { grant }),
+    ...(on === undefined ? {} : { on }),
+    ...(can === undefined ? {} : { can }),
+    ...(to === undefined ? {} : { to }),
+  })
+  context.print(done, () => context.tick(revokeText(done)))
+  return 0
+}
+
+function revokeText({ grants, stopped, acknowledged, unreachable }: RevokeView): string {
+  const parts = [
+    `${plural(grants.length, 'grant')} revoked`,
+    ...(stopped.length === 0 ? [] : [`${plural(stopped.length, 'live task')} stopped`]),
+    ...(acknowledged.length === 0 ? [] : [`acknowledged by ${acknowledged.map(called).join(', ')}`]),
+    ...unreachable.map(
+      ({ device, expiresAt }) =>
+        `${called(device)} offline${expiresAt === null ? '' : ` (grant dies in ${sayDuration(Date.parse(expiresAt) - systemClock.now())})`}`,
+    ),
+  ]
+  return parts.join(' · ')
+}
+
+function called(device: string): string {
+  return device.startsWith('did:') ? shortDid(device) : device
+}

@@ -1,0 +1,94 @@
+/** `errand run`: one command on a device. Its output and exit code are the command's own; everything errand says goes to stderr. */
+import type { ExecOutcome } from '../../../protocols/local/messages.ts'
+import { sayDuration } from '../../base/duration.ts'
+import { asErrand } from '../../base/errors.ts'
+import type { ExecOptions } from '../../local/client.ts'
+import type { Context } from '../context.ts'
+import { printError } from '../context.ts'
+import { EXIT, exitCodeOfError, exitCodeOfOutcome, exitCodeOfSignal } from '../exitcodes.ts'
+import { clean } from '../render.ts'
+import { drained, Unread } from '../writer.ts'
+
+export interface RunOptions {
+  readonly interactive?: boolean
+  readonly cwd?: string
+  readonly env?: Record<string, string>
+  readonly user?: string
+  readonly timeout?: number
+  readonly id?: string
+}
+
+const STOPPERS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+
+export async function run(context: Context, device: string, command: string[], options: RunOptions): Promise<number> {
+  const stop = new Stop()
+  try {
+    const outcome = await context.client.exec(
+      { device, command, ...asked(options) },
+      { ...takers(context.json), ...(options.interactive === true ? { stdin: process.stdin } : {}), signal: stop.asked.signal, abandon: stop.demanded.signal },
+    )
+    if (context.json) await drained(process.stdout, `${JSON.stringify({ t: 'ended', ...outcome })}\n`)
+    else sayEnd(context, outcome, device)
+    return stop.exitCode ?? exitCodeOfOutcome(outcome)
+  } catch (thrown) {
+    if (thrown instanceof Unread) return EXIT.unread
+    const error = asErrand(thrown)
+    if (stop.exitCode === undefined || context.json) printError(error, { json: context.json, device })
+    return stop.exitCode ?? exitCodeOfError(error.code)
+  }
+}
+
+function asked({ interactive: _, timeout, ...same }: RunOptions): Omit<RunOptions, 'interactive' | 'timeout'> & { timeoutMs?: number } {
+  return { ...same, ...(timeout === undefined ? {} : { timeoutMs: timeout }) }
+}
+
+/** The first signal asks the device to end the command and waits for it; the second leaves at once. */
+class Stop {
+  readonly asked = new AbortController()
+  readonly demanded = new AbortController()
+  /** Undefined until a signal came. */
+  exitCode: number | undefined
+
+  constructor() {
+    for (const signal of STOPPERS) process.on(signal, () => this.#take(signal))
+  }
+
+  #take(signal: (typeof STOPPERS)[number]): void {
+    if (this.asked.signal.aborted) this.demanded.abort()
+    this.exitCode ??= exitCodeOfSignal(signal)
+    this.asked.abort()
+  }
+}
+
+function takers(json: boolean): Pick<ExecOptions, 'onStdout' | 'onStderr'> {
+  if (!json) return { onStdout: (chunk) => drained(process.stdout, chunk), onStderr: (chunk) => drained(process.stderr, chunk) }
+  const line = (t: 'stdout' | 'stderr') => (chunk: Uint8Array) => drained(process.stdout, `${JSON.stringify({ t, ...dataOf(chunk) })}\n`)
+  return { onStdout: line('stdout'), onStderr: line('stderr') }
+}
+
+/** Text where the bytes are text, else base64: never a replaced byte. */
+export function dataOf(chunk: Uint8Array): { readonly text: string } | { readonly base64: string } {
+  try {
+    return { text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(chunk) }
+  } catch {
+    return { base64: Buffer.from(chunk).toString('base64') }
+  }
+}
+
+const ENDS: Readonly<Record<string, (outcome: ExecOutcome) => string>> = {
+  timeout: ({ durationMs }) => `timed out after ${sayDuration(durationMs)}`,
+  revoked: () => 'stopped: the right to run it was revoked',
+  lost: () => 'lost: nobody knows how it ended',
+  limit: () => 'stopped: it reached a limit of its right or its device',
+  cancelled: () => 'cancelled',
+  'not-found': () => 'no such command',
+  'not-executable': () => 'not executable',
+  'spawn-failed': () => 'could not be started',
+}
+
+/** A command that ended by itself needs no comment. */
+function sayEnd(context: Context, outcome: ExecOutcome, device: string): void {
+  const say = ENDS[outcome.why]
+  if (say === undefined) return
+  context.say(`errand: ${clean(device)}: ${outcome.message ?? say(outcome)}`)
+}

@@ -1,0 +1,57 @@
+/** What every command gets: whom to ask, and where to put data (stdout) and talk (stderr). */
+
+import type { WireError } from '../base/errors.ts'
+import { ErrandError } from '../base/errors.ts'
+import { homeOf, LocalClient, socketPathOf } from '../local/client.ts'
+import type { Paint } from './render.ts'
+import { clean, errorText, paintFor } from './render.ts'
+
+export interface Shared {
+  readonly home?: string
+  readonly json?: boolean
+}
+
+export class Context {
+  readonly home: string
+  readonly json: boolean
+  /** For stdout. */
+  readonly paint: Paint = paintFor(process.stdout)
+  #client: LocalClient | undefined
+
+  constructor({ home, json }: Shared) {
+    this.home = homeOf(home)
+    this.json = json ?? false
+  }
+
+  get client(): LocalClient {
+    this.#client ??= new LocalClient(socketPathOf(this.home))
+    return this.#client
+  }
+
+  /** Data: with --json the value on one line, else its text. */
+  print(value: unknown, text: () => string): void {
+    process.stdout.write(`${this.json ? JSON.stringify(value) : text()}\n`)
+  }
+
+  /** Talk: for people, never for pipes. Cleaned line by line. */
+  say(text: string): void {
+    process.stderr.write(`${text.split('\n').map(clean).join('\n')}\n`)
+  }
+
+  tick(text: string): string {
+    return `${this.paint.good('✓')} ${clean(text)}`
+  }
+}
+
+/** An error where the caller looks for it: one JSON document on stdout, or words on stderr. */
+export function printError(error: ErrandError, { json, device }: { json: boolean; device?: string | undefined }): void {
+  if (json) process.stdout.write(`${JSON.stringify({ error: wireOf(error) })}\n`)
+  else process.stderr.write(errorText(error, device))
+}
+
+function wireOf(error: ErrandError): WireError {
+  const { source, ...fields } = error.fields
+  const from = source === 'command' || source === 'device' ? source : 'errand'
+  const rest = new ErrandError(error.code, error.message, { fields, ...(error.hint === undefined ? {} : { hint: error.hint }) })
+  return rest.toWire(from)
+}

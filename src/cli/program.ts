@@ -1,0 +1,194 @@
+/** The commands, their words and options: the contract as a table. Each command's code is loaded only when it runs. */
+
+import type { CommanderError } from 'commander'
+import { Command, Option } from 'commander'
+import type { Shared } from './context.ts'
+import { Context } from './context.ts'
+import { UsageError, usageError, usageOf } from './usage.ts'
+import { count, duration, list, pairs, time, uuid } from './values.ts'
+import { VERSION } from './version.ts'
+
+export interface Parsed {
+  readonly program: Command
+  /** Set by the action that ran. */
+  exitCode: number
+}
+
+/** @param argv what follows the program's name, unparsed: `run` has to know where `--` was. */
+export function makeProgram(argv: readonly string[]): Parsed {
+  const program = new Command('errand')
+  const parsed: Parsed = { program, exitCode: 0 }
+  program
+    .description('Run commands on your own devices: a peer-to-peer mesh with rights that are proven, not configured.')
+    .usage('COMMAND …')
+    .option('--home <dir>', 'the home directory (else $ERRAND_HOME, else ~/.errand)')
+    .option('--json', 'one JSON document, or JSON lines for streams')
+    .version(`errand ${VERSION}`)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({ outputError: () => undefined })
+    .helpCommand('help [command]', 'how a command is written')
+  strict(program)
+  const does: Does = <Given extends unknown[]>(command: Command, load: Load<Given>) => {
+    strict(command)
+    command.action(async (...given: Given) => {
+      const act = await load()
+      parsed.exitCode = await act(new Context(program.opts<Shared>()), ...given)
+    })
+  }
+  addNode(program, does)
+  addMembers(program, does)
+  addWork(program, does, argv)
+  addRights(program, does)
+  addAudit(program, does)
+  return parsed
+}
+
+/** Ties a command to its code: `act` gets the words and options that commander parsed, and returns the exit code. */
+type Does = <Given extends unknown[]>(command: Command, load: Load<Given>) => void
+type Load<Given extends unknown[]> = () => Promise<(context: Context, ...given: Given) => Promise<number>>
+
+function strict(command: Command): void {
+  command.exitOverride((error: CommanderError) => {
+    throw error.exitCode === 0 || error.code === 'commander.help' ? error : usageError(command, error)
+  })
+}
+
+/** A command without words or options of its own. */
+function plain(parent: Command, name: string): Command {
+  return parent.command(name).usage('[--json]')
+}
+
+function addNode(program: Command, does: Does): void {
+  const up = program
+    .command('up')
+    .usage('[--name N] [--listen MULTIADDR]… [--bootstrap MULTIADDR]… [--label K=V]… [--preset local|lan|internet] [--detach]')
+    .description('start the node of this home')
+    .option('--name <name>', 'what this device is called')
+    .option('--listen <multiaddr>', 'an address to listen on, like /ip4/0.0.0.0/tcp/4701 (repeatable)', list)
+    .option('--bootstrap <multiaddr>', 'an address to find the mesh by (repeatable)', list)
+    .option('--label <k=v>', 'something to choose this device by (repeatable)', pairs)
+    .addOption(new Option('--preset <preset>', 'whom to be reachable for').choices(['local', 'lan', 'internet']))
+    .option('--detach', 'return once the node is ready; it goes on in the background')
+    .addOption(new Option('--await-join', 'wait for an invitation instead of founding a mesh').hideHelp())
+  does(up, async () => (await import('./commands/node.ts')).up)
+  const down = program.command('down').usage('[--drain DURATION]').description('stop the node')
+  down.option('--drain <duration>', 'take no new work and wait that long for what runs', duration)
+  does(down, async () => (await import('./commands/down.ts')).down)
+  does(plain(program, 'status').description('how the node is'), async () => (await import('./commands/show.ts')).status)
+  does(
+    plain(program, 'version').description('the version of this program, and of the node that runs'),
+    async () => (await import('./commands/version.ts')).version,
+  )
+}
+
+function addMembers(program: Command, does: Does): void {
+  does(
+    plain(program, 'devices').description('all devices of the mesh: who is online, how reached, how fast'),
+    async () => (await import('./commands/show.ts')).devices,
+  )
+  const invite = program
+    .command('invite')
+    .usage('[--name N] [--mine | --ask RIGHT…] [--role R | --give RIGHT…] [--for DURATION]')
+    .description('make a code that admits one device')
+    .option('--name <name>', 'what the new device will be called')
+    .addOption(new Option('--mine', 'it is my own device: its rights go to the owners (the default)').conflicts('ask'))
+    .option('--ask <right>', "what the new device gives, like 'exec: git, npm test' (repeatable)", list)
+    .addOption(new Option('--role <role>', 'what the new device may do: a role').conflicts('give'))
+    .option('--give <right>', 'what the new device may do: single rights (repeatable)', list)
+    .option('--for <duration>', 'how long those rights last', duration)
+    .option('--long', 'a code that carries addresses, for devices on other networks (every code does so far)')
+  does(invite, async () => (await import('./commands/invite.ts')).invite)
+  const join = program
+    .command('join')
+    .argument('[code]', 'asked for when absent')
+    .usage('[CODE] [--via MULTIADDR] [--yes]')
+    .description('join the mesh that a code is for')
+  join.option('--via <multiaddr>', 'where to reach the inviting device (repeatable)', list).option('--yes', 'agree to what is shown')
+  does(join, async () => (await import('./commands/join.ts')).join)
+}
+
+function addWork(program: Command, does: Does, argv: readonly string[]): void {
+  const run = program
+    .command('run')
+    .argument('<device>', 'a name, a DID or a PeerId')
+    .argument('<command...>', 'what to run there, without a shell')
+    .usage('DEVICE [-i] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--id UUID] -- COMMAND [ARG…]')
+    .description("run one command on a device; output, input and exit code are the command's own")
+    .option('-i, --interactive', 'forward stdin')
+    .option('--cwd <dir>', 'working directory there')
+    .option('--env <k=v>', 'an environment variable (repeatable)', pairs)
+    .option('--user <user>', 'as which user there')
+    .option('--timeout <duration>', 'end it after that long', duration)
+    .option('--id <uuid>', "the task's id", uuid)
+    .addHelpText('after', EXIT_CODES)
+  run.hook('preAction', () => demandDashes(run, argv))
+  does(run, async () => (await import('./commands/run.ts')).run)
+  does(plain(program, 'ps').description('what runs and ran'), async () => (await import('./commands/show.ts')).ps)
+}
+
+const EXIT_CODES = `
+Exit codes: the command's own; 124 timed out; 125 errand itself failed; 126 denied or not executable; 127 no such command
+on the device; 128+N killed by signal N; 130 after Ctrl-C.`
+
+/** Everything behind `--` is the command's, also what looks like an option of ours; so it has to be there. */
+function demandDashes(run: Command, argv: readonly string[]): void {
+  const at = argv.indexOf('--')
+  const behind = at < 0 ? 0 : argv.length - at - 1
+  if (behind === run.args.length - 1) return
+  throw new UsageError(
+    at < 0 ? "put -- before the command: what follows it is the command's alone" : 'one device before --, the command after it',
+    usageOf(run),
+  )
+}
+
+function addRights(program: Command, does: Does): void {
+  const grant = program
+    .command('grant')
+    .argument('<who>', 'a device or a person')
+    .usage('WHO --on DEVICE --can RIGHT… --for DURATION')
+    .description('let somebody do something on a device, for a while')
+    .requiredOption('--on <device>', 'where')
+    .requiredOption('--can <right>', "what, like 'exec: git, npm test' (repeatable)", list)
+    .requiredOption('--for <duration>', 'for how long', duration)
+  does(grant, async () => (await import('./commands/grant.ts')).grant)
+  does(plain(program, 'grants').description('who may do what, where and until when'), async () => (await import('./commands/show.ts')).grants)
+  const revoke = program
+    .command('revoke')
+    .argument('[grant]', 'the CID of a grant')
+    .usage('GRANT | --on DEVICE [--can RIGHT] [--to WHO]')
+    .description('take rights back; what rests on them is stopped')
+    .option('--on <device>', 'all that is granted on this device …')
+    .option('--can <right>', '… of this right')
+    .option('--to <who>', '… to these')
+  revoke.hook('preAction', () => {
+    const { on, can, to } = revoke.opts<{ on?: string; can?: string; to?: string }>()
+    const filtered = on !== undefined || can !== undefined || to !== undefined
+    if ((revoke.args.length === 1) === filtered || (filtered && on === undefined))
+      throw new UsageError('name either one grant, or a device with --on', usageOf(revoke))
+  })
+  does(revoke, async () => (await import('./commands/grant.ts')).revoke)
+}
+
+function addAudit(program: Command, does: Does): void {
+  const audit = program.command('audit').usage('[list] [filters] | verify').description('what happened, on every device')
+  strict(audit)
+  const all = audit
+    .command('list', { isDefault: true })
+    .usage('[--device D] [--actor DID] [--action A] [--task T] [--session S] [--since T] [--until T] [--limit N] [--follow]')
+    .description('the log, as one')
+    .option('--device <device>', 'whose log')
+    .option('--actor <did>', 'who did it')
+    .option('--action <action>', 'what was done, like exec.denied')
+    .option('--task <task>', 'about which task')
+    .option('--session <session>', 'in which session')
+    .option('--since <time>', 'from then on: a time, or how long ago, like 2h', time)
+    .option('--until <time>', 'until then', time)
+    .option('--limit <n>', 'at most so many', count)
+    .option('--follow', 'go on as it grows')
+    .allowExcessArguments()
+  all.hook('preAction', () => {
+    if (all.args.length > 0) throw new UsageError(`audit has list and verify, not '${all.args.join(' ')}'`, usageOf(audit))
+  })
+  does(all, async () => (await import('./commands/audit.ts')).list)
+  does(plain(audit, 'verify').description('prove the chains of all logs'), async () => (await import('./commands/audit.ts')).verify)
+}

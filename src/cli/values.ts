@@ -1,0 +1,49 @@
+/** Values of options, checked while the command line is read: a wrong one is a usage error before anything else happens. */
+import { InvalidArgumentError } from 'commander'
+import { parseDuration } from '../base/duration.ts'
+
+/** @returns milliseconds. */
+export function duration(text: string): number {
+  try {
+    return parseDuration(text)
+  } catch {
+    throw new InvalidArgumentError('Write a number and a unit, like 90s, 10m, 8h or 2d.')
+  }
+}
+
+export function list(text: string, before: readonly string[] = []): string[] {
+  return [...before, text]
+}
+
+/** K=V, repeatable. */
+export function pairs(text: string, before: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const at = text.indexOf('=')
+  if (at < 1) throw new InvalidArgumentError('Write NAME=VALUE.')
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) }
+}
+
+export function count(text: string): number {
+  const value = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(value)) throw new InvalidArgumentError('Write a whole number.')
+  return value
+}
+
+export function uuid(text: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) throw new InvalidArgumentError('Write a UUID.')
+  return text.toLowerCase()
+}
+
+/** A time: an ISO date or date and time, or how long ago as a duration. Kept as text; `timeOf` turns it into an instant. */
+export function time(text: string): string {
+  if (isDuration(text) || !Number.isNaN(Date.parse(text))) return text
+  throw new InvalidArgumentError('Write a time like 2026-01-31T12:00:00Z, or how long ago, like 2h.')
+}
+
+/** @returns ISO 8601 UTC. */
+export function timeOf(text: string, now: number): string {
+  return new Date(isDuration(text) ? now - parseDuration(text) : Date.parse(text)).toISOString()
+}
+
+function isDuration(text: string): boolean {
+  return /^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)
+}
