@@ -42,7 +42,11 @@ export const TokenLink = v.custom<CID>(isTokenLink, 'a link to a token is a CIDv
 /** A map of anything; tokens hold such in `args` and `meta`. The very object is passed on, no key is dropped. */
 export const AnyMap = v.custom<Readonly<Record<string, unknown>>>(isMap, 'expected a map')
 
-const Nonce = v.pipe(v.instance(Uint8Array), v.minLength(TOKEN_LIMITS.nonceBytes.min, 'a nonce has at least 12 bytes'), v.maxLength(TOKEN_LIMITS.nonceBytes.max))
+const Nonce = v.pipe(
+  v.instance(Uint8Array),
+  v.minLength(TOKEN_LIMITS.nonceBytes.min, 'a nonce has at least 12 bytes'),
+  v.maxLength(TOKEN_LIMITS.nonceBytes.max),
+)
 
 export const DelegationPayload = v.strictObject({
   iss: DidText,

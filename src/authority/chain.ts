@@ -50,8 +50,14 @@ export interface Asked {
 export function refuseChain(chain: readonly Delegation[], asked: Asked, rules: Rules): ChainRefusal | undefined {
   const [root] = chain
   if (root === undefined) return { code: 'NO_GRANT', detail: `no grant from ${asked.subject} reaches ${asked.invoker}` }
-  if (chain.length > TOKEN_LIMITS.chainLinks) return { code: 'CHAIN_TOO_LONG', detail: `a chain has at most ${TOKEN_LIMITS.chainLinks} links, not ${chain.length}` }
-  return refusePrincipals(chain, root, asked) ?? firstOf(chain, (link) => refuseTime(link, asked.now, rules)) ?? refuseCoverage(chain, asked, rules) ?? (rules === 'profile' ? refuseProfile(chain) : undefined)
+  if (chain.length > TOKEN_LIMITS.chainLinks)
+    return { code: 'CHAIN_TOO_LONG', detail: `a chain has at most ${TOKEN_LIMITS.chainLinks} links, not ${chain.length}` }
+  return (
+    refusePrincipals(chain, root, asked) ??
+    firstOf(chain, (link) => refuseTime(link, asked.now, rules)) ??
+    refuseCoverage(chain, asked, rules) ??
+    (rules === 'profile' ? refuseProfile(chain) : undefined)
+  )
 }
 
 function refusePrincipals(chain: readonly Delegation[], root: Delegation, { subject, invoker }: Asked): ChainRefusal | undefined {
@@ -66,7 +72,9 @@ function refusePrincipals(chain: readonly Delegation[], root: Delegation, { subj
   })
   if (gap !== undefined) return gap
   const last = chain[chain.length - 1]
-  return last === undefined || last.aud === invoker ? undefined : { code: 'CHAIN_AUDIENCE', detail: `the last link is given to ${last.aud}, not to ${invoker}`, link: last }
+  return last === undefined || last.aud === invoker
+    ? undefined
+    : { code: 'CHAIN_AUDIENCE', detail: `the last link is given to ${last.aud}, not to ${invoker}`, link: last }
 }
 
 /** Every link is checked on its own, so that a child cannot outlive its parent whatever it says. */

@@ -25,13 +25,26 @@ const Milliseconds = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const WorkDir = v.pipe(
   Text(MAX_PATH_CHARS),
   noNul,
-  v.check((path) => path === '' || path === '/' || (path.startsWith('/') && path.slice(1).split('/').every((part) => !['', '.', '..'].includes(part))), 'cwd is empty or a plain absolute path'),
+  v.check(
+    (path) =>
+      path === '' ||
+      path === '/' ||
+      (path.startsWith('/') &&
+        path
+          .slice(1)
+          .split('/')
+          .every((part) => !['', '.', '..'].includes(part))),
+    'cwd is empty or a plain absolute path',
+  ),
 )
 
 const EnvName = v.pipe(Text(MAX_NAME_CHARS), v.regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'not a name of an environment variable'))
 const Argv = v.pipe(
   List(v.pipe(v.string(), noNul), ARGV_LIMITS.items),
-  v.check((argv) => argv.reduce((sum, arg) => sum + Buffer.byteLength(arg), 0) <= ARGV_LIMITS.bytes, `arguments have at most ${ARGV_LIMITS.bytes} bytes together`),
+  v.check(
+    (argv) => argv.reduce((sum, arg) => sum + Buffer.byteLength(arg), 0) <= ARGV_LIMITS.bytes,
+    `arguments have at most ${ARGV_LIMITS.bytes} bytes together`,
+  ),
 )
 
 export const ExecRunArgs = v.strictObject({
@@ -41,7 +54,10 @@ export const ExecRunArgs = v.strictObject({
   /** '' is the home of the node's user. */
   cwd: WorkDir,
   /** Names only; the values travel beside the invocation. Ascending, each once. */
-  env: v.pipe(List(EnvName, MAX_NAME_CHARS), v.check((names) => isAscending(names), 'names are sorted and unique')),
+  env: v.pipe(
+    List(EnvName, MAX_NAME_CHARS),
+    v.check((names) => isAscending(names), 'names are sorted and unique'),
+  ),
   /** '' is the node's user. */
   user: Visible(MAX_NAME_CHARS),
   /** 0 is none. */

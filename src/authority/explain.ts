@@ -1,10 +1,11 @@
 /** Says in words why a policy statement refuses: the value that was declared and what it would have to be. */
-import { failing, type Statement } from './policy.ts'
+
 import { type ExecItem, execItemsOf } from './items.ts'
+import { failing, type Statement } from './policy.ts'
 import { sayItem, sayStatement } from './say.ts'
 import { parseSelector, select, UNRESOLVED } from './selector.ts'
-import { sayValue, sayWord } from './words.ts'
 import type { AnyRecord } from './token.ts'
+import { sayValue, sayWord } from './words.ts'
 
 const MAX_SHOWN = 120
 

@@ -3,6 +3,8 @@
  * The pieces between the stars are searched from left to right, each by Knuth, Morris and Pratt: no piece ever moves back, so no pattern can make it slow.
  */
 
+const UNESCAPED_STAR = /(?<!\\)\*/
+
 /** Whether the whole text matches the pattern. Compares UTF-16 units; case counts. */
 export function like(text: string, pattern: string): boolean {
   const pieces = piecesOf(pattern)
@@ -22,14 +24,7 @@ export function like(text: string, pattern: string): boolean {
 
 /** The literal pieces between the stars; one piece means: no star. */
 function piecesOf(pattern: string): string[] {
-  const pieces = ['']
-  for (let i = 0; i < pattern.length; i++) {
-    const escaped = pattern[i] === '\\' && pattern[i + 1] === '*'
-    if (escaped) i++
-    if (pattern[i] === '*' && !escaped) pieces.push('')
-    else pieces.push(`${pieces.pop() ?? ''}${pattern[i]}`)
-  }
-  return pieces
+  return pattern.split(UNESCAPED_STAR).map((piece) => piece.replaceAll('\\*', '*'))
 }
 
 /** Where `piece` begins in text[from, end), or -1. */
@@ -38,8 +33,8 @@ function indexOf(text: string, piece: string, from: number, end: number): number
   const back = failureTable(piece)
   let matched = 0
   for (let i = from; i < end; i++) {
-    while (matched > 0 && text[i] !== piece[matched]) matched = back[matched - 1] ?? 0
-    if (text[i] === piece[matched]) matched++
+    while (matched > 0 && text.charCodeAt(i) !== piece.charCodeAt(matched)) matched = back[matched - 1] ?? 0
+    if (text.charCodeAt(i) === piece.charCodeAt(matched)) matched++
     if (matched === piece.length) return i - matched + 1
   }
   return -1
@@ -49,8 +44,8 @@ function failureTable(piece: string): Uint32Array {
   const back = new Uint32Array(piece.length)
   let k = 0
   for (let i = 1; i < piece.length; i++) {
-    while (k > 0 && piece[i] !== piece[k]) k = back[k - 1] ?? 0
-    if (piece[i] === piece[k]) k++
+    while (k > 0 && piece.charCodeAt(i) !== piece.charCodeAt(k)) k = back[k - 1] ?? 0
+    if (piece.charCodeAt(i) === piece.charCodeAt(k)) k++
     back[i] = k
   }
   return back

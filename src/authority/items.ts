@@ -29,14 +29,24 @@ export function compileExec({ items, env, users, cwd, timeoutMs, tty }: ExecRigh
     ...(env === '*' ? [] : [env.length === 0 ? is('.env', []) : (['all', '.env', oneOf(env.map((name) => is('.', name)))] as const)]),
     ...(users === '*' ? [] : [oneOf(users.map((user) => is('.user', user)))]),
     ...(cwd === undefined ? [] : [within(cwd)]),
-    ...(timeoutMs === undefined ? [] : [['and', [['>', '.timeoutMs', 0], ['<=', '.timeoutMs', timeoutMs]]] as const]),
+    ...(timeoutMs === undefined
+      ? []
+      : [
+          [
+            'and',
+            [
+              ['>', '.timeoutMs', 0],
+              ['<=', '.timeoutMs', timeoutMs],
+            ],
+          ] as const,
+        ]),
     ...(tty ? [] : [is('.tty', false)]),
   ]
 }
 
 /** @returns the right that compiles to exactly this policy, or undefined when there is none. */
 export function readExec(policy: Policy): ExecRight | undefined {
-  const read: { -readonly [K in keyof ExecRight]: ExecRight[K] } = { items: '*', env: '*', users: '*', tty: true }
+  const read: Draft = { items: '*', env: '*', users: '*', tty: true }
   for (const statement of policy) readInto(read, statement)
   return sameBytes(encode(compileExec(read)), encode(policy)) ? read : undefined
 }
@@ -69,20 +79,39 @@ function itemOf(statement: Statement): ExecItem | undefined {
 
 const Words = v.array(v.string())
 
-function readInto(read: { -readonly [K in keyof ExecRight]: ExecRight[K] }, statement: Statement): void {
-  const [op, first, second] = statement
-  const users = textsIn(statement, '.user')
+type Draft = { -readonly [K in keyof ExecRight]: ExecRight[K] }
+
+/** Guesses what a statement came from; `readExec` compiles the guess and compares, so a wrong guess is only a right that is not read back. */
+function readInto(read: Draft, statement: Statement): void {
   const items = execItemsOf(statement)
-  const [bound] = op === 'or' ? first : []
-  const [, limit] = op === 'and' ? first : []
+  const users = textsIn(statement, '.user')
   if (items !== undefined) read.items = items
   else if (users !== undefined) read.users = users
-  else if (op === '==' && first === '.env') read.env = []
-  else if (op === '==' && first === '.tty') read.tty = false
-  else if (op === 'all' && first === '.env') read.env = textsIn(second, '.') ?? []
-  else if (op === 'like' && first === '.cwd') read.cwd = '/'
-  else if (bound !== undefined) read.cwd = textIn(bound, '.cwd') ?? '/'
-  else if (limit !== undefined && limit[0] === '<=') read.timeoutMs = limit[2]
+  else readBound(read, statement)
+}
+
+function readBound(read: Draft, statement: Statement): void {
+  switch (statement[0]) {
+    case '==':
+      if (statement[1] === '.env') read.env = []
+      if (statement[1] === '.tty') read.tty = false
+      return
+    case 'all':
+      read.env = textsIn(statement[2], '.') ?? []
+      return
+    case 'like':
+      read.cwd = '/'
+      return
+    case 'or': {
+      const [exactly] = statement[1]
+      read.cwd = (exactly === undefined ? undefined : textIn(exactly, '.cwd')) ?? '/'
+      return
+    }
+    case 'and': {
+      const [, most] = statement[1]
+      if (most?.[0] === '<=') read.timeoutMs = most[2]
+    }
+  }
 }
 
 function within(directory: string): Statement {

@@ -57,15 +57,17 @@ function isStatement(value: unknown, count: Count, depth: number): value is Stat
   if (count.left-- === 0) throw new BadPolicy(`a policy has more than ${POLICY_LIMITS.statements} statements`)
   if (!Array.isArray(value) || typeof value[0] !== 'string') throw new BadPolicy('a statement is a list that begins with its operator')
   const [op, second, third] = value
-  const connective = op === 'and' || op === 'or' || op === 'not'
-  if (value.length !== (connective ? 2 : 3)) throw new BadPolicy(`"${op}" has ${connective ? 1 : 2} operands, not ${value.length - 1}`)
-  if (op === 'and' || op === 'or') {
-    if (!isStatements(second, count, depth + 1)) throw new BadPolicy(`"${op}" takes a list of statements`)
-    return true
-  }
-  if (op === 'not') return isStatement(second, count, depth + 1)
+  const operands = op === 'and' || op === 'or' || op === 'not' ? 1 : 2
+  if (value.length !== 1 + operands) throw new BadPolicy(`${JSON.stringify(op.slice(0, 16))} has ${operands} operands, not ${value.length - 1}`)
+  if (operands === 1) return fitsConnective(op, second, count, depth)
   if (typeof second !== 'string' || parseSelector(second) === undefined) throw new BadPolicy(`not a selector: ${JSON.stringify(second)}`)
   return fitsOperator(op, third, count, depth)
+}
+
+function fitsConnective(op: string, operand: unknown, count: Count, depth: number): boolean {
+  if (op === 'not') return isStatement(operand, count, depth + 1)
+  if (!isStatements(operand, count, depth + 1)) throw new BadPolicy(`"${op}" takes a list of statements`)
+  return true
 }
 
 function fitsOperator(op: string, operand: unknown, count: Count, depth: number): boolean {
@@ -80,7 +82,8 @@ function fitsOperator(op: string, operand: unknown, count: Count, depth: number)
       if (typeof operand !== 'number' || !Number.isSafeInteger(operand)) throw new BadPolicy(`"${op}" compares with an integer`)
       return true
     case 'like':
-      if (typeof operand !== 'string' || operand.length > POLICY_LIMITS.patternChars) throw new BadPolicy(`"like" takes a pattern of at most ${POLICY_LIMITS.patternChars} characters`)
+      if (typeof operand !== 'string' || operand.length > POLICY_LIMITS.patternChars)
+        throw new BadPolicy(`"like" takes a pattern of at most ${POLICY_LIMITS.patternChars} characters`)
       return true
     case 'all':
     case 'any':
@@ -127,10 +130,18 @@ class Run {
     if (!this.#spend(1)) return 'exhausted'
     switch (statement[0]) {
       case 'and':
-        return this.#fold(statement[1].map((inner) => () => this.judge(inner, value)), 'false', 'true')
+        return this.#fold(
+          statement[1].map((inner) => () => this.judge(inner, value)),
+          'false',
+          'true',
+        )
       case 'or':
         // The specification: an empty `or` is true.
-        return this.#fold(statement[1].map((inner) => () => this.judge(inner, value)), 'true', statement[1].length === 0 ? 'true' : 'false')
+        return this.#fold(
+          statement[1].map((inner) => () => this.judge(inner, value)),
+          'true',
+          statement[1].length === 0 ? 'true' : 'false',
+        )
       case 'not':
         return negate(this.judge(statement[1], value))
       default:

@@ -3,13 +3,13 @@
  * Anybody may put anything here; it counts only against chains in which its signer issued the revoked link or one nearer the root.
  */
 import { createHash } from 'node:crypto'
-import * as v from 'valibot'
 import { CID } from 'multiformats/cid'
+import * as v from 'valibot'
 import { TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import { type Random, systemRandom } from '../base/clock.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import { RevokeArgs } from './commands.ts'
-import { decodeInvocation, type Delegation, type Invocation, linkTo, signInvocation, TokenError } from './token.ts'
+import { type Delegation, decodeInvocation, type Invocation, linkTo, signInvocation, TokenError } from './token.ts'
 
 export const REVOKE = '/ucan/revoke'
 

@@ -36,7 +36,8 @@ export function parseRight(text: string): Right {
 }
 
 function rawCommand(command: string): string {
-  if (!isCommandPath(command)) throw bad(`not a command: ${JSON.stringify(command.slice(0, 80))}`, 'a command path is lower-case words behind slashes, like /exec/run')
+  if (!isCommandPath(command))
+    throw bad(`not a command: ${JSON.stringify(command.slice(0, 80))}`, 'a command path is lower-case words behind slashes, like /exec/run')
   if (!isDelegable(command)) throw bad(`${command} cannot be given to anybody`, HINT)
   return command
 }
@@ -99,7 +100,10 @@ function listOf(name: string, tokens: readonly Token[], check: (text: string) =>
   const texts = split(tokens, ',').map(textsOf)
   const words = texts.flat()
   if (texts.some((text) => text.length !== 1) || !words.every(check) || (name === 'cwd' && words.length > 1)) {
-    throw bad(`"${name}" does not take ${JSON.stringify(words.join(' ').slice(0, 80))}`, name === 'cwd' ? 'name one absolute directory' : `write '${name} A, B', or '${name} *' for any`)
+    throw bad(
+      `"${name}" does not take ${JSON.stringify(words.join(' ').slice(0, 80))}`,
+      name === 'cwd' ? 'name one absolute directory' : `write '${name} A, B', or '${name} *' for any`,
+    )
   }
   return [...new Set(words)]
 }
@@ -124,7 +128,8 @@ function isStar(tokens: readonly Token[]): boolean {
 function textsOf(tokens: readonly Token[]): string[] {
   return tokens.map((token) => {
     if (token.t !== 'word') throw bad(`"${token.t}" is out of place`, HINT)
-    if (!token.quoted && token.text === '*') throw bad('"*" stands for a whole command, not for a part of one', 'further arguments are always allowed; quote it to mean a star')
+    if (!token.quoted && token.text === '*')
+      throw bad('"*" stands for a whole command, not for a part of one', 'further arguments are always allowed; quote it to mean a star')
     return token.text
   })
 }

@@ -82,8 +82,7 @@ function unquote(text: string): string | undefined {
 export function select(selector: Selector, value: unknown, spend: (steps: number) => boolean): unknown {
   let at = value
   for (const segment of selector) {
-    const copied = (segment.t === 'slice' || segment.t === 'values') && (isList(at) || isMap(at)) ? (isList(at) ? at : Object.keys(at)).length : 0
-    if (copied > 0 && !spend(1 + (copied >> 4))) return UNRESOLVED
+    if (!spend(costOf(segment, at))) return UNRESOLVED
     const next = step(segment, at)
     if (next === UNRESOLVED && !segment.optional) return UNRESOLVED
     at = next === UNRESOLVED ? null : next
@@ -91,20 +90,28 @@ export function select(selector: Selector, value: unknown, spend: (steps: number
   return at
 }
 
+/** A step for what is copied, 16 values each; looking is free. */
+function costOf({ t }: Segment, value: unknown): number {
+  if (t === 'field' || t === 'index') return 0
+  return 1 + ((isList(value) ? value.length : isMap(value) ? Object.keys(value).length : 0) >> 4)
+}
+
 function step(segment: Segment, value: unknown): unknown {
   switch (segment.t) {
     case 'field':
       return isMap(value) && Object.hasOwn(value, segment.name) ? value[segment.name] : UNRESOLVED
-    case 'index': {
-      if (!isList(value)) return UNRESOLVED
-      const at = segment.at < 0 ? value.length + segment.at : segment.at
-      return at >= 0 && at < value.length ? value[at] : UNRESOLVED
-    }
+    case 'index':
+      return isList(value) ? itemAt(value, segment.at) : UNRESOLVED
     case 'slice':
       return isList(value) ? value.slice(segment.from ?? 0, segment.to) : UNRESOLVED
     case 'values':
       return isMap(value) ? Object.values(value) : isList(value) ? value : UNRESOLVED
   }
+}
+
+function itemAt(list: readonly unknown[] | Uint8Array, index: number): unknown {
+  const at = index < 0 ? list.length + index : index
+  return at >= 0 && at < list.length ? list[at] : UNRESOLVED
 }
 
 function isList(value: unknown): value is readonly unknown[] | Uint8Array {

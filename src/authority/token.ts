@@ -10,7 +10,7 @@ import { AnyMap, DelegationPayload, InvocationPayload, TOKEN_LIMITS, TOKEN_TAG, 
 import { BadBytes, decodeStrict, encode, sameBytes } from '../../protocols/wire.ts'
 import { ErrandError } from '../base/errors.ts'
 import { asDid, type Did, type Identity, isDid, verifySignature } from '../identity/identity.ts'
-import { BadPolicy, parsePolicy, type Policy } from './policy.ts'
+import { BadPolicy, type Policy, parsePolicy } from './policy.ts'
 
 export type TokenCode =
   | 'TOO_LARGE'
@@ -85,7 +85,8 @@ export function signDelegation(identity: Identity, fields: DelegationFields): De
 /** @throws TokenError as decoding would. */
 export function signInvocation(identity: Identity, fields: InvocationFields): Invocation {
   const { prf, cause, ...rest } = fields
-  return parseInvocation(sealToken('invocation', identity, present({ ...rest, prf: prf.map(linkTo), cause: cause === undefined ? undefined : linkTo(cause) }))).invocation
+  return parseInvocation(sealToken('invocation', identity, present({ ...rest, prf: prf.map(linkTo), cause: cause === undefined ? undefined : linkTo(cause) })))
+    .invocation
 }
 
 const MAX_VERIFIED = 2_048

@@ -5,12 +5,12 @@
 import { BINDING, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
 import type { Did } from '../identity/identity.ts'
-import { type ChainCode, type ChainRefusal, expiryOf, refuseChain, refusePolicies, type Rules } from './chain.ts'
+import { type ChainCode, type ChainRefusal, expiryOf, type Rules, refuseChain, refusePolicies } from './chain.ts'
 import { checkArgs } from './commands.ts'
 import { explain } from './explain.ts'
 import type { RevocationView } from './revocations.ts'
 import type { SeenNonces } from './seen.ts'
-import { decodeDelegation, type Delegation, type Invocation, parseInvocation, type TokenCode, TokenError } from './token.ts'
+import { type Delegation, decodeDelegation, type Invocation, parseInvocation, type TokenCode, TokenError } from './token.ts'
 
 export type RefusalCode =
   | TokenCode
@@ -23,6 +23,7 @@ export type RefusalCode =
   | 'TTL_TOO_LONG'
   | 'WRONG_CHALLENGE'
   | 'REPLAYED'
+  | 'TOO_MANY'
   | 'TOO_MANY_PROOFS'
   | 'MISSING_PROOF'
   | 'UNASKED_PROOF'
@@ -147,9 +148,12 @@ function timely({ exp, iat }: Invocation, now: number): void {
 function fresh({ iss, nonce, exp }: Invocation, { challenge, seen, now }: VerifyContext): void {
   const { challengeBytes, randomBytes, ttlSeconds, skewSeconds } = BINDING
   if (challenge.length !== challengeBytes) throw new TypeError(`a challenge has ${challengeBytes} bytes`)
-  if (nonce.length < challengeBytes + randomBytes) throw refuse('BAD_NONCE', `the nonce has ${nonce.length} bytes where the challenge and ${randomBytes} more are needed`)
+  if (nonce.length < challengeBytes + randomBytes)
+    throw refuse('BAD_NONCE', `the nonce has ${nonce.length} bytes where the challenge and ${randomBytes} more are needed`)
   if (!sameBytes(nonce.subarray(0, challengeBytes), challenge)) throw refuse('WRONG_CHALLENGE', 'the invocation was made for another connection')
-  if (!seen.take(iss, nonce, (exp ?? now + ttlSeconds) + skewSeconds, now)) throw refuse('REPLAYED', 'this invocation was used before')
+  const taken = seen.take(iss, nonce, (exp ?? now + ttlSeconds) + skewSeconds, now)
+  if (taken === 'known') throw refuse('REPLAYED', 'this invocation was used before')
+  if (taken === 'full') throw refuse('TOO_MANY', `this device remembers no more invocations of ${iss} for now`)
 }
 
 function chainOf(invocation: Invocation, proofs: readonly Uint8Array[], known: VerifyContext['known']): Delegation[] {

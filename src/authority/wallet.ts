@@ -6,7 +6,7 @@ import { expiryOf, LAST_LINK, refuseChain, refusePolicies, refuseTime } from './
 import { covers, isDelegable } from './commands.ts'
 import { explain } from './explain.ts'
 import type { RevocationView } from './revocations.ts'
-import { type AnyRecord, decodeDelegation, type Delegation } from './token.ts'
+import { type AnyRecord, type Delegation, decodeDelegation } from './token.ts'
 
 export const WALLET_LIMITS = {
   /** Links looked at in one search; a person's wallet has dozens. */
@@ -94,7 +94,11 @@ export class Wallet {
     const [best] = held
     if (best === undefined) return { ok: false, code: 'NO_GRANT', why: `no grant from ${subject} that may be passed on reaches ${issuer} for ${command}` }
     if (exp <= best.expiresAt) return { ok: true, chain: best.chain }
-    return { ok: false, code: 'OUTLIVES', why: `it would outlive what it rests on by ${sayDuration((exp - best.expiresAt) * 1_000)}; at most ${sayDuration(Math.max(0, best.expiresAt - now) * 1_000)} are left` }
+    return {
+      ok: false,
+      code: 'OUTLIVES',
+      why: `it would outlive what it rests on by ${sayDuration((exp - best.expiresAt) * 1_000)}; at most ${sayDuration(Math.max(0, best.expiresAt - now) * 1_000)} are left`,
+    }
   }
 
   /** The chains, best first. Dead links are looked at only when there is no living chain, to say what is nearest: they must not crowd out the living. */
@@ -109,12 +113,12 @@ export class Wallet {
     const reachable = this.#reachableFrom(subject, command)
     const found: Delegation[][] = []
     let visits = 0
+    const spent = (): boolean => found.length >= WALLET_LIMITS.chains || visits++ >= WALLET_LIMITS.visits
+    const above = (audience: Did): Delegation[] => [...(this.#byAudience.get(audience)?.values() ?? [])].filter(usable)
     const walk = (audience: Did, below: readonly Delegation[], child: string): void => {
-      if (below.length === TOKEN_LIMITS.chainLinks) return
-      for (const link of this.#byAudience.get(audience)?.values() ?? []) {
-        if (found.length >= WALLET_LIMITS.chains || visits++ >= WALLET_LIMITS.visits) return
-        const fits = usable(link) && (link.sub === null || link.sub === subject) && covers(link.cmd, child) && below.every(({ iss }) => iss !== link.iss)
-        if (!fits) continue
+      for (const link of above(audience)) {
+        if (spent()) return
+        if (!extendsChain(link, below, { subject, child })) continue
         const chain = [link, ...below]
         if (link.iss === subject && link.sub === subject) found.push(chain)
         else if (reachable.has(link.iss)) walk(link.iss, chain, link.cmd)
@@ -134,6 +138,11 @@ export class Wallet {
     }
     return reached
   }
+}
+
+function extendsChain(link: Delegation, below: readonly Delegation[], { subject, child }: { readonly subject: Did; readonly child: string }): boolean {
+  const rightSubject = link.sub === null || link.sub === subject
+  return below.length < TOKEN_LIMITS.chainLinks && rightSubject && covers(link.cmd, child) && below.every(({ iss }) => iss !== link.iss)
 }
 
 function weigh(chain: readonly Delegation[], { issuer, subject, command, args, now, revocations }: Wanted): Weighed {
