@@ -66,7 +66,7 @@ function npm(root, args) {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
       shell: !own && process.platform === 'win32', // npm is a .cmd file there, which only a shell can start
-      env: { ...process.env, ERRAND_SETUP: '1' },
+      env: environment(),
     })
     const seen = []
     child.stdout.on('data', (chunk) => seen.push(chunk))
@@ -74,6 +74,13 @@ function npm(root, args) {
     child.once('error', (cause) => reject(new SetupFailed(`cannot start npm: ${cause.message}\nhint: npm comes with Node.js; is it on the PATH?`)))
     child.once('close', (code) => resolve({ code: code ?? 1, output: Buffer.concat(seen).toString() }))
   })
+}
+
+/** Under `npm install -g .` npm hands its own options down; this install is a local and a whole one all the same. */
+function environment() {
+  const own = { ...process.env, ERRAND_SETUP: '1' }
+  for (const name of ['global', 'location', 'prefix', 'omit', 'only', 'production']) delete own[`npm_config_${name}`]
+  return own
 }
 
 if (isMain(import.meta.url)) await asProgram(() => ensure())

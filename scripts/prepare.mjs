@@ -1,6 +1,6 @@
 /**
- * npm runs this after `npm ci` in a checkout and before `npm pack`, because dist is not committed. During our own setup it stays out of
- * the way (setup builds next), and without the bundler (`npm ci --omit=dev` on an unpacked package that brings its dist) it has nothing to do.
+ * npm runs this after an install in a checkout, before `npm pack`, and for `npm install -g .`, because dist is not committed. During our
+ * own setup it stays out of the way (setup builds next). Where somebody left the development packages out on purpose it only says so.
  */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { ensure } from './ensure.mjs'
 
 await asProgram(async () => {
   if (process.env.ERRAND_SETUP !== undefined) return
-  if (existsSync(join(ROOT, 'node_modules', 'esbuild'))) return ensure()
-  if (existsSync(join(ROOT, 'dist', 'errand.mjs'))) return
+  const mustHaveDist = process.env.npm_config_global === 'true' || ['pack', 'publish'].includes(process.env.npm_command ?? '')
+  if (mustHaveDist || existsSync(join(ROOT, 'node_modules', 'esbuild'))) return ensure()
   say('not built: the bundler is a development package and those were left out; run `npm run build` after a full `npm ci`')
 })

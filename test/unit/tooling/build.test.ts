@@ -41,7 +41,8 @@ test('a client that grows beyond its budget is not built', async () => {
 })
 
 test('the client starts the node from the bundle next door, and only when asked', async () => {
-  put('src/node/main.ts', "console.log('node')\n")
+  put('node_modules/libp2p/index.js', "export const word = 'node'\n")
+  put('src/node/main.ts', "import { word } from 'libp2p'\nconsole.log(word)\n")
   put('src/cli/main.ts', "console.log('client')\nif (process.argv[2] === 'up') await import('../node/main.ts')\n")
   await build({ root })
   const run = (...args: string[]): string => execFileSync(process.execPath, [join(root, 'dist', 'errand.mjs'), ...args], { encoding: 'utf8' })

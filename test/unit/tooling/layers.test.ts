@@ -50,6 +50,7 @@ const ALLOWED: readonly (readonly [file: string, imports: string])[] = [
   ['src/mesh/noise.ts', '@chainsafe/libp2p-noise'],
   ['src/identity/keys.ts', '@libp2p/crypto/keys'],
   ['src/store/level.ts', 'level'],
+  ['src/store/types.ts', '../tasks/ports.ts'],
   ['src/local/server.ts', 'fastify'],
   ['src/cli/fine.ts', '../local/client.ts'],
   ['src/cli/commands/node.ts', '../../node/ok.ts'],
