@@ -3,11 +3,11 @@
  * Every rule is here once; appending, replication, verification and reading all go through it.
  */
 import { type Entry, Entry as EntrySchema, Head, MAX_ENTRY_BYTES, NO_HASH } from '../../protocols/audit/messages.ts'
-import { decodeAs, DOMAIN, sameBytes } from '../../protocols/wire.ts'
+import { DOMAIN, decodeAs, sameBytes } from '../../protocols/wire.ts'
 import { open } from '../identity/envelope.ts'
 import type { Did } from '../identity/identity.ts'
-import type { StoredEntry } from './ports.ts'
 import { Frontier, leafHash } from './merkle.ts'
+import type { StoredEntry } from './ports.ts'
 
 /** Where a log stands after `n` entries. */
 export interface Tip {
@@ -62,7 +62,10 @@ export function readEntry(bytes: Uint8Array): Entry | string {
 }
 
 /** Walks entries on from a tip: number, previous hash and time of each must follow. */
-export function extend(tip: Tip, entries: readonly Uint8Array[]): { readonly tip: Tip; readonly entries: readonly CheckedEntry[] } | { readonly broken: Break } {
+export function extend(
+  tip: Tip,
+  entries: readonly Uint8Array[],
+): { readonly tip: Tip; readonly entries: readonly CheckedEntry[] } | { readonly broken: Break } {
   const checked: CheckedEntry[] = []
   let { n, last, time, frontier } = tip
   for (const bytes of entries) {
@@ -104,7 +107,11 @@ export interface Segment {
  * Checks the entries between two places that signatures vouch for, from the newer one down: each hash is named by the
  * entry above it, the topmost by the signed head. So the first entry that does not fit is known for certain to be the changed one.
  */
-export function checkSegment(from: { readonly n: number; readonly last: Uint8Array }, to: { readonly n: number; readonly last: Uint8Array }, stored: readonly StoredEntry[]): Segment {
+export function checkSegment(
+  from: { readonly n: number; readonly last: Uint8Array },
+  to: { readonly n: number; readonly last: Uint8Array },
+  stored: readonly StoredEntry[],
+): Segment {
   const at = new Map(stored.map((entry) => [entry.n, entry.bytes]))
   const confirmed: CheckedEntry[] = []
   const problems: SegmentProblem[] = []
@@ -120,7 +127,8 @@ export function checkSegment(from: { readonly n: number; readonly last: Uint8Arr
     confirmed.push(seen)
     named = seen.entry.prev
   }
-  if (!sameBytes(named, from.last)) problems.push({ n: from.n, kind: 'contradiction', words: 'does not follow what an older signed head of the same log names' })
+  if (!sameBytes(named, from.last))
+    problems.push({ n: from.n, kind: 'contradiction', words: 'does not follow what an older signed head of the same log names' })
   return { confirmed: confirmed.reverse(), problems, unconfirmed: 0 }
 }
 

@@ -4,11 +4,11 @@
  * heads that are closer than KEEP_HEAD_EVERY give way to newer ones.
  */
 import { MAX_HEAD_BYTES } from '../../protocols/audit/messages.ts'
+import { sameBytes } from '../../protocols/wire.ts'
 import type { Did } from '../identity/identity.ts'
 import { EMPTY_TIP, headFits, readEntry, readHead, type SignedHead, type Tip } from './chain.ts'
 import { Frontier, leafHash } from './merkle.ts'
 import type { LogStore, StoredHead } from './ports.ts'
-import { sameBytes } from '../../protocols/wire.ts'
 
 /** 128 entries of at most 8 KiB are one page of 1 MiB. */
 export const KEEP_HEAD_EVERY = 128
@@ -37,7 +37,8 @@ export async function loadHeld(store: LogStore, mesh: Uint8Array, log: Did): Pro
     const head = believe(mesh, log, stored)
     const frontier = Frontier.fromBytes(stored.n, stored.frontier)
     if (typeof head === 'string') damagedHeads.push({ n: stored.n, words: head })
-    else if (frontier === undefined || !sameBytes(frontier.root(), head.root)) damagedHeads.push({ n: stored.n, words: 'its stored frontier does not give the signed root' })
+    else if (frontier === undefined || !sameBytes(frontier.root(), head.root))
+      damagedHeads.push({ n: stored.n, words: 'its stored frontier does not give the signed root' })
     else return { held: { tip: { n: head.n, last: head.last, time: await timeOf(store, head), frontier }, head, keptBelow: below?.n ?? 0 }, damagedHeads }
     atMost = stored.n - 1
   }
@@ -51,7 +52,11 @@ export function believe(mesh: Uint8Array, log: Did, stored: StoredHead): SignedH
 }
 
 /** Stores a checked continuation. The caller has verified the chain; that the head fits is checked once more, it costs nothing. */
-export async function grow(store: LogStore, held: Held, next: { readonly tip: Tip; readonly entries: readonly Uint8Array[]; readonly head: SignedHead }): Promise<Held> {
+export async function grow(
+  store: LogStore,
+  held: Held,
+  next: { readonly tip: Tip; readonly entries: readonly Uint8Array[]; readonly head: SignedHead },
+): Promise<Held> {
   if (next.head.bytes.length > MAX_HEAD_BYTES || !headFits(next.head, next.tip)) throw new RangeError('a head that does not fit its entries')
   const dropHead = held.head !== undefined && next.tip.n - held.keptBelow <= KEEP_HEAD_EVERY ? held.head.n : undefined
   await store.append(next.head.log, {

@@ -3,16 +3,17 @@
  * An append is acknowledged, and a head shown to anybody, only after the sync: a head published too early would
  * make an honest device that lost power look like a forker.
  */
-import type { Clock } from '../base/clock.ts'
-import { ErrandError } from '../base/errors.ts'
-import type { Did, Identity } from '../identity/identity.ts'
-import { seal } from '../identity/envelope.ts'
+
 import { type Entry, MAX_ENTRY_BYTES, WrittenEntry } from '../../protocols/audit/messages.ts'
 import { DOMAIN, encode, shapeOf } from '../../protocols/wire.ts'
+import type { Clock } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
+import { seal } from '../identity/envelope.ts'
+import type { Did, Identity } from '../identity/identity.ts'
+import type { SignedHead, Tip } from './chain.ts'
 import { type AuditRecord, entryOf, type Fact, recordOf } from './facts.ts'
 import { grow, type Held, loadHeld } from './held.ts'
 import { leafHash } from './merkle.ts'
-import type { SignedHead, Tip } from './chain.ts'
 import type { LogStore } from './ports.ts'
 
 /** Entries per signed head. 64 of at most 8 KiB stay well below a page, and one signature per 64 costs nothing. */

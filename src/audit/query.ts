@@ -33,12 +33,18 @@ export async function* query(on: LogReader, q: AuditQuery = {}): AsyncIterable<F
   const all = await on.store.logs()
   const logs = q.device === undefined ? all : all.filter((log) => log === q.device)
   if (q.limit === undefined) {
-    yield* merge(logs.map((log) => oldestFirst(on, log, q)), 1)
+    yield* merge(
+      logs.map((log) => oldestFirst(on, log, q)),
+      1,
+    )
     return
   }
   const newest: AuditRecord[] = []
   if (q.limit <= 0) return
-  for await (const found of merge(logs.map((log) => newestFirst(on, log, q)), -1)) {
+  for await (const found of merge(
+    logs.map((log) => newestFirst(on, log, q)),
+    -1,
+  )) {
     if (found.t === 'problem') yield found
     else if (newest.push(found.record) >= q.limit) break
   }
@@ -52,26 +58,28 @@ async function* oldestFirst(on: LogReader, log: Did, q: AuditQuery): AsyncGenera
   const { since, until } = q
   // A head is never older than its entries, so a segment whose head is too old cannot hold a match.
   const skip = since === undefined ? {} : { skip: (to: { readonly time: number }) => to.time < since }
-  for await (const step of readSegments(on, log, { newestFirst: false, ...skip })) {
-    if (step.t === 'problem') yield step
-    else {
-      for (const checked of step.segment.confirmed) {
-        if (until !== undefined && checked.entry.time >= until) return
-        if (matches(q, checked)) yield { t: 'entry', log, checked }
-      }
-    }
+  for await (const read of entriesOf(on, log, { newestFirst: false, ...skip })) {
+    if (read.t === 'entry' && until !== undefined && read.checked.entry.time >= until) return
+    if (read.t === 'problem' || matches(q, read.checked)) yield read
   }
 }
 
 async function* newestFirst(on: LogReader, log: Did, q: AuditQuery): AsyncGenerator<Read> {
-  for await (const step of readSegments(on, log, { newestFirst: true })) {
-    if (step.t === 'problem') yield step
-    else {
-      for (const checked of [...step.segment.confirmed].reverse()) {
-        if (q.since !== undefined && checked.entry.time < q.since) return // time never runs backwards in a log
-        if (matches(q, checked)) yield { t: 'entry', log, checked }
-      }
+  for await (const read of entriesOf(on, log, { newestFirst: true })) {
+    // Time never runs backwards in a log.
+    if (read.t === 'entry' && q.since !== undefined && read.checked.entry.time < q.since) return
+    if (read.t === 'problem' || matches(q, read.checked)) yield read
+  }
+}
+
+async function* entriesOf(on: LogReader, log: Did, o: Parameters<typeof readSegments>[2]): AsyncIterable<Read> {
+  for await (const step of readSegments(on, log, o)) {
+    if (step.t === 'problem') {
+      yield step
+      continue
     }
+    const { confirmed } = step.segment
+    for (const checked of o.newestFirst ? [...confirmed].reverse() : confirmed) yield { t: 'entry', log, checked }
   }
 }
 

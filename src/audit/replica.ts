@@ -5,12 +5,12 @@
  */
 import { AUDIT, type AuditAnswer, type AuditRequest, type Page } from '../../protocols/audit/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
-import { asDid, type Did, isDid } from '../identity/identity.ts'
+import { type Did, isDid } from '../identity/identity.ts'
 import { checkSegment, extend, headFits, readHead, type SignedHead } from './chain.ts'
-import { believe, grow, type Held, loadHeld, NOTHING_HELD } from './held.ts'
+import { grow, type Held, loadHeld, NOTHING_HELD } from './held.ts'
 import type { AuditLog } from './log.ts'
-import { Frontier } from './merkle.ts'
-import type { LogStore, WitnessShelf } from './ports.ts'
+import { cutPage, rootAt } from './pages.ts'
+import type { LogStore, StoredHead, WitnessShelf } from './ports.ts'
 import { Witnesses } from './witness.ts'
 
 /**
@@ -27,7 +27,9 @@ export interface Want {
 }
 
 /** `stored` counts entries. `liar` says whether the peer that sent the page must have known better. */
-export type Accepted = { readonly t: 'stored'; readonly stored: number; readonly n: number } | { readonly t: 'refused'; readonly why: string; readonly liar: boolean }
+export type Accepted =
+  | { readonly t: 'stored'; readonly stored: number; readonly n: number }
+  | { readonly t: 'refused'; readonly why: string; readonly liar: boolean }
 
 export interface ReplicaParts {
   readonly store: LogStore
@@ -44,8 +46,9 @@ export class Replica {
   readonly #on: ReplicaParts
   readonly #held = new Map<Did, Held>()
   readonly #turns = new Map<Did, Promise<unknown>>()
-  /** Bytes of heads whose signature was checked already: peers repeat the same heads all the time. */
+  /** Heads whose signature was checked already, and those found to be part of what is held: peers repeat the same heads all the time. */
   readonly #verified = new Map<string, SignedHead>()
+  readonly #known = new WeakSet<SignedHead>()
 
   private constructor(
     on: ReplicaParts,
@@ -75,11 +78,13 @@ export class Replica {
   wants(): readonly Want[] {
     const own = this.#on.own.device
     const logs = [own, ...this.witnesses.logs().filter((log) => log !== own)]
-    return logs.filter((log) => this.#keeps(log) && this.witnesses.forks(log).length === 0).flatMap((log) => {
-      const from = this.#heldOf(log).tip.n
-      const to = this.witnesses.highest(log)?.n ?? 0
-      return to > from ? [{ log, from, to }] : []
-    })
+    return logs
+      .filter((log) => this.#keeps(log) && this.witnesses.forks(log).length === 0)
+      .flatMap((log) => {
+        const from = this.#heldOf(log).tip.n
+        const to = this.witnesses.highest(log)?.n ?? 0
+        return to > from ? [{ log, from, to }] : []
+      })
   }
 
   /** Checks a page and stores it, or says why not and stores nothing. */
@@ -113,17 +118,8 @@ export class Replica {
    * Undefined when nothing is held from there on.
    */
   async page(log: Did, from: number, max: number): Promise<Page | undefined> {
-    const { store } = this.#on
-    const heads = await store.heads(log, { above: from, atMost: from + AUDIT.maxPageEntries, limit: AUDIT.maxPageEntries })
-    const [first] = heads
-    if (first === undefined) return undefined
-    const found = await store.read(log, from, Math.max(first.n, heads.filter((head) => head.n - from <= max).at(-1)?.n ?? 0))
-    let bytes = 0
-    const fitting = found.findIndex((entry, i) => entry.n !== from + i || (bytes += entry.bytes.length) > AUDIT.maxPageBytes)
-    const count = fitting === -1 ? found.length : fitting
-    const end = heads.filter((head) => head.n - from <= count).at(-1)
-    if (end === undefined) return undefined
-    return { t: 'page', log, from, entries: found.slice(0, end.n - from).map((entry) => entry.bytes), head: end.bytes }
+    // Never beyond what is known to be synced: a store may already show a batch whose sync is still under way.
+    return await cutPage(this.#on.store, { log, from, max, upTo: this.#heldOf(log).tip.n })
   }
 
   /** Answers one frame of `/errand/audit/1`. Whether the asker may read bodies is decided before. */
@@ -134,6 +130,7 @@ export class Replica {
   }
 
   async #judge(head: SignedHead): Promise<Offer> {
+    if (this.#known.has(head)) return 'known'
     const seen = this.witnesses.highest(head.log)
     const rival = [this.#heldOf(head.log).head, seen].find((other) => other?.n === head.n && !sameBytes(other.root, head.root))
     if (rival !== undefined) return await this.#accuse(rival, head)
@@ -143,9 +140,10 @@ export class Replica {
       this.#holdOwn()
       return 'behind'
     }
-    const root = await this.#rootAt(head.log, head.n)
+    const root = await rootAt(this.#on.store, (stored) => this.#believe(head.log, stored), head)
     if (held.head !== undefined && root !== undefined && !sameBytes(root, head.root)) return await this.#accuse(held.head, head)
     if (head.log === this.#on.own.device) await this.witnesses.see(head)
+    if (root !== undefined) this.#known.add(head)
     return 'known'
   }
 
@@ -162,7 +160,8 @@ export class Replica {
     if (page.from !== held.tip.n) return refused(`a page from entry ${page.from} where ${held.tip.n} is next`, false)
     const head = this.#readHead(page.head)
     if (head === undefined || head.log !== log) return refused(`not a head of this log: ${sayBadHead(readHead(mesh, page.head, log))}`, true)
-    if (head.n !== page.from + page.entries.length) return refused(`a head of ${head.n} entries at the end of a page up to ${page.from + page.entries.length}`, true)
+    if (head.n !== page.from + page.entries.length)
+      return refused(`a head of ${head.n} entries at the end of a page up to ${page.from + page.entries.length}`, true)
     const next = extend(held.tip, page.entries)
     if ('broken' in next) return await this.#refuseBroken(held, page, head, next.broken.words)
     if (!headFits(head, next.tip)) return refused(`the head of ${head.n} entries was not signed over these entries`, true)
@@ -193,22 +192,6 @@ export class Replica {
     return refused(words, first !== undefined && first.kind !== 'unreadable' && first.kind !== 'backwards')
   }
 
-  /** The root over the first `n` entries, when every entry it needs is undamaged; else nothing can be said against anybody. */
-  async #rootAt(log: Did, n: number): Promise<Uint8Array | undefined> {
-    const { store, mesh } = this.#on
-    const [above] = await store.heads(log, { above: n - 1, limit: 1 })
-    const [below] = await store.heads(log, { atMost: n, limit: 1, newestFirst: true })
-    const to = above === undefined ? undefined : believe(mesh, log, above)
-    const from = below === undefined ? NOTHING_HELD.tip : believe(mesh, log, below)
-    if (typeof to !== 'object' || typeof from !== 'object') return undefined
-    if (to.n === n) return to.root
-    const frontier = below === undefined ? Frontier.EMPTY : Frontier.fromBytes(below.n, below.frontier)
-    if (frontier === undefined || ('root' in from && !sameBytes(frontier.root(), from.root))) return undefined
-    const segment = checkSegment(from, to, await store.read(log, from.n, to.n))
-    if (segment.problems.length > 0) return undefined
-    return segment.confirmed.slice(0, n - from.n).reduce((grown, entry) => grown.push(entry.leaf), frontier).root()
-  }
-
   /** A fork of the own log cannot be pulled back: this branch goes on, and every verification says so. */
   #ownIsBehind(): boolean {
     const { device } = this.#on.own
@@ -228,6 +211,11 @@ export class Replica {
 
   #keeps(log: Did): boolean {
     return log === this.#on.own.device || this.#on.keeps?.(log) !== false
+  }
+
+  #believe(log: Did, stored: StoredHead): SignedHead | undefined {
+    const head = this.#readHead(stored.bytes)
+    return head?.log === log && head.n === stored.n ? head : undefined
   }
 
   #readHead(bytes: Uint8Array): SignedHead | undefined {

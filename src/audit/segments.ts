@@ -45,7 +45,11 @@ interface Place {
 const START: Place = { n: 0, last: NO_HASH }
 
 /** @param o.skip segments whose newest head answers true are not loaded. */
-export async function* readSegments(on: LogReader, log: Did, o: { readonly newestFirst: boolean; readonly skip?: (to: SignedHead) => boolean }): AsyncIterable<ReadStep> {
+export async function* readSegments(
+  on: LogReader,
+  log: Did,
+  o: { readonly newestFirst: boolean; readonly skip?: (to: SignedHead) => boolean },
+): AsyncIterable<ReadStep> {
   let pending: Believed | undefined
   let newest: Place = START
   let before: Place = START
@@ -87,7 +91,8 @@ async function* believableHeads(on: LogReader, log: Did, newestFirst: boolean): 
     for (const stored of heads) {
       const signed = believe(on.mesh, log, stored)
       if (typeof signed !== 'string') yield { signed, stored }
-      else yield { problem: { device: log, n: stored.n, kind: 'head', words: `the head of ${stored.n} entries of ${sayDevice(on, log)} was changed: ${signed}` } }
+      else
+        yield { problem: { device: log, n: stored.n, kind: 'head', words: `the head of ${stored.n} entries of ${sayDevice(on, log)} was changed: ${signed}` } }
     }
     const last = heads.at(-1)
     if (last === undefined || heads.length < HEADS_PER_READ) return
@@ -99,7 +104,15 @@ async function* believableHeads(on: LogReader, log: Did, newestFirst: boolean): 
 async function* readOne(on: LogReader, from: Place, { signed: to, stored }: Believed): AsyncIterable<ReadStep> {
   const who = sayDevice(on, to.log)
   if (to.n - from.n > MAX_SPAN) {
-    yield { t: 'problem', problem: { device: to.log, n: from.n, kind: 'head', words: `entries ${from.n} to ${to.n - 1} of ${who} cannot be checked: the signed heads between them are gone` } }
+    yield {
+      t: 'problem',
+      problem: {
+        device: to.log,
+        n: from.n,
+        kind: 'head',
+        words: `entries ${from.n} to ${to.n - 1} of ${who} cannot be checked: the signed heads between them are gone`,
+      },
+    }
     return
   }
   const segment = checkSegment(from, to, await on.store.read(to.log, from.n, to.n))

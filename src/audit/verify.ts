@@ -31,7 +31,10 @@ export interface VerifyReport {
 }
 
 /** @param o.witnesses what peers showed; without it cut tails and forks cannot be found. @param o.own whose log must be complete here. */
-export async function verifyLogs(on: LogReader, o: { readonly own: Did; readonly witnesses?: Witnesses; readonly signal?: AbortSignal }): Promise<VerifyReport> {
+export async function verifyLogs(
+  on: LogReader,
+  o: { readonly own: Did; readonly witnesses?: Witnesses; readonly signal?: AbortSignal },
+): Promise<VerifyReport> {
   const logs: LogReport[] = []
   const problems: AuditProblem[] = []
   const known = new Set([...(await on.store.logs()), ...(o.witnesses?.logs() ?? [])])
@@ -111,16 +114,33 @@ function compare(on: LogReader, { log, newest }: ReadLog, witnesses: Witnesses, 
   const once = log === own ? witnesses.highest(log) : witnesses.completed(log)
   const cut = Math.max(0, (once?.n ?? 0) - n)
   if (once !== undefined && cut > 0) {
-    problems.push({ device: log, n, kind: 'cut', words: `entries ${n} to ${once.n - 1} of ${who} are missing at the end: it signed a head of ${once.n} entries` })
+    problems.push({
+      device: log,
+      n,
+      kind: 'cut',
+      words: `entries ${n} to ${once.n - 1} of ${who} are missing at the end: it signed a head of ${once.n} entries`,
+    })
   }
   for (const { a, b } of witnesses.forks(log)) {
     const where = a.n === b.n ? `two different histories of ${a.n} entries` : `a head of ${a.n} and a head of ${b.n} entries that contradict each other`
-    problems.push({ device: log, n: Math.min(a.n, b.n), kind: 'fork', words: `${who} signed ${where}: both heads are kept as proof`, proof: [a.bytes, b.bytes] })
+    problems.push({
+      device: log,
+      n: Math.min(a.n, b.n),
+      kind: 'fork',
+      words: `${who} signed ${where}: both heads are kept as proof`,
+      proof: [a.bytes, b.bytes],
+    })
   }
   const seen = witnesses.highest(log)
   const rival = seen !== undefined && newest !== undefined && seen.n === newest.n && !sameBytes(seen.root, newest.root) ? seen : undefined
   if (rival !== undefined && newest !== undefined && problems.every((problem) => problem.kind !== 'fork')) {
-    problems.push({ device: log, n, kind: 'fork', words: `${who} signed two different histories of ${n} entries: both heads are kept as proof`, proof: [newest.bytes, rival.bytes] })
+    problems.push({
+      device: log,
+      n,
+      kind: 'fork',
+      words: `${who} signed two different histories of ${n} entries: both heads are kept as proof`,
+      proof: [newest.bytes, rival.bytes],
+    })
   }
   return { problems, cut, behind: Math.max(0, (seen?.n ?? 0) - n - cut) }
 }

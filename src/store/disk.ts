@@ -86,15 +86,25 @@ export function sayFailure(path: string, cause: unknown): ErrandError {
   const words = codes.map((error) => error.message).join(': ')
   const has = (code: string): boolean => codes.some((error) => 'code' in error && error.code === code)
   if (has('LEVEL_LOCKED')) {
-    return new ErrandError('ALREADY_RUNNING', `another process holds ${path}`, { hint: 'an errand node runs on this home already: errand status shows it, errand down stops it', cause })
+    return new ErrandError('ALREADY_RUNNING', `another process holds ${path}`, {
+      hint: 'an errand node runs on this home already: errand status shows it, errand down stops it',
+      cause,
+    })
   }
   if (/no space left/i.test(words)) {
-    return new ErrandError('DISK_FULL', `no space left for ${path}`, { hint: 'free disk space, then restart errand: nothing that was acknowledged is lost', cause })
+    return new ErrandError('DISK_FULL', `no space left for ${path}`, {
+      hint: 'free disk space, then restart errand: nothing that was acknowledged is lost',
+      cause,
+    })
   }
   if (/permission denied/i.test(words)) {
-    return new ErrandError('DB_UNAVAILABLE', `cannot read or write ${path}: permission denied`, { hint: 'the directory must belong to the user that runs errand', cause })
+    return new ErrandError('DB_UNAVAILABLE', `cannot read or write ${path}: permission denied`, {
+      hint: 'the directory must belong to the user that runs errand',
+      cause,
+    })
   }
-  if (has('LEVEL_CORRUPTION') || has('LEVEL_IO_ERROR')) return new ErrandError('DB_DAMAGED', `the database in ${path} is damaged: ${words}`, { hint: MOVE_AWAY, cause })
+  if (has('LEVEL_CORRUPTION') || has('LEVEL_IO_ERROR'))
+    return new ErrandError('DB_DAMAGED', `the database in ${path} is damaged: ${words}`, { hint: MOVE_AWAY, cause })
   return new ErrandError('DB_UNAVAILABLE', `the database in ${path} cannot be used: ${words}`, { cause })
 }
 

@@ -55,7 +55,12 @@ export class Journal {
 
   #nextGroup(): readonly Waiting[] {
     let ops = 0
-    const size = this.#queue.findIndex((waiting) => (ops += waiting.ops.length) > MAX_GROUP_OPS)
-    return this.#queue.splice(0, size === -1 ? this.#queue.length : Math.max(1, size))
+    let size = 0
+    for (const waiting of this.#queue) {
+      ops += waiting.ops.length
+      if (size > 0 && ops > MAX_GROUP_OPS) break
+      size += 1
+    }
+    return this.#queue.splice(0, size)
   }
 }

@@ -5,7 +5,7 @@
 import * as v from 'valibot'
 import { BadBytes, Count, decodeAs, encode } from '../../protocols/wire.ts'
 import { ErrandError } from '../base/errors.ts'
-import { damaged, type Disk, type Op, openDisk } from './disk.ts'
+import { type Disk, damaged, type Op, openDisk } from './disk.ts'
 import { Journal } from './journal.ts'
 import { LevelLogStore } from './logs.ts'
 import { type Shelf, shelfOf } from './shelf.ts'

@@ -1,6 +1,6 @@
 /** The audit logs of all devices in LevelDB: entries under `a/e/`, signed heads under `a/h/`. Nothing here is believed by its readers. */
 import * as v from 'valibot'
-import { Bytes, BadBytes, decodeAs, encode } from '../../protocols/wire.ts'
+import { BadBytes, Bytes, decodeAs, encode } from '../../protocols/wire.ts'
 import type { HeadRange, LogBatch, LogStore, StoredEntry, StoredHead } from '../audit/ports.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Disk, Op } from './disk.ts'

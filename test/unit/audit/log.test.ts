@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { MAX_ENTRY_BYTES } from '../../../protocols/audit/messages.ts'
 import { displayCommand } from '../../../src/audit/facts.ts'
 import { AuditLog } from '../../../src/audit/log.ts'
 import { Frontier, leafHash, nodeHash } from '../../../src/audit/merkle.ts'
-import { MAX_ENTRY_BYTES } from '../../../protocols/audit/messages.ts'
-import { Store } from '../../../src/store/level.ts'
 import { verifyLogs } from '../../../src/audit/verify.ts'
+import { Store } from '../../../src/store/level.ts'
 import { MemoryDisk } from '../store/disks.ts'
 import { alice, ask, deviceOn, fact, fill, groups, handClock, MESH } from './world.ts'
 
@@ -90,10 +90,11 @@ test('acknowledged entries survive a power cut at any sync; the log never goes b
       const acknowledged: number[] = []
       let shown = 0
       device.log.onHead((head) => (shown = head.n))
-      for (let i = 0; i < 12; i++) void device.log.append(fact()).then(async (record) => {
-        acknowledged.push(record.n)
-        acknowledged.push((await device.log.append(fact())).n)
-      })
+      for (let i = 0; i < 12; i++)
+        void device.log.append(fact()).then(async (record) => {
+          acknowledged.push(record.n)
+          acknowledged.push((await device.log.append(fact())).n)
+        })
       await new Promise((resolve) => setImmediate(resolve))
       disk.powerCut()
       const after = await deviceOn(alice, disk.copy())
@@ -128,7 +129,10 @@ test('a log whose newest head is damaged is not continued: that could fork it', 
   await fill(device, [1, 1])
   const [key] = device.disk.keys(`a/h/${alice.did}/`)
   device.disk.tamper(key ?? '', new Uint8Array([1, 2, 3]))
-  await expect(deviceOn(alice, device.disk.copy())).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE', hint: expect.stringContaining('move the db directory away') })
+  await expect(deviceOn(alice, device.disk.copy())).rejects.toMatchObject({
+    code: 'LOG_UNAVAILABLE',
+    hint: expect.stringContaining('move the db directory away'),
+  })
 })
 
 test('time never runs backwards in a log, whatever the clock does', async () => {
@@ -146,17 +150,34 @@ test('facts of any length fit an entry, and none of their texts can steer a term
   await fc.assert(
     fc.asyncProperty(long, fc.array(long, { maxLength: 8 }), async (text, command) => {
       const huge = text.repeat(4)
-      await device.log.append(fact({ subject: huge, session: huge, grant: huge, details: { command: [...command, huge, huge], words: huge, reason: huge, why: huge, name: huge, from: huge, requestedBy: huge, policyApplied: huge } }))
+      await device.log.append(
+        fact({
+          subject: huge,
+          session: huge,
+          grant: huge,
+          details: { command: [...command, huge, huge], words: huge, reason: huge, why: huge, name: huge, from: huge, requestedBy: huge, policyApplied: huge },
+        }),
+      )
     }),
     { numRuns: 60 },
   )
-  for (const key of device.disk.keys('a/e/')) expect((await device.store.logs.read(alice.did, 0, 99)).every((entry) => entry.bytes.length <= MAX_ENTRY_BYTES), key).toBe(true)
-  for (const found of await ask(device)) expect(JSON.stringify(found)).not.toMatch(/\\u00[01]|\\u007f|\u202e|\u001b/)
+  for (const key of device.disk.keys('a/e/'))
+    expect(
+      (await device.store.logs.read(alice.did, 0, 99)).every((entry) => entry.bytes.length <= MAX_ENTRY_BYTES),
+      key,
+    ).toBe(true)
+  for (const found of await ask(device)) expect(JSON.stringify(found)).not.toMatch(/\\u00[01]|\\u007f|\p{Cc}|\u202e/u)
 })
 
 test('what a command shows hides secrets where their names tell', () => {
   expect(displayCommand(['deploy', '--token', 'c4n4ry', '--password=c4n4ry', 'API_KEY=c4n4ry', 'https://me:c4n4ry@host/x', '-v'])).toEqual([
-    'deploy', '--token', '[hidden]', '--password=[hidden]', 'API_KEY=[hidden]', 'https://me:[hidden]@host/x', '-v',
+    'deploy',
+    '--token',
+    '[hidden]',
+    '--password=[hidden]',
+    'API_KEY=[hidden]',
+    'https://me:[hidden]@host/x',
+    '-v',
   ])
   expect(displayCommand(['echo', 'a\u001b[31mb'])).toEqual(['echo', 'a\u{fffd}[31mb'])
   const shown = displayCommand(['x'.repeat(10_000), 'y'])

@@ -6,7 +6,7 @@ import { leafHash } from '../../../src/audit/merkle.ts'
 import { Replica } from '../../../src/audit/replica.ts'
 import { verifyLogs } from '../../../src/audit/verify.ts'
 import { seal } from '../../../src/identity/envelope.ts'
-import { alice, bob, type Device, deviceOn, entryKey, fact, fill, groups, mallory, MESH, pullAll } from './world.ts'
+import { alice, bob, type Device, deviceOn, entryKey, fact, fill, groups, MESH, mallory, pullAll } from './world.ts'
 
 const verify = (device: Device) => verifyLogs({ store: device.store.logs, mesh: MESH }, { own: device.identity.did, witnesses: device.replica.witnesses })
 const headOf = (device: Device): Uint8Array => device.log.head()?.bytes ?? new Uint8Array()
@@ -56,7 +56,9 @@ test('every page ends at a signed head and fits the caps, however large the entr
   const otter = await deviceOn(alice)
   const big = 'x'.repeat(4_000)
   for (const size of [64, 64, 10, 64, 64, 64, 1, 1, 1, 64, 64, 64, 64, 64, 64]) {
-    await Promise.all(Array.from({ length: size }, () => otter.log.append(fact({ subject: big, details: { command: [big], words: big, reason: big, why: big } }))))
+    await Promise.all(
+      Array.from({ length: size }, () => otter.log.append(fact({ subject: big, details: { command: [big], words: big, reason: big, why: big } }))),
+    )
   }
   const fox = await deviceOn(bob)
   await fox.replica.offerHead(headOf(otter))
@@ -86,8 +88,14 @@ test('nothing is stored of a page that is not wholly true', async () => {
     fc.nat().map((at) => ({ ...page, head: flip(page.head, at) })),
     fc.constant({ ...page, from: 1 }),
     fc.constant({ ...page, log: bob.did }),
-    fc.constant({ ...page, head: seal(mallory, DOMAIN.auditHead, MESH, { v: 1, log: alice.did, n: 60, last: otter.log.head()?.last, root: otter.log.head()?.root, time: 9e12 }) }),
-    fc.constant({ ...page, head: seal(alice, DOMAIN.auditHead, MESH, { v: 1, log: alice.did, n: 60, last: otter.log.head()?.last, root: new Uint8Array(32), time: 9e12 }) }),
+    fc.constant({
+      ...page,
+      head: seal(mallory, DOMAIN.auditHead, MESH, { v: 1, log: alice.did, n: 60, last: otter.log.head()?.last, root: otter.log.head()?.root, time: 9e12 }),
+    }),
+    fc.constant({
+      ...page,
+      head: seal(alice, DOMAIN.auditHead, MESH, { v: 1, log: alice.did, n: 60, last: otter.log.head()?.last, root: new Uint8Array(32), time: 9e12 }),
+    }),
   )
   await fc.assert(
     fc.asyncProperty(lies, async (lie) => {
@@ -122,7 +130,11 @@ test('heads: every older head of an honest log is known, a newer one means behin
   await pullAll(fox, otter)
   for (const device of [otter, fox]) for (const bytes of shown) expect(await device.replica.offerHead(bytes)).toBe('known')
   expect(await fox.replica.offerHead(seal(alice, DOMAIN.auditHead, new Uint8Array(32), { v: 1 }))).toBe('refused')
-  expect(await fox.replica.offerHead(seal(mallory, DOMAIN.auditHead, MESH, { v: 1, log: alice.did, n: 999, last: new Uint8Array(32), root: new Uint8Array(32), time: 1 }))).toBe('refused')
+  expect(
+    await fox.replica.offerHead(
+      seal(mallory, DOMAIN.auditHead, MESH, { v: 1, log: alice.did, n: 999, last: new Uint8Array(32), root: new Uint8Array(32), time: 1 }),
+    ),
+  ).toBe('refused')
   expect(await fox.replica.offerHead(Uint8Array.of(1, 2, 3))).toBe('refused')
   const closed = await Replica.open({ store: fox.store.logs, shelf: fox.store.shelf('audit'), mesh: MESH, own: fox.log, keeps: (log) => log !== alice.did })
   expect(await closed.offerHead(headOf(otter))).toBe('refused')
@@ -223,7 +235,14 @@ test('an empty database with an old identity gets its whole log back; nobody els
   for (const bytes of fox.replica.heads()) await fresh.replica.offerHead(bytes)
   const page = await fox.replica.page(alice.did, 0, 512)
   if (page === undefined) throw new Error('no page')
-  const forged = seal(bob, DOMAIN.auditHead, MESH, { v: 1, log: bob.did, n: page.entries.length, last: otter.log.head()?.last, root: otter.log.head()?.root, time: 9e12 })
+  const forged = seal(bob, DOMAIN.auditHead, MESH, {
+    v: 1,
+    log: bob.did,
+    n: page.entries.length,
+    last: otter.log.head()?.last,
+    root: otter.log.head()?.root,
+    time: 9e12,
+  })
   expect((await fresh.replica.accept(alice.did, { ...page, head: forged })).t).toBe('refused')
   await pullAll(fresh, fox)
   expect((await fresh.log.append(fact())).n).toBe(140)

@@ -1,10 +1,13 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { query } from '../../../src/audit/query.ts'
-import { verifyLogs, type VerifyReport } from '../../../src/audit/verify.ts'
+import { type VerifyReport, verifyLogs } from '../../../src/audit/verify.ts'
 import { alice, ask, bob, type Device, deviceOn, entryKey, fill, MESH, pullAll } from './world.ts'
 
-const NAMES = new Map<string, string>([[alice.did, 'otter'], [bob.did, 'fox']])
+const NAMES = new Map<string, string>([
+  [alice.did, 'otter'],
+  [bob.did, 'fox'],
+])
 const verify = (device: Device): Promise<VerifyReport> =>
   verifyLogs({ store: device.store.logs, mesh: MESH, nameOf: (did) => NAMES.get(did) }, { own: device.identity.did, witnesses: device.replica.witnesses })
 
@@ -124,7 +127,14 @@ test('a tail cut together with its heads is found by what peers witnessed, also 
   const again = await deviceOn(alice, disk)
   for (const device of [cut, again]) {
     const { problems, logs } = await verify(device)
-    expect(problems).toMatchObject([{ device: alice.did, n: left, kind: 'cut', words: `entries ${left} to ${TOTAL - 1} of otter (${alice.did}) are missing at the end: it signed a head of ${TOTAL} entries` }])
+    expect(problems).toMatchObject([
+      {
+        device: alice.did,
+        n: left,
+        kind: 'cut',
+        words: `entries ${left} to ${TOTAL - 1} of otter (${alice.did}) are missing at the end: it signed a head of ${TOTAL} entries`,
+      },
+    ])
     expect(logs[0]?.gaps).toBe(TOTAL - left)
   }
 })
@@ -150,7 +160,10 @@ test('a changed head is named and does not hide damage around it', async () => {
     expect((await verify(clean)).problems.map((problem) => problem.kind)).toEqual(['head'])
     const n = Number.parseInt(key.slice(-14), 16)
     disk.tamper(entryKey(alice.did, n), undefined)
-    expect((await verify(await deviceOn(alice, disk))).problems.map((problem) => [problem.kind, problem.n])).toEqual([['head', n], ['missing', n]])
+    expect((await verify(await deviceOn(alice, disk))).problems.map((problem) => [problem.kind, problem.n])).toEqual([
+      ['head', n],
+      ['missing', n],
+    ])
   }
 })
 

@@ -1,11 +1,11 @@
 /** Small worlds for the audit tests: real identities, real store code over a disk in memory. */
 import * as fc from 'fast-check'
+import type { Fact } from '../../../src/audit/facts.ts'
+import { AuditLog } from '../../../src/audit/log.ts'
+import { type AuditQuery, type Found, query } from '../../../src/audit/query.ts'
+import { Replica } from '../../../src/audit/replica.ts'
 import type { Clock } from '../../../src/base/clock.ts'
 import { Identity } from '../../../src/identity/identity.ts'
-import { AuditLog } from '../../../src/audit/log.ts'
-import type { Fact } from '../../../src/audit/facts.ts'
-import { Replica } from '../../../src/audit/replica.ts'
-import { type Found, query, type AuditQuery } from '../../../src/audit/query.ts'
 import { Store } from '../../../src/store/level.ts'
 import { MemoryDisk } from '../store/disks.ts'
 
@@ -16,7 +16,14 @@ export const [alice, bob, mallory] = [identityOf(1), identityOf(2), identityOf(3
 /** A clock that a test moves by hand. */
 export function handClock(start = 1_700_000_000_000): Clock & { advance(ms: number): void } {
   let now = start
-  return { now: () => now, monotonic: () => now - start, after: () => () => undefined, advance: (ms) => void (now += ms) }
+  return {
+    now: () => now,
+    monotonic: () => now - start,
+    after: () => () => undefined,
+    advance: (ms) => {
+      now += ms
+    },
+  }
 }
 
 export interface Device {
@@ -42,7 +49,9 @@ export async function fill(device: Device, sizes: readonly number[]): Promise<vo
   let i = 0
   for (const size of sizes) {
     device.clock.advance(1_000)
-    await Promise.all(Array.from({ length: size }, () => device.log.append(fact({ task: `task-${i++}`, details: { command: ['make', 'test'], exitCode: i % 3 } }))))
+    await Promise.all(
+      Array.from({ length: size }, () => device.log.append(fact({ task: `task-${i++}`, details: { command: ['make', 'test'], exitCode: i % 3 } }))),
+    )
   }
 }
 

@@ -5,6 +5,8 @@ import type { Disk, KeyRange, Op } from '../../../src/store/disk.ts'
 export class MemoryDisk implements Disk {
   #visible = new Map<string, Uint8Array>()
   #durable = new Map<string, Uint8Array>()
+  #unsynced: Op[] = []
+  #sorted: readonly string[] | undefined
   #life = 0
   #broken: Error | undefined
   syncs = 0
@@ -16,12 +18,14 @@ export class MemoryDisk implements Disk {
     const life = this.#life
     if (this.#broken !== undefined) throw this.#broken
     for (const op of ops) apply(this.#visible, op)
+    this.#unsynced.push(...ops)
+    this.#sorted = undefined
     if (!sync) return
-    const flushed = new Map(this.#visible)
+    const flushed = this.#unsynced.splice(0)
     await this.syncTakes()
     if (life !== this.#life) return await new Promise(() => undefined) // the power went: nobody is left to be told
     if (this.#broken !== undefined) throw this.#broken
-    this.#durable = flushed
+    for (const op of flushed) apply(this.#durable, op)
     this.syncs += 1
   }
 
@@ -30,9 +34,10 @@ export class MemoryDisk implements Disk {
   }
 
   read({ gte, lt, reverse = false, limit = Number.POSITIVE_INFINITY }: KeyRange): Promise<readonly (readonly [string, Uint8Array])[]> {
-    const keys = [...this.#visible.keys()].filter((key) => key >= gte && key < lt).sort()
+    this.#sorted ??= [...this.#visible.keys()].sort()
+    const keys = this.#sorted.filter((key) => key >= gte && key < lt)
     if (reverse) keys.reverse()
-    return Promise.resolve(keys.slice(0, limit).flatMap((key) => (this.#visible.has(key) ? [[key, this.#visible.get(key) ?? new Uint8Array()] as const] : [])))
+    return Promise.resolve(keys.slice(0, limit).map((key) => [key, this.#visible.get(key) ?? new Uint8Array()] as const))
   }
 
   close(): Promise<void> {
@@ -41,6 +46,8 @@ export class MemoryDisk implements Disk {
 
   powerCut(): void {
     this.#life += 1
+    this.#unsynced = []
+    this.#sorted = undefined
     this.#visible = new Map(this.#durable)
   }
 
@@ -50,6 +57,7 @@ export class MemoryDisk implements Disk {
 
   /** What a bad disk or an intruder does: changes bytes behind everybody's back. */
   tamper(key: string, value: Uint8Array | undefined): void {
+    this.#sorted = undefined
     for (const map of [this.#visible, this.#durable]) {
       if (value === undefined) map.delete(key)
       else map.set(key, value)
@@ -97,6 +105,7 @@ export class ForgetfulDisk implements Disk {
 }
 
 function apply(map: Map<string, Uint8Array>, op: Op): void {
-  if (op.t === 'put') map.set(op.key, Uint8Array.from(op.value)) // a copy: a Buffer's slice would share its memory
+  if (op.t === 'put')
+    map.set(op.key, Uint8Array.from(op.value)) // a copy: a Buffer's slice would share its memory
   else map.delete(op.key)
 }

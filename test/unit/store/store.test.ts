@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { encode } from '../../../protocols/wire.ts'
 import { Identity } from '../../../src/identity/identity.ts'
-import { openDisk, type Op } from '../../../src/store/disk.ts'
+import { type Op, openDisk } from '../../../src/store/disk.ts'
 import { Journal } from '../../../src/store/journal.ts'
 import { Store } from '../../../src/store/level.ts'
 import { openPeerDatastore } from '../../../src/store/peers.ts'
@@ -133,7 +133,10 @@ test('the logs in the store: atomic batches, ranges, heads from both ends, a dro
   await store.logs.append(did, { from: 2, entries: [bytes('e2')], head: head(3), dropHead: 2 })
   await store.logs.append(did, { from: 3, entries: Array.from({ length: 300 }, (_, i) => bytes(`e${i + 3}`)), head: head(303), dropHead: undefined })
   expect(await store.logs.logs()).toEqual([did])
-  expect((await store.logs.read(did, 1, 3)).map((e) => [e.n, Buffer.from(e.bytes).toString()])).toEqual([[1, 'e1'], [2, 'e2']])
+  expect((await store.logs.read(did, 1, 3)).map((e) => [e.n, Buffer.from(e.bytes).toString()])).toEqual([
+    [1, 'e1'],
+    [2, 'e2'],
+  ])
   expect((await store.logs.read(did, 0, 1_000)).map((e) => e.n)).toEqual(Array.from({ length: 303 }, (_, i) => i))
   expect((await store.logs.heads(did, { limit: 9 })).map((h) => h.n)).toEqual([3, 303])
   expect((await store.logs.heads(did, { limit: 1, newestFirst: true })).map((h) => h.n)).toEqual([303])
