@@ -52,7 +52,7 @@ export const Ended = v.object({
   exitCode: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(255))),
   signal: v.nullable(Text(16)),
   why: v.picklist(WHY),
-  message: v.optional(Text(1_024)),
+  message: v.exactOptional(Text(1_024)),
   startTime: Count,
   endTime: Count,
   stdoutBytes: Count,
