@@ -83,8 +83,9 @@ export function signingInput(domain: Domain, mesh: Uint8Array, payload: Uint8Arr
 
 // Field schemas that many messages share.
 export const DidText = v.pipe(v.string(), v.startsWith('did:key:z6Mk'), v.maxLength(64))
-export const Bytes = (max: number) => v.pipe(v.instance(Uint8Array), v.maxLength(max))
-export const ExactBytes = (length: number) => v.pipe(v.instance(Uint8Array), v.length(length))
+const AnyBytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array, 'bytes expected')
+export const Bytes = (max: number) => v.pipe(AnyBytes, v.maxLength(max))
+export const ExactBytes = (length: number) => v.pipe(AnyBytes, v.length(length))
 export const Text = (max: number) => v.pipe(v.string(), v.maxLength(max))
 export const Count = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(Number.MAX_SAFE_INTEGER))
 export const List = <S extends v.GenericSchema>(item: S, max: number) => v.pipe(v.array(item), v.maxLength(max))
@@ -98,8 +99,8 @@ export const MAX_ENVELOPE_BYTES = 65_536 + 256
 export const WireFault = v.object({
   code: Text(64),
   message: Text(4_096),
-  hint: v.optional(Text(1_024)),
-  source: v.optional(v.picklist(['command', 'device', 'errand'])),
-  fields: v.optional(v.record(v.string(), v.unknown())),
+  hint: v.exactOptional(Text(1_024)),
+  source: v.exactOptional(v.picklist(['command', 'device', 'errand'])),
+  fields: v.exactOptional(v.record(v.string(), v.unknown())),
 })
 export type WireFault = v.InferOutput<typeof WireFault>

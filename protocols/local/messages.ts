@@ -50,6 +50,8 @@ export const GrantRequest = v.strictObject({
   on: Text(128),
   can: v.pipe(v.array(Text(1_024)), v.minLength(1), v.maxLength(16)),
   forMs: Duration,
+  /** False: whoever gets the grant may not hand it on. Default true. */
+  passOn: v.optional(v.boolean()),
 })
 export type GrantRequest = v.InferOutput<typeof GrantRequest>
 
@@ -230,6 +232,6 @@ export interface AuditRecordView {
 
 export interface AuditVerifyView {
   ok: boolean
-  logs: { device: string; name: string | null; entries: number; gaps: number; head: string; witnesses: number; forks: number }[]
+  logs: { device: string; name: string | null; entries: number; gaps: number; head: string; witnesses: number; forks: number; behind: number }[]
   problems: string[]
 }

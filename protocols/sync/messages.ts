@@ -19,9 +19,11 @@ export type SetName = (typeof SETS)[number]
 export const Pull = v.object({ t: v.literal('pull'), set: v.picklist(SETS), have: Bytes(1 << 18) })
 export const Push = v.object({ t: v.literal('push'), set: v.picklist(SETS), records: List(Bytes(65_536 + 256), SYNC.maxRecords) })
 export const SyncAsk = v.variant('t', [Pull, Push])
+export type SyncAsk = v.InferOutput<typeof SyncAsk>
 
 export const Records = v.object({ t: v.literal('records'), records: List(Bytes(65_536 + 256), SYNC.maxRecords), more: v.boolean() })
 /** `stopped`: tasks that a pushed revocation ended on this device. */
 export const Ack = v.object({ t: v.literal('ack'), accepted: Count, stopped: List(Text(64), 1_024) })
 export const SyncRefused = v.object({ t: v.literal('refused'), fault: WireFault })
 export const SyncAnswer = v.variant('t', [Records, Ack, SyncRefused])
+export type SyncAnswer = v.InferOutput<typeof SyncAnswer>

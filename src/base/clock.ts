@@ -15,12 +15,19 @@ export interface Clock {
 
 export type Random = (bytes: number) => Uint8Array
 
+/** Node fires a timer beyond 2^31 ms at once; longer ones are cut into pieces. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, fn) {
-    const timer = setTimeout(fn, ms)
-    timer.unref()
+    let timer: NodeJS.Timeout | undefined
+    const arm = (left: number): void => {
+      timer = setTimeout(() => (left > LONGEST_TIMER_MS ? arm(left - LONGEST_TIMER_MS) : fn()), Math.min(left, LONGEST_TIMER_MS))
+      timer.unref()
+    }
+    arm(ms)
     return () => clearTimeout(timer)
   },
 }

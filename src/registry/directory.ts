@@ -51,11 +51,11 @@ export class Directory {
     return keepNewest(this.#addresses, seen.value.device, { id: recordId(bytes), bytes, value: seen.value }, (held) => held.value.seq)
   }
 
-  /** @param nowMs when it was heard; staleness is judged by our own clock, never by the sender's. */
-  admitAnnouncement(bytes: Uint8Array, nowMs: number): Verdict {
+  /** @param heardAt when it was heard, by our own clock: staleness is never judged by the sender's. Gets the announcement's own time, for one read back from disk. */
+  admitAnnouncement(bytes: Uint8Array, heardAt: (saidAt: number) => number): Verdict {
     const seen = attempt(() => open(AnnouncementSchema, DOMAIN.announce, this.mesh.id, bytes))
     if (seen === undefined || seen.by !== seen.value.device || !this.#members.has(seen.by)) return 'refused'
-    return keepNewest(this.#announcements, seen.value.device, { id: recordId(bytes), bytes, value: seen.value, heardAt: nowMs }, (held) => held.value.seq)
+    return keepNewest(this.#announcements, seen.value.device, { id: recordId(bytes), bytes, value: seen.value, heardAt: heardAt(seen.value.seq) }, (held) => held.value.seq)
   }
 
   isMember(did: string): boolean {

@@ -1,0 +1,92 @@
+/**
+ * The libp2p node of one mesh: TCP, Noise, Yamux, identify, ping, kad-dht, gossipsub and mDNS, all under names of this mesh.
+ * The mesh id goes into the Noise prologue: two meshes on one network cannot even finish a handshake.
+ */
+import './polyfill.ts'
+import { noise } from '@chainsafe/libp2p-noise'
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
+import { type GossipSub, gossipsub } from '@libp2p/gossipsub'
+import { identify, type Identify, identifyPush } from '@libp2p/identify'
+import type { Libp2p } from '@libp2p/interface'
+import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
+import { mdns } from '@libp2p/mdns'
+import { type Ping, ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { yamux } from '@libp2p/yamux'
+import { createLibp2p, type Libp2pOptions } from 'libp2p'
+import { ErrandError } from '../base/errors.ts'
+import type { Identity } from '../identity/identity.ts'
+
+export interface HostOptions {
+  readonly identity: Identity
+  readonly meshId: Uint8Array
+  readonly listen: readonly string[]
+  readonly version: string
+  /** libp2p's peer store; in memory when absent (a join needs no more). */
+  readonly datastore?: Libp2pOptions['datastore']
+  readonly mdns: boolean
+  readonly dht: boolean
+}
+
+export type Services = { identify: Identify; ping: Ping; pubsub: GossipSub; dht?: KadDHT }
+export type Host = Libp2p<{ identify: Identify; ping: Ping; pubsub: GossipSub }> & { services: Services }
+
+/** 4 MiB: enough for 1 Gbit/s at 30 ms, and the most that a reader who stops can cost. */
+const MAX_WINDOW_BYTES = 4 << 20
+
+/** The short name of a mesh, in protocol names and topics. */
+export function meshTag(meshId: Uint8Array): string {
+  return Buffer.from(meshId.subarray(0, 10)).toString('hex')
+}
+
+/** Creates and starts the node. @throws PORT_TAKEN, BAD_ADDRESS */
+export async function startHost(o: HostOptions, prepare: (host: Host) => Promise<void>): Promise<Host> {
+  const host = await createHost(o)
+  await prepare(host)
+  try {
+    await host.start()
+  } catch (cause) {
+    await Promise.resolve(host.stop()).catch(() => undefined)
+    throw listenError(o.listen, cause)
+  }
+  return host
+}
+
+async function createHost(o: HostOptions): Promise<Host> {
+  const tag = meshTag(o.meshId)
+  return (await createLibp2p({
+    start: false,
+    privateKey: await generateKeyPairFromSeed('Ed25519', o.identity.seed),
+    nodeInfo: { name: 'errand', version: o.version, userAgent: `errand/${o.version}` },
+    addresses: { listen: [...o.listen] },
+    transports: [tcp()],
+    connectionEncrypters: [noise({ prologueBytes: Buffer.concat([Buffer.from('errand noise v1\0'), o.meshId]) })],
+    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: MAX_WINDOW_BYTES, maxReadBufferLength: MAX_WINDOW_BYTES * 2 } })],
+    // Devices behind one NAT or on one machine share an address; libp2p's default of 5/s would leave them alone.
+    connectionManager: { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100, reconnectRetries: 0, dialTimeout: 8_000, addressDialTimeout: 4_000 },
+    connectionMonitor: { enabled: true, protocolPrefix: `errand/${tag}`, pingInterval: 15_000 },
+    connectionGater: { denyDialMultiaddr: () => false },
+    peerDiscovery: o.mdns ? [mdns({ serviceTag: `_errand-${tag}._udp.local`, interval: 20_000 })] : [],
+    ...(o.datastore === undefined ? {} : { datastore: o.datastore }),
+    services: {
+      // Runs after hello, not on connect: before it the other side refuses.
+      identify: identify({ protocolPrefix: `errand/${tag}`, runOnConnectionOpen: false, maxInboundStreams: 4, maxOutboundStreams: 4 }),
+      identifyPush: identifyPush({ protocolPrefix: `errand/${tag}`, maxInboundStreams: 4, maxOutboundStreams: 4 }),
+      ping: ping({ protocolPrefix: `errand/${tag}`, maxInboundStreams: 8, maxOutboundStreams: 8 }),
+      pubsub: gossipsub({ globalSignaturePolicy: 'StrictSign', allowPublishToZeroTopicPeers: true, emitSelf: false, scoreParams: { IPColocationFactorWeight: 0 } }),
+      ...(o.dht ? { dht: kadDHT({ protocol: `/errand/${tag}/kad/1.0.0`, clientMode: false, peerInfoMapper: passthroughMapper, initialQuerySelfInterval: 1_000 }) } : {}),
+    },
+  })) as unknown as Host
+}
+
+function listenError(listen: readonly string[], cause: unknown): ErrandError {
+  const message = cause instanceof Error ? `${cause.message} ${cause.cause instanceof Error ? cause.cause.message : ''}` : String(cause)
+  const nested = cause instanceof AggregateError ? cause.errors.map(String).join(' ') : ''
+  if (/EADDRINUSE|UnsupportedListenAddresses|NoValidAddresses|not be listened/i.test(message + nested)) {
+    return new ErrandError('PORT_TAKEN', `cannot listen on ${listen.join(', ')}: the port is taken or the address is not this machine's`, {
+      hint: 'choose another one: errand up --listen /ip4/127.0.0.1/tcp/0  (0 picks a free port)',
+      cause,
+    })
+  }
+  return new ErrandError('CANNOT_LISTEN', `cannot listen on ${listen.join(', ')}: ${message}`, { hint: 'give addresses as multiaddrs: --listen /ip4/0.0.0.0/tcp/4701', cause })
+}

@@ -1,0 +1,215 @@
+/**
+ * Who is on the line: runs hello on every connection and serves nothing else before it is through.
+ * Spec: protocols/hello/README.md.
+ */
+import type { Connection, Libp2p, Stream, StreamMiddleware } from '@libp2p/interface'
+import { HELLO, Hello, HelloAnswer } from '../../protocols/hello/messages.ts'
+import { JOIN } from '../../protocols/join/messages.ts'
+import { sameBytes } from '../../protocols/wire.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
+import { type Did, didOfPeerId } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import { MessageLink } from './streams.ts'
+
+/** A device whose hello is through, on one connection. */
+export interface Peer {
+  readonly did: Did
+  readonly connection: Connection
+  readonly version: string
+  /** What invocations sent to this device must carry. */
+  readonly theirChallenge: Uint8Array
+  /** What invocations from this device must carry. */
+  readonly ourChallenge: Uint8Array
+  readonly hello: Hello
+  rttMs: number
+  /** Resolves when both sides hold the same revocations and members, or when that was tried in vain. */
+  synced: Promise<void>
+}
+
+type State = { readonly t: 'helloing'; readonly done: Promise<Peer | undefined> } | { readonly t: 'up'; readonly peer: Peer }
+
+export interface LinksOn {
+  readonly meshId: Uint8Array
+  readonly directory: Directory
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: (event: string, facts: Record<string, unknown>) => void
+  /** Everything of a hello that is not bound to the connection. */
+  readonly ownHello: () => Omit<Hello, 'challenge' | 't' | 'v' | 'mesh' | 'time'>
+  readonly onUp: (peer: Peer) => void
+  readonly onDown: (did: Did) => void
+}
+
+/** Connections that have not said hello yet. 64: a burst of re-joining devices after a restart; a flood beyond it is cut. */
+const MAX_UNPROVEN = 64
+const BEFORE_HELLO: readonly string[] = [...HELLO.ids, ...JOIN.ids]
+
+export class Links {
+  readonly #states = new Map<string, State>()
+  readonly #unproven = new Map<string, Connection>()
+  readonly #refusals = new Map<string, string>()
+
+  constructor(private readonly on: LinksOn) {}
+
+  async attach(libp2p: Libp2p): Promise<void> {
+    gateEveryStream(libp2p, (stream, connection) => this.#gate(stream, connection))
+    libp2p.addEventListener('connection:open', (event) => this.#opened(event.detail))
+    libp2p.addEventListener('connection:close', (event) => this.#closed(event.detail))
+    await libp2p.handle([...HELLO.ids], (stream, connection) => this.#answer(stream, connection), { maxInboundStreams: 1, maxOutboundStreams: 1 })
+  }
+
+  /** The live connection to a device whose hello is through. */
+  of(did: string): Peer | undefined {
+    for (const state of this.#states.values()) {
+      if (state.t === 'up' && state.peer.did === did && state.peer.connection.status === 'open') return state.peer
+    }
+    return undefined
+  }
+
+  all(): Peer[] {
+    const byDid = new Map<string, Peer>()
+    for (const state of this.#states.values()) if (state.t === 'up' && state.peer.connection.status === 'open') byDid.set(state.peer.did, state.peer)
+    return [...byDid.values()]
+  }
+
+  peerOn(connection: Connection): Peer | undefined {
+    const state = this.#states.get(connection.id)
+    return state?.t === 'up' ? state.peer : undefined
+  }
+
+  /** Why the last hello with this device failed, in words. */
+  refusalOf(did: string): string | undefined {
+    return this.#refusals.get(did)
+  }
+
+  /** Waits for the hello of a fresh outgoing connection. @throws NOT_ADMITTED with the other side's reason. */
+  async ready(connection: Connection): Promise<Peer> {
+    const state = this.#states.get(connection.id)
+    const peer = state?.t === 'up' ? state.peer : await state?.done
+    if (peer !== undefined) return peer
+    const why = this.#refusals.get(didOfPeerId(connection.remotePeer.toString())) ?? 'the connection closed before hello was through'
+    throw new ErrandError('NOT_ADMITTED', `the device did not accept this one: ${why}`, { retryable: true })
+  }
+
+  #opened(connection: Connection): void {
+    if (connection.direction === 'outbound') {
+      const done = this.#greet(connection)
+      this.#states.set(connection.id, { t: 'helloing', done })
+      return
+    }
+    if (this.#unproven.size >= MAX_UNPROVEN) return connection.abort(new Error('too many connections without hello'))
+    this.#unproven.set(connection.id, connection)
+    this.on.clock.after(HELLO.deadlineMs, () => {
+      if (this.#unproven.has(connection.id) && !connection.streams.some((stream) => JOIN.ids.some((id) => id === stream.protocol))) {
+        connection.abort(new Error('no hello in time'))
+      }
+    })
+    // A join may take longer than a hello, but not for ever.
+    this.on.clock.after(JOIN.deadlineMs, () => {
+      if (this.#unproven.has(connection.id)) connection.abort(new Error('no hello in time'))
+    })
+  }
+
+  #closed(connection: Connection): void {
+    const state = this.#states.get(connection.id)
+    this.#states.delete(connection.id)
+    this.#unproven.delete(connection.id)
+    if (state?.t === 'up' && this.of(state.peer.did) === undefined) this.on.onDown(state.peer.did)
+  }
+
+  /** Dialer's side. Resolves to undefined, and closes the connection, when either side says no. */
+  async #greet(connection: Connection): Promise<Peer | undefined> {
+    const signal = AbortSignal.timeout(HELLO.deadlineMs)
+    const startedAt = this.on.clock.monotonic()
+    try {
+      const link = new MessageLink(await connection.newStream([...HELLO.ids], { signal }), HELLO.maxBytes, signal)
+      const ours = this.#hello()
+      await link.send(ours)
+      const answer = await link.receive(HelloAnswer)
+      if (answer.t === 'refused') throw new ErrandError(answer.fault.code, answer.fault.message)
+      const peer = this.#admit(connection, answer, ours.challenge, this.on.clock.monotonic() - startedAt)
+      await link.close()
+      return peer
+    } catch (thrown) {
+      this.#refuse(connection, asErrand(thrown, 'HELLO_FAILED').message)
+      connection.abort(new Error('hello failed'))
+      return undefined
+    }
+  }
+
+  /** Listener's side. */
+  async #answer(stream: Stream, connection: Connection): Promise<void> {
+    const signal = AbortSignal.timeout(HELLO.deadlineMs)
+    const link = new MessageLink(stream, HELLO.maxBytes, signal)
+    let finish: (peer: Peer | undefined) => void = () => {}
+    if (this.#states.get(connection.id)?.t === 'up') return link.abort(new Error('hello twice'))
+    this.#states.set(connection.id, { t: 'helloing', done: new Promise((resolve) => (finish = resolve)) })
+    try {
+      const theirs = await link.receive(Hello)
+      const ours = this.#hello()
+      const peer = this.#admit(connection, theirs, ours.challenge, 0)
+      await link.send(ours)
+      await link.close()
+      finish(peer)
+    } catch (thrown) {
+      finish(undefined)
+      this.#states.delete(connection.id)
+      const error = asErrand(thrown, 'HELLO_FAILED')
+      this.#refuse(connection, error.message)
+      await link.send({ t: 'refused', fault: { code: error.code, message: error.message } }).catch(() => undefined)
+      await link.close().catch(() => undefined)
+      await connection.close().catch(() => undefined)
+    }
+  }
+
+  #hello(): Hello {
+    return { t: 'hello', v: 1, mesh: this.on.meshId, challenge: this.on.random(HELLO.challengeBytes), time: this.on.clock.now(), ...this.on.ownHello() }
+  }
+
+  /** Security order: 1. same mesh, 2. the record is signed by an owner, 3. it is the record of the key that Noise proved. */
+  #admit(connection: Connection, hello: Hello, ourChallenge: Uint8Array, rttMs: number): Peer {
+    if (!sameBytes(hello.mesh, this.on.meshId)) throw new ErrandError('OTHER_MESH', 'that device belongs to another mesh')
+    const verdict = this.on.directory.admitMember(hello.membership)
+    if (verdict === 'refused') throw new ErrandError('NOT_A_MEMBER', 'its membership is not signed by an owner of this mesh')
+    const did = didOfPeerId(connection.remotePeer.toString())
+    const held = this.on.directory.membershipBytes(did)
+    if (held === undefined) throw new ErrandError('NOT_A_MEMBER', 'the membership shown is that of another device')
+    const peer: Peer = { did, connection, version: hello.version, theirChallenge: hello.challenge, ourChallenge, hello, rttMs, synced: Promise.resolve() }
+    this.#refusals.delete(did)
+    this.#unproven.delete(connection.id)
+    this.#states.set(connection.id, { t: 'up', peer })
+    this.on.onUp(peer)
+    return peer
+  }
+
+  #refuse(connection: Connection, why: string): void {
+    const did = didOfPeerId(connection.remotePeer.toString())
+    if (this.#refusals.size > 1_000) this.#refusals.clear()
+    this.#refusals.set(did, why)
+    this.on.log('hello refused', { did, why })
+  }
+
+  /** Before hello: hello and join, nothing else, whoever opens it and whatever it is called. */
+  async #gate(stream: Stream, connection: Connection): Promise<void> {
+    if (BEFORE_HELLO.includes(stream.protocol)) return
+    const state = this.#states.get(connection.id)
+    if (state?.t === 'up') return
+    if (state?.t === 'helloing' && (await state.done) !== undefined) return
+    throw new ErrandError('HELLO_FIRST', `"${stream.protocol}" is not served before hello`)
+  }
+}
+
+/**
+ * Puts one middleware before every protocol, present and future. `libp2p.use()` cannot: libp2p 3.3 pushes each inbound
+ * stream's handler onto the registered array, so the second stream would run the first one's handler again; a fresh array per stream avoids it.
+ */
+function gateEveryStream(libp2p: Libp2p, gate: (stream: Stream, connection: Connection) => Promise<void>): void {
+  const { components } = libp2p as unknown as { components: { registrar: { getMiddleware(protocol: string): StreamMiddleware[] } } }
+  components.registrar.getMiddleware = () => [
+    async (stream, connection, next) => {
+      await gate(stream, connection)
+      next(stream, connection)
+    },
+  ]
+}

@@ -1,0 +1,196 @@
+/** The street door: one libp2p node with everything that this mesh speaks on it. Started by the node, in this order, and stopped in reverse. */
+import type { Libp2pOptions } from 'libp2p'
+import { Announcement } from '../../protocols/announce/messages.ts'
+import { EXEC } from '../../protocols/exec/messages.ts'
+import { HELLO } from '../../protocols/hello/messages.ts'
+import { AUDIT } from '../../protocols/audit/messages.ts'
+import { SYNC, type SetName } from '../../protocols/sync/messages.ts'
+import { DOMAIN } from '../../protocols/wire.ts'
+import type { AuditLog } from '../audit/log.ts'
+import type { Replica } from '../audit/replica.ts'
+import { type Clock, every, type Random } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { FrameLink } from '../base/frames.ts'
+import { seal } from '../identity/envelope.ts'
+import type { Did, Identity } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import { AuditExchange } from './audit.ts'
+import { type ExecDoor, openExec, serveExec } from './exec.ts'
+import { Gossip } from './gossip.ts'
+import { type Host, meshTag, startHost } from './host.ts'
+import { type AdmitJoin, serveJoin } from './join.ts'
+import { Links, type Peer } from './links.ts'
+import { Rejoin } from './rejoin.ts'
+import { type PushResult, Sync, type SyncedRecords } from './sync.ts'
+
+export interface MeshOptions {
+  readonly identity: Identity
+  readonly meshId: Uint8Array
+  readonly version: string
+  readonly listen: readonly string[]
+  readonly bootstrap: readonly string[]
+  readonly datastore: NonNullable<Libp2pOptions['datastore']>
+  readonly discovery: { readonly mdns: boolean; readonly dht: boolean; readonly addressSync: boolean }
+}
+
+export interface MeshOn {
+  readonly directory: Directory
+  readonly records: SyncedRecords
+  readonly door: ExecDoor
+  readonly admitJoin: AdmitJoin
+  readonly auditLog: AuditLog
+  readonly replica: Replica
+  readonly mayRead: (did: Did) => boolean
+  readonly describe: () => Omit<Announcement, 'v' | 'device' | 'seq'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: (event: string, facts: Record<string, unknown>) => void
+}
+
+const PING_EVERY_MS = 15_000
+const HEAD_DELAY_MS = 100
+const STOP_MS = 1_500
+
+export class MeshNode {
+  readonly #links: Links
+  readonly #sync: Sync
+  readonly #gossip: Gossip
+  readonly #rejoin: Rejoin
+  readonly #exchange: AuditExchange
+  #host: Host | undefined
+  #stops: (() => void)[] = []
+  #seq = 0
+
+  constructor(
+    private readonly o: MeshOptions,
+    private readonly on: MeshOn,
+  ) {
+    const { directory, records, clock, random, log } = on
+    this.#links = new Links({ meshId: o.meshId, directory, clock, random, log, ownHello: () => this.#ownHello(), onUp: (peer) => this.#up(peer), onDown: (did) => this.#rejoin.lost(did) })
+    this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, log })
+    this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, replica: on.replica, clock, mayRead: on.mayRead, log })
+    this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
+    this.#rejoin = new Rejoin({ self: o.identity.did, links: this.#links, directory, clock, random, addressSync: o.discovery.addressSync, bootstrap: o.bootstrap, log })
+  }
+
+  /** @throws PORT_TAKEN, CANNOT_LISTEN */
+  async start(): Promise<void> {
+    const { identity, meshId, listen, version, datastore, discovery } = this.o
+    this.#host = await startHost({ identity, meshId, listen, version, datastore, mdns: discovery.mdns, dht: discovery.dht }, async (host) => {
+      await this.#links.attach(host)
+      await this.#sync.attach(host)
+      await this.#exchange.attach(host)
+      await serveExec(host, { links: this.#links, door: this.on.door })
+      await serveJoin(host, { admit: this.on.admitJoin, random: this.on.random })
+    })
+    await this.#publishAddress()
+    this.#gossip.start(this.#host)
+    this.#rejoin.start(this.#host)
+    this.#stops = [every(this.on.clock, PING_EVERY_MS, () => this.#pingAll()), this.#tellHeads()]
+  }
+
+  /** Bounded: what does not stop in time is left to the end of the process. */
+  async stop(): Promise<void> {
+    for (const stop of this.#stops.splice(0)) stop()
+    this.#gossip.stop()
+    this.#sync.stop()
+    const rest = (async () => {
+      await this.#rejoin.stop()
+      await this.#host?.stop()
+      await this.#exchange.stop()
+    })()
+    await Promise.race([rest.catch(() => undefined), new Promise<void>((resolve) => void this.on.clock.after(STOP_MS, resolve))])
+  }
+
+  /** Where this device listens, with its PeerId. */
+  addresses(): string[] {
+    return this.#host?.getMultiaddrs().map(String) ?? []
+  }
+
+  /** The line to a device, if there is one. */
+  lineTo(did: Did): { path: 'direct' | 'relayed'; rttMs: number } | undefined {
+    const peer = this.#links.of(did)
+    if (peer === undefined) return undefined
+    return { path: peer.connection.limits === undefined ? 'direct' : 'relayed', rttMs: Math.round(peer.rttMs * 10) / 10 }
+  }
+
+  async open(did: Did, { signal }: { signal: AbortSignal }): Promise<{ link: FrameLink; challenge: Uint8Array }> {
+    const peer = await this.#rejoin.reach(did, { signal })
+    return { link: await openExec(peer, { signal }), challenge: peer.theirChallenge }
+  }
+
+  /** Hands records to devices that are connected; the others get them when they are met. */
+  async push(set: SetName, records: Uint8Array[], to?: readonly Did[]): Promise<PushResult[]> {
+    const peers = this.#links.all().filter((peer) => to === undefined || to.includes(peer.did))
+    return await this.#sync.push(set, records, peers)
+  }
+
+  gossipRevocation(bytes: Uint8Array): void {
+    this.#gossip.revocation(bytes)
+  }
+
+  announce(): void {
+    this.#gossip.announce()
+  }
+
+  #up(peer: Peer): void {
+    peer.synced = this.#sync.catchUp(peer)
+    void peer.synced.then(() => this.#exchange.meet(peer))
+    // Both sides refuse everything before hello, so identify, which tells gossip and DHT of a peer, runs now.
+    void this.#host?.services.identify
+      .identify(peer.connection)
+      .then(() => this.#gossip.announce())
+      .catch((thrown: unknown) => this.on.log('identify failed', { did: peer.did, why: String(thrown) }))
+  }
+
+  #ownHello(): ReturnType<ConstructorParameters<typeof Links>[0]['ownHello']> {
+    const membership = this.on.directory.membershipBytes(this.o.identity.did)
+    if (membership === undefined) throw new ErrandError('NOT_A_MEMBER', 'this device has no membership of this mesh')
+    return { version: this.o.version, membership, protocols: [...HELLO.ids, ...EXEC.ids, ...SYNC.ids, ...AUDIT.ids], digests: this.on.records.digests() }
+  }
+
+  async #publishAddress(): Promise<void> {
+    const { identity, meshId } = this.o
+    const addrs = this.addresses().map((address) => address.replace(/\/p2p\/[^/]+$/, '')).slice(0, 16)
+    const record = seal(identity, DOMAIN.address, meshId, { v: 1, device: identity.did, seq: this.on.clock.now(), addrs })
+    await this.on.records.admit('addresses', record)
+  }
+
+  #announcement(): Uint8Array {
+    const { identity, meshId } = this.o
+    this.#seq = Math.max(this.on.clock.now(), this.#seq + 1)
+    const bytes = seal(identity, DOMAIN.announce, meshId, { v: 1, device: identity.did, seq: this.#seq, ...this.on.describe() })
+    void this.on.records.admit('announcements', bytes)
+    return bytes
+  }
+
+  async #pingAll(): Promise<void> {
+    await Promise.all(
+      this.#links.all().map(async (peer) => {
+        const rtt = await this.#host?.services.ping.ping(peer.connection.remotePeer, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined)
+        if (rtt !== undefined) peer.rttMs = rtt
+      }),
+    )
+  }
+
+  /** New heads of our log go out, a burst of them as one. */
+  #tellHeads(): () => void {
+    let armed = false
+    let cancel = (): void => {}
+    const off = this.on.auditLog.onHead(() => {
+      if (armed) return
+      armed = true
+      cancel = this.on.clock.after(HEAD_DELAY_MS, () => {
+        armed = false
+        const head = this.on.auditLog.head()
+        if (head !== undefined) this.#gossip.head(head.bytes)
+      })
+    })
+    return () => {
+      off()
+      cancel()
+    }
+  }
+}
+
+export { meshTag }

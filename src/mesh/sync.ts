@@ -1,0 +1,155 @@
+/**
+ * Brings the sets of signed records of two members up to date, at hello, on every change, and now and then in between.
+ * Gossip may lose messages; this is what settles them. Spec: protocols/sync/README.md.
+ */
+import type { Stream } from '@libp2p/interface'
+import { Digests } from '../../protocols/hello/messages.ts'
+import { type SetName, SETS, SYNC, SyncAnswer, SyncAsk } from '../../protocols/sync/messages.ts'
+import { sameBytes } from '../../protocols/wire.ts'
+import { type Clock, every, type Random } from '../base/clock.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
+import type { Did } from '../identity/identity.ts'
+import { have, missing } from '../registry/records.ts'
+import type { Host } from './host.ts'
+import type { Links, Peer } from './links.ts'
+import { MessageLink } from './streams.ts'
+
+/** The sets of this device, as sync needs them. */
+export interface SyncedRecords {
+  digests(): Digests
+  /** What `reader` may see of a set. */
+  visible(set: SetName, reader: Did): Iterable<readonly [string, Uint8Array]>
+  /** Verifies and keeps one record; `stopped` names the tasks that a revocation ended. */
+  admit(set: SetName, bytes: Uint8Array): Promise<{ verdict: 'new' | 'known' | 'refused'; stopped: string[] }>
+}
+
+export interface PushResult {
+  readonly did: Did
+  readonly acknowledged: boolean
+  readonly stopped: string[]
+}
+
+const ANTI_ENTROPY_MS = 15_000
+/** A new record is handed on to this many others; anti-entropy reaches the rest. */
+const FORWARD_TO = 8
+const MAX_PAGES = 64
+/** Sets that every member holds whole, and that are therefore handed on. */
+const SHARED: readonly SetName[] = ['members', 'addresses', 'revocations']
+
+export class Sync {
+  #stop = (): void => {}
+
+  constructor(
+    private readonly on: { links: Links; records: SyncedRecords; clock: Clock; random: Random; addresses: boolean; log: (event: string, facts: Record<string, unknown>) => void },
+  ) {}
+
+  async attach(host: Host): Promise<void> {
+    await host.handle([...SYNC.ids], (stream, connection) => this.#serve(stream, this.on.links.peerOn(connection)), { maxInboundStreams: 64, maxOutboundStreams: 64 })
+    this.#stop = every(this.on.clock, ANTI_ENTROPY_MS, async () => {
+      const peers = this.on.links.all()
+      const peer = peers[(this.on.random(1)[0] ?? 0) % Math.max(1, peers.length)]
+      if (peer !== undefined) await this.#pullAll(peer, [...SETS])
+    })
+  }
+
+  stop(): void {
+    this.#stop()
+  }
+
+  /** What a fresh connection lacks, by the digests of hello. Never rejects: a peer that cannot sync is still a peer. */
+  async catchUp(peer: Peer): Promise<void> {
+    const ours = this.on.records.digests()
+    const theirs = peer.hello.digests
+    const differing = (['members', 'addresses', 'revocations'] as const).filter((set) => !sameBytes(ours[set], theirs[set]))
+    await this.#pullAll(peer, [...differing, 'delegations', 'announcements'])
+  }
+
+  /** Hands records to the given devices (all connected ones by default); resolves when each has acknowledged or failed. */
+  async push(set: SetName, records: Uint8Array[], to: readonly Peer[] = this.on.links.all()): Promise<PushResult[]> {
+    return await Promise.all(
+      to.map(async (peer): Promise<PushResult> => {
+        try {
+          const answer = await this.#ask(peer, { t: 'push', set, records })
+          return { did: peer.did, acknowledged: answer.t === 'ack', stopped: answer.t === 'ack' ? answer.stopped : [] }
+        } catch (thrown) {
+          this.on.log('push failed', { set, did: peer.did, why: asErrand(thrown).message })
+          return { did: peer.did, acknowledged: false, stopped: [] }
+        }
+      }),
+    )
+  }
+
+  async #pullAll(peer: Peer, sets: SetName[]): Promise<void> {
+    for (const set of sets) {
+      if (set === 'addresses' && !this.on.addresses) continue
+      try {
+        await this.#pull(peer, set)
+      } catch (thrown) {
+        this.on.log('pull failed', { set, did: peer.did, why: asErrand(thrown).message })
+      }
+    }
+  }
+
+  async #pull(peer: Peer, set: SetName): Promise<void> {
+    for (let page = 0; page < MAX_PAGES; page++) {
+      const answer = await this.#ask(peer, { t: 'pull', set, have: have(this.on.records.visible(set, peer.did), SYNC.idPrefixBytes) })
+      if (answer.t !== 'records') throw new ErrandError('SYNC_REFUSED', answer.t === 'refused' ? answer.fault.message : 'an answer to another question')
+      const fresh = await this.#admitAll(set, answer.records, peer)
+      if (!answer.more || fresh === 0) return
+    }
+  }
+
+  async #admitAll(set: SetName, records: Uint8Array[], from: Peer): Promise<number> {
+    const fresh: Uint8Array[] = []
+    for (const bytes of records) if ((await this.on.records.admit(set, bytes)).verdict === 'new') fresh.push(bytes)
+    this.#forward(set, fresh, from)
+    return fresh.length
+  }
+
+  #forward(set: SetName, fresh: Uint8Array[], from: Peer): void {
+    if (fresh.length === 0 || !SHARED.includes(set)) return
+    const others = this.on.links.all().filter((peer) => peer.did !== from.did)
+    void this.push(set, fresh, others.slice(0, FORWARD_TO))
+  }
+
+  async #ask(peer: Peer, question: SyncAsk): Promise<SyncAnswer> {
+    const signal = AbortSignal.timeout(SYNC.deadlineMs)
+    const link = new MessageLink(await peer.connection.newStream([...SYNC.ids], { signal }), SYNC.maxMessageBytes, signal)
+    await link.send(question)
+    const answer = await link.receive(SyncAnswer)
+    await link.close()
+    return answer
+  }
+
+  async #serve(stream: Stream, peer: Peer | undefined): Promise<void> {
+    const link = new MessageLink(stream, SYNC.maxMessageBytes, AbortSignal.timeout(SYNC.deadlineMs))
+    try {
+      if (peer === undefined) throw new ErrandError('HELLO_FIRST', 'sync is served after hello only')
+      const ask = await link.receive(SyncAsk)
+      await link.send(ask.t === 'pull' ? this.#page(ask, peer) : await this.#take(ask, peer))
+      await link.close()
+    } catch (thrown) {
+      const error = asErrand(thrown)
+      await link.send({ t: 'refused', fault: { code: error.code, message: error.message } }).catch(() => undefined)
+      await link.close().catch(() => undefined)
+    }
+  }
+
+  #page(ask: { set: SetName; have: Uint8Array }, peer: Peer): SyncAnswer {
+    const bounds = { prefixBytes: SYNC.idPrefixBytes, maxRecords: SYNC.maxRecords, maxBytes: SYNC.maxMessageBytes / 2 }
+    return { t: 'records', ...missing(this.on.records.visible(ask.set, peer.did), ask.have, bounds) }
+  }
+
+  async #take(ask: { set: SetName; records: Uint8Array[] }, peer: Peer): Promise<SyncAnswer> {
+    if (ask.set === 'addresses' && !this.on.addresses) return { t: 'ack', accepted: 0, stopped: [] }
+    const stopped: string[] = []
+    const fresh: Uint8Array[] = []
+    for (const bytes of ask.records) {
+      const seen = await this.on.records.admit(ask.set, bytes)
+      stopped.push(...seen.stopped)
+      if (seen.verdict === 'new') fresh.push(bytes)
+    }
+    this.#forward(ask.set, fresh, peer)
+    return { t: 'ack', accepted: fresh.length, stopped: stopped.slice(0, 1_024) }
+  }
+}

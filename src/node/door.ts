@@ -1,0 +1,57 @@
+/** The Runtime that the local socket talks to while the node behind it changes: none yet, one mesh, another mesh after a join. */
+import type { JoinRequest, JoinView, OfferView, Status } from '../../protocols/local/messages.ts'
+import { ErrandError } from '../base/errors.ts'
+import { offerView, readCode } from '../runtime/invite-code.ts'
+import type { Actor, Runtime } from '../runtime/runtime.ts'
+
+/** Answers with what can be said without a mesh; everything else says how to get one. */
+export function waitingRuntime(o: {
+  readonly status: () => Status
+  readonly name: string
+  readonly did: string
+  readonly join: (request: JoinRequest) => Promise<JoinView>
+  readonly shutdown: (request: { drainMs?: number | undefined }) => void
+}): Runtime {
+  const none = (): never => {
+    throw new ErrandError('NO_MESH', 'this device belongs to no mesh yet', { hint: 'join one: errand join CODE   or begin one: errand down, then errand up' })
+  }
+  return {
+    getStatus: () => Promise.resolve(o.status()),
+    listDevices: () => Promise.resolve([]),
+    listTasks: () => Promise.resolve([]),
+    exec: () => Promise.reject(new ErrandError('NO_MESH', 'this device belongs to no mesh yet')),
+    invite: () => Promise.resolve().then(none),
+    readOffer: (request): Promise<OfferView> => Promise.resolve().then(() => offerView(readCode(request.code), { name: request.name ?? o.name, did: o.did })),
+    join: (_actor: Actor, request) => o.join(request),
+    grant: () => Promise.resolve().then(none),
+    listGrants: () => Promise.resolve([]),
+    revoke: () => Promise.resolve().then(none),
+    audit: () => nothing(),
+    verifyAudit: () => Promise.resolve({ ok: true, logs: [], problems: [] }),
+    shutdown: (_actor, request) => {
+      o.shutdown(request)
+      return Promise.resolve({ stopping: true, active: 0 })
+    },
+  }
+}
+
+async function* nothing(): AsyncGenerator<never> {}
+
+/** Hands every call to whatever runtime is current. */
+export function switchedRuntime(current: () => Runtime): Runtime {
+  return {
+    getStatus: () => current().getStatus(),
+    listDevices: () => current().listDevices(),
+    listTasks: () => current().listTasks(),
+    exec: (actor, request, link, o) => current().exec(actor, request, link, o),
+    invite: (actor, request) => current().invite(actor, request),
+    readOffer: (request) => current().readOffer(request),
+    join: (actor, request) => current().join(actor, request),
+    grant: (actor, request) => current().grant(actor, request),
+    listGrants: () => current().listGrants(),
+    revoke: (actor, request) => current().revoke(actor, request),
+    audit: (query) => current().audit(query),
+    verifyAudit: () => current().verifyAudit(),
+    shutdown: (actor, request) => current().shutdown(actor, request),
+  }
+}

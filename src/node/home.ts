@@ -1,0 +1,186 @@
+/**
+ * The home directory: everything a node keeps, owned by one user (0700, files 0600). Creates it, checks it, and names what is wrong with it.
+ * Layout: identity/ (keys, genesis, membership) · config.yaml · db/ · run/ · errand.sock · errand.log
+ */
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { systemRandom } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
+import { Identity } from '../identity/identity.ts'
+import { fromPem, toPem } from '../identity/keyfile.ts'
+import { type KnownMesh, readGenesis } from '../runtime/joining.ts'
+
+const FILES = {
+  device: 'identity/device.pem',
+  owner: 'identity/owner.pem',
+  genesis: 'identity/genesis.cbor',
+  membership: 'identity/membership.cbor',
+} as const
+
+export class Home {
+  private constructor(readonly path: string) {}
+
+  /** Creates the directory when it is missing. @throws HOME_NOT_OURS, HOME_NOT_WRITABLE, NOT_A_DIRECTORY */
+  static open(path: string): Home {
+    refuseForeign(path)
+    makePrivateDirectory(path)
+    makePrivateDirectory(join(path, 'identity'))
+    return new Home(path)
+  }
+
+  at(...parts: string[]): string {
+    return join(this.path, ...parts)
+  }
+
+  /** The device key, made on first use. @throws KEY_DAMAGED, KEY_EXPOSED */
+  device(): { identity: Identity; created: boolean } {
+    const held = this.#readKey(FILES.device)
+    if (held !== undefined) return { identity: held, created: false }
+    if (existsSync(this.at(FILES.genesis)) || existsSync(this.at('db'))) {
+      throw new ErrandError('KEY_MISSING', `the device key ${this.at(FILES.device)} is gone, but the rest of this home is there`, {
+        hint: 'bring the key back from a backup; without it this device is a new one: use another --home and join again',
+      })
+    }
+    return { identity: this.#makeKey(FILES.device), created: true }
+  }
+
+  /** The owner key, on devices that hold one. */
+  owner(): Identity | undefined {
+    return this.#readKey(FILES.owner)
+  }
+
+  makeOwner(): Identity {
+    return this.#readKey(FILES.owner) ?? this.#makeKey(FILES.owner)
+  }
+
+  /** The mesh this home belongs to, if any. @throws STATE_DAMAGED */
+  mesh(): { mesh: KnownMesh; membership: Uint8Array } | undefined {
+    const genesis = this.#read(FILES.genesis)
+    if (genesis === undefined) return undefined
+    const membership = this.#read(FILES.membership)
+    try {
+      if (membership === undefined) throw new TypeError('the membership record is missing')
+      return { mesh: readGenesis(genesis), membership }
+    } catch (cause) {
+      throw new ErrandError('STATE_DAMAGED', `the mesh documents in ${this.at('identity')} do not hold: ${cause instanceof Error ? cause.message : String(cause)}`, {
+        hint: 'bring genesis.cbor and membership.cbor back from a backup, or use another --home and join the mesh again',
+        cause,
+      })
+    }
+  }
+
+  saveMesh(genesis: Uint8Array, membership: Uint8Array): void {
+    this.#write(FILES.membership, membership)
+    this.#write(FILES.genesis, genesis) // last: a genesis says that the rest is there
+  }
+
+  /** Puts the state of a mesh aside that this device leaves before it joins another. @returns where it went. */
+  leaveMesh(): string {
+    const aside = this.at('left', String(Math.round(statSync(this.at(FILES.genesis)).mtimeMs)))
+    makePrivateDirectory(dirname(aside))
+    makePrivateDirectory(aside)
+    makePrivateDirectory(join(aside, 'identity'))
+    for (const name of ['db', FILES.genesis, FILES.membership, FILES.owner]) if (existsSync(this.at(name))) renameSync(this.at(name), join(aside, name))
+    return aside
+  }
+
+  #readKey(name: string): Identity | undefined {
+    const bytes = this.#read(name)
+    if (bytes === undefined) return undefined
+    if (process.platform !== 'win32' && (statSync(this.at(name)).mode & 0o077) !== 0) {
+      throw new ErrandError('KEY_EXPOSED', `other users of this machine can read the key ${this.at(name)}`, {
+        hint: `chmod 600 ${this.at(name)}; if somebody may have read it, start over with a new --home`,
+      })
+    }
+    try {
+      return fromPem(Buffer.from(bytes).toString())
+    } catch (cause) {
+      throw new ErrandError('KEY_DAMAGED', `the key ${this.at(name)} cannot be read`, {
+        hint: 'bring it back from a backup; without it this device is a new one: use another --home and join again',
+        cause,
+      })
+    }
+  }
+
+  #makeKey(name: string): Identity {
+    const identity = new Identity(systemRandom(32))
+    this.#write(name, Buffer.from(toPem(identity)))
+    return identity
+  }
+
+  #read(name: string): Uint8Array | undefined {
+    try {
+      return new Uint8Array(readFileSync(this.at(name)))
+    } catch (cause) {
+      if (codeOf(cause) === 'ENOENT') return undefined
+      throw homeError(this.at(name), cause)
+    }
+  }
+
+  /** Whole or not at all, and on the disk: written beside, synced, renamed. */
+  #write(name: string, bytes: Uint8Array): void {
+    const path = this.at(name)
+    try {
+      const fd = openSync(`${path}.new`, 'w', 0o600)
+      writeSync(fd, bytes)
+      fsyncSync(fd)
+      closeSync(fd)
+      renameSync(`${path}.new`, path)
+      const directory = openSync(dirname(path), 'r')
+      fsyncSync(directory)
+      closeSync(directory)
+    } catch (cause) {
+      throw homeError(path, cause)
+    }
+  }
+}
+
+const OURS = ['identity', 'config.yaml', 'db', 'run', 'left', 'errand.sock', 'errand.log']
+
+/** Somebody's documents are not a home: nothing is tightened, created or locked among them. */
+function refuseForeign(path: string): void {
+  if (!existsSync(path) || !statSync(path).isDirectory()) return
+  const names = readable(path)
+  if (names.length === 0 || names.some((name) => OURS.includes(name))) return
+  throw new ErrandError('HOME_NOT_OURS', `${path} is not a home of errand: it holds ${names.slice(0, 3).join(', ')}`, { hint: 'choose an empty directory or a new one: --home DIR' })
+}
+
+function readable(path: string): string[] {
+  try {
+    return readdirSync(path)
+  } catch (cause) {
+    throw homeError(path, cause)
+  }
+}
+
+/** @throws HOME_NOT_OURS, HOME_NOT_WRITABLE, NOT_A_DIRECTORY */
+export function makePrivateDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    const stat = statSync(path)
+    if (!stat.isDirectory()) throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' })
+    const uid = process.getuid?.()
+    if (uid !== undefined && stat.uid !== uid) {
+      throw new ErrandError('HOME_NOT_OURS', `${path} belongs to another user (uid ${stat.uid}, you are ${uid})`, { hint: 'use a directory of your own: --home DIR, or chown it' })
+    }
+    if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0) chmodSync(path, 0o700)
+  } catch (cause) {
+    throw cause instanceof ErrandError ? cause : homeError(path, cause)
+  }
+}
+
+function homeError(path: string, cause: unknown): ErrandError {
+  const code = codeOf(cause)
+  if (code === 'ENOTDIR' || code === 'EEXIST') return new ErrandError('NOT_A_DIRECTORY', `${path} is not a directory`, { hint: 'choose another one: --home DIR', cause })
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
+    return new ErrandError('HOME_NOT_WRITABLE', `${path} cannot be written: ${code === 'EROFS' ? 'the file system is read-only' : 'permission denied'}`, {
+      hint: 'choose a directory of your own: --home DIR',
+      cause,
+    })
+  }
+  return new ErrandError('HOME_FAILED', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { hint: 'choose another directory: --home DIR', cause })
+}
+
+function codeOf(cause: unknown): string | undefined {
+  return cause instanceof Error && 'code' in cause ? String(cause.code) : undefined
+}

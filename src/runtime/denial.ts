@@ -1,0 +1,53 @@
+/** A refusal of the kernel in the words that people get to read. */
+import type { Refusal } from '../authority/verify.ts'
+import type { Clock } from '../base/clock.ts'
+import { sayDuration } from '../base/duration.ts'
+import { ErrandError } from '../base/errors.ts'
+
+export function denial(refusal: Refusal, nowMs: number): ErrandError {
+  const { code, detail, grant, expiresAt } = refusal
+  return new ErrandError('DENIED', `${detail}${grantNote(refusal, nowMs)}`, {
+    hint: HINTS[code] ?? 'who owns the device can allow it: errand grant WHO --on DEVICE --can \'exec: …\' --for 1h',
+    fields: { reason: code, detail, ...(grant === undefined ? {} : { grant }), ...(typeof expiresAt === 'number' ? { expiresAt: new Date(expiresAt * 1_000).toISOString() } : {}) },
+  })
+}
+
+const HINTS: Partial<Record<Refusal['code'], string>> = {
+  REVOKED: 'the right was taken back; ask the owner for a new one',
+  GRANT_EXPIRED: 'ask the owner for a new grant',
+  REPLAYED: 'run the command again; every run is asked for anew',
+  WRONG_CHALLENGE: 'run the command again; every run is asked for on its own connection',
+}
+
+function grantNote({ grant, expiresAt }: Refusal, nowMs: number): string {
+  if (grant === undefined) return ''
+  const short = `${grant.slice(0, 4)}…${grant.slice(-4)}`
+  if (typeof expiresAt !== 'number') return `  (grant ${short})`
+  const left = expiresAt * 1_000 - nowMs
+  return left > 0 ? `  (grant ${short}, expires in ${sayDuration(left)})` : `  (grant ${short}, expired)`
+}
+
+const RECORDED_AT_ONCE = 20
+const RECORDED_EVERY_MS = 3_000
+const MAX_METERED = 4_096
+
+/** Decides which refusals are recorded one by one and which are only counted: a flood of them must not become a durable, replicated flood. */
+export class DenialMeter {
+  readonly #left = new Map<string, { tokens: number; at: number; counted: number }>()
+
+  constructor(private readonly clock: Clock) {}
+
+  /** @returns how many went uncounted in the log before this one, or undefined when this one is only counted. */
+  take(by: string): number | undefined {
+    const now = this.clock.monotonic()
+    const held = this.#left.get(by) ?? { tokens: RECORDED_AT_ONCE, at: now, counted: 0 }
+    const tokens = Math.min(RECORDED_AT_ONCE, held.tokens + (now - held.at) / RECORDED_EVERY_MS)
+    if (this.#left.size >= MAX_METERED) this.#left.clear()
+    if (tokens < 1) {
+      this.#left.set(by, { tokens, at: now, counted: held.counted + 1 })
+      return undefined
+    }
+    this.#left.set(by, { tokens: tokens - 1, at: now, counted: 0 })
+    return held.counted
+  }
+}

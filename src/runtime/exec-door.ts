@@ -1,0 +1,249 @@
+/**
+ * The executor's side of a command: verifies, records, runs, streams, records again. Transport-agnostic: frames in, frames out.
+ * Every caller comes through here, other devices and this one alike. Spec: protocols/exec/README.md.
+ */
+import { Accepted, EXEC, type Ended, Open, TAG } from '../../protocols/exec/messages.ts'
+import type { CommandSpec } from '../../protocols/task/messages.ts'
+import { decodeAs, encode, shapeOf } from '../../protocols/wire.ts'
+import type { Fact } from '../audit/facts.ts'
+import { ExecRunArgs } from '../authority/commands.ts'
+import { NonceMemory } from '../authority/seen.ts'
+import { type Admission, verifyInvocation } from '../authority/verify.ts'
+import type { Revocations } from '../authority/revocations.ts'
+import { type Clock, pause } from '../base/clock.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
+import type { FrameLink } from '../base/frames.ts'
+import type { Did } from '../identity/identity.ts'
+import type { Board } from '../tasks/board.ts'
+import { endOf, type TaskId } from '../tasks/machine.ts'
+import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
+import { DenialMeter, denial } from './denial.ts'
+
+export interface ExecCaller {
+  readonly did: Did
+  readonly challenge: Uint8Array
+  readonly address: string
+  readonly synced: Promise<void>
+}
+
+export interface ExecDoorOn {
+  readonly self: Did
+  readonly executor: Executor
+  readonly revocations: Revocations
+  readonly audit: { append(fact: Fact): Promise<unknown> }
+  readonly board: Board
+  readonly clock: Clock
+  /** Commands at once, over all callers. */
+  readonly slots: number
+}
+
+/** How long a fresh connection's revocations are waited for before a command on it is judged with what is known. */
+const SYNC_WAIT_MS = 5_000
+
+interface Live {
+  readonly admission: Admission
+  readonly running: RunningCommand
+}
+
+export class ExecDoor {
+  readonly #seen = new NonceMemory()
+  readonly #denials: DenialMeter
+  readonly #live = new Map<string, Live>()
+  #starting = 0
+  #closed = false
+
+  constructor(private readonly on: ExecDoorOn) {
+    this.#denials = new DenialMeter(on.clock)
+  }
+
+  freeSlots(): number {
+    return Math.max(0, this.on.slots - this.#live.size - this.#starting)
+  }
+
+  /** From now on every request is refused; what runs goes on. */
+  close(): void {
+    this.#closed = true
+  }
+
+  stopAll(): void {
+    for (const { running } of this.#live.values()) running.stop('lost')
+  }
+
+  /** Ends every command that rests on a chain which is dead by now. @returns their tasks. */
+  stopRevoked(): string[] {
+    const stopped: string[] = []
+    for (const [task, { admission, running }] of this.#live) {
+      if (this.on.revocations.kills(admission.chain) === undefined) continue
+      running.stop('revoked')
+      stopped.push(task)
+    }
+    return stopped
+  }
+
+  async serve(link: FrameLink, caller: ExecCaller, { signal }: { signal: AbortSignal }): Promise<void> {
+    this.#starting++
+    let counted = true
+    const started = (): void => {
+      if (counted) this.#starting--
+      counted = false
+    }
+    try {
+      const open = await this.#readOpen(link)
+      const { admission, spec, task } = await this.#admit(open, caller)
+      const live = await this.#start(link, { admission, spec, task, caller })
+      this.#live.set(task, live)
+      started()
+      await this.#run(link, task, live, signal)
+    } catch (thrown) {
+      await refuse(link, thrown)
+    } finally {
+      started()
+      await link.end().catch(() => undefined)
+    }
+  }
+
+  async #readOpen(link: FrameLink): Promise<Open> {
+    const timeout = this.on.clock.after(EXEC.openMs, () => link.abort(new Error('no request in time')))
+    const first = await link.read().finally(timeout)
+    if (first?.tag !== TAG.open) throw new ErrandError('UNSUPPORTED', 'an exec stream begins with an open frame')
+    return decodeAs(Open, first.payload.subarray(), EXEC.maxFrameBytes)
+  }
+
+  /** Security order: 1. room, 2. what the mesh knows of revocations, 3. the kernel, 4. the command, 5. undeclared environment. */
+  async #admit(open: Open, caller: ExecCaller): Promise<{ admission: Admission; spec: CommandSpec; task: TaskId }> {
+    if (this.#closed) throw new ErrandError('DRAINING', 'this device is stopping and takes no new work', { retryable: true })
+    if (this.#live.size + this.#starting > this.on.slots) {
+      throw new ErrandError('TOO_BUSY', `all ${this.on.slots} places of this device are taken`, { retryable: true, hint: 'try again in a moment' })
+    }
+    await Promise.race([caller.synced, pause(this.on.clock, SYNC_WAIT_MS)])
+    const { self, revocations, clock } = this.on
+    const now = Math.floor(clock.now() / 1_000)
+    const seen = verifyInvocation(open.invocation, open.proofs, { self, peer: caller.did, challenge: caller.challenge, now, revocations, seen: this.#seen })
+    if (!seen.ok) throw await this.#denied(denial(seen, now * 1_000), { caller, args: seen.invocation?.args, grant: seen.grant })
+    if (seen.invocation.cmd !== '/exec/run') throw await this.#denied(new ErrandError('DENIED', `${seen.invocation.cmd} is not served here`), { caller, args: {} })
+    const args = shapeOf(ExecRunArgs, seen.invocation.args)
+    const undeclared = Object.keys(open.env).find((name) => !args.env.includes(name)) ?? args.env.find((name) => !(name in open.env))
+    if (undeclared !== undefined) throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
+    const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
+    return { admission: seen, task: args.task as TaskId, spec: { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin } }
+  }
+
+  async #denied(error: ErrandError, { caller, args, grant }: { caller: ExecCaller; args: unknown; grant?: string | undefined }): Promise<ErrandError> {
+    const more = this.#denials.take(caller.did)
+    if (more === undefined) return error
+    const declared = args as { exe?: unknown; argv?: unknown; task?: unknown } | undefined
+    const command = [declared?.exe, ...(Array.isArray(declared?.argv) ? declared.argv : [])].filter((word): word is string => typeof word === 'string')
+    await this.on.audit.append({
+      actor: caller.did,
+      action: 'exec.denied',
+      result: 'denied',
+      task: typeof declared?.task === 'string' ? declared.task : null,
+      grant: grant ?? null,
+      details: { reason: more === 0 ? error.message : `${error.message} (and ${more} more refusals before)`, command, from: caller.address, requestedBy: caller.did },
+    })
+    return error
+  }
+
+  /** The start is durable in the log before anything is spawned. */
+  async #start(link: FrameLink, o: { admission: Admission; spec: CommandSpec; task: TaskId; caller: ExecCaller }): Promise<Live> {
+    const { admission, spec, task, caller } = o
+    if (this.#live.has(task)) throw new ErrandError('TASK_EXISTS', `a task with the id ${task} is running already`)
+    const at = this.on.clock.now()
+    const command = [spec.exe, ...spec.argv]
+    const base = { actor: caller.did, task, grant: admission.chain.at(-1)?.cid ?? null }
+    const details = { command, from: caller.address, requestedBy: caller.did, policyApplied: admission.chain.map((one) => one.cid).join(' ') }
+    await this.on.audit.append({ ...base, action: 'exec.start', result: 'allowed', details: { ...details, startTime: at } })
+    this.on.board.open({ id: task, device: this.on.self, command, submittedBy: caller.did, createdAt: at })
+    this.on.board.note(task, { t: 'planned', at })
+    try {
+      const running = await this.on.executor.start(spec, sinkOf(link))
+      this.on.board.note(task, { t: 'started', at: running.startTime })
+      await link.write(TAG.accepted, encode({ task, startTime: Math.round(running.startTime) } satisfies Accepted))
+      return { admission, running }
+    } catch (thrown) {
+      const error = asErrand(thrown, 'SPAWN_FAILED')
+      this.on.board.note(task, { t: 'ended', at: this.on.clock.now(), to: 'FAILED', why: error.code, exitCode: null })
+      await this.on.audit.append({ ...base, action: 'exec.end', result: 'failed', details: { command, why: error.code, reason: error.message, startTime: at } })
+      throw error
+    }
+  }
+
+  async #run(link: FrameLink, task: TaskId, live: Live, signal: AbortSignal): Promise<void> {
+    const { admission, running } = live
+    const lost = (): void => running.stop('lost')
+    signal.addEventListener('abort', lost, { once: true })
+    if (signal.aborted) lost()
+    const expired = this.#stopAtExpiry(admission, running)
+    try {
+      void this.#readInput(link, running)
+      const ended = await running.ended
+      await this.#end(task, admission, ended)
+      await link.write(TAG.ended, encode(ended))
+    } finally {
+      this.#live.delete(task)
+      expired()
+      signal.removeEventListener('abort', lost)
+    }
+  }
+
+  /** A right ends when it says, and so does what runs on it. */
+  #stopAtExpiry({ expiresAt }: Admission, running: RunningCommand): () => void {
+    if (expiresAt === null) return () => {}
+    return this.on.clock.after(Math.max(0, expiresAt * 1_000 - this.on.clock.now()), () => running.stop('revoked'))
+  }
+
+  async #readInput(link: FrameLink, running: RunningCommand): Promise<void> {
+    const window = { pendingBytes: 0 }
+    try {
+      for (let frame = await link.read(); frame !== undefined; frame = await link.read()) {
+        const { tag, payload } = frame
+        if (tag === TAG.stdin) this.#feed(link, running, payload.subarray(), window)
+        else if (tag === TAG.stdinEnd) running.endStdin()
+        else if (tag === TAG.cancel) running.stop('cancelled')
+      }
+      running.endStdin()
+    } catch {
+      running.stop('lost')
+    }
+  }
+
+  /** Credit goes back only when the command has taken the bytes; who sends more than the window would have us hold it, and is cut off. */
+  #feed(link: FrameLink, running: RunningCommand, bytes: Uint8Array, window: { pendingBytes: number }): void {
+    window.pendingBytes += bytes.length
+    if (window.pendingBytes > EXEC.stdinWindowBytes) throw new ErrandError('BAD_FRAME', 'more stdin than the window allows')
+    void running
+      .stdin(bytes)
+      .then(() => {
+        window.pendingBytes -= bytes.length
+        return link.write(TAG.stdinCredit, encode({ bytes: bytes.length }))
+      })
+      .catch(() => undefined)
+  }
+
+  async #end(task: TaskId, admission: Admission, ended: Ended): Promise<void> {
+    const { iss, args } = admission.invocation
+    const { exitCode, signal, why, startTime, endTime } = ended
+    const { exe, argv } = shapeOf(ExecRunArgs, args)
+    this.on.board.note(task, { t: 'ended', at: endTime, to: endOf(why, exitCode), why, exitCode })
+    await this.on.audit.append({
+      actor: iss,
+      action: 'exec.end',
+      result: why === 'exit' && exitCode === 0 ? 'ok' : 'failed',
+      task,
+      grant: admission.chain.at(-1)?.cid ?? null,
+      details: { command: [exe, ...argv], why, startTime, durationMs: endTime - startTime, requestedBy: iss, ...(exitCode === null ? {} : { exitCode }), ...(signal === null ? {} : { signal }) },
+    })
+  }
+}
+
+function sinkOf(link: FrameLink): OutputSink {
+  return { output: (fd, chunk) => link.write(fd === 1 ? TAG.stdout : TAG.stderr, chunk) }
+}
+
+async function refuse(link: FrameLink, thrown: unknown): Promise<void> {
+  try {
+    await link.write(TAG.refused, encode(asErrand(thrown).toWire('device')))
+  } catch {
+    // The caller is gone; the refusal is in the log.
+  }
+}

@@ -1,0 +1,261 @@
+/** The inviting side: makes codes, and admits who comes with one. One-time, expiring; every yes and no is in the log. */
+import { type Ask, type Offer, Offer as OfferSchema, type OfferedRight, type Welcome } from '../../protocols/join/messages.ts'
+import type { InviteRequest, InviteView } from '../../protocols/local/messages.ts'
+import { DeviceName } from '../../protocols/member/messages.ts'
+import { Bytes, DOMAIN, encode, decodeAs, sameBytes, shapeOf } from '../../protocols/wire.ts'
+import type { Fact } from '../audit/facts.ts'
+import { parsePolicy } from '../authority/policy.ts'
+import { parseRight } from '../authority/rights.ts'
+import { NonceMemory } from '../authority/seen.ts'
+import { decodeDelegation, type Delegation, signDelegation } from '../authority/token.ts'
+import { verifyInvocation } from '../authority/verify.ts'
+import type { Revocations } from '../authority/revocations.ts'
+import type { Wallet } from '../authority/wallet.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
+import { open, seal } from '../identity/envelope.ts'
+import { type Did, Identity } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import { DenialMeter } from './denial.ts'
+import { getsOf, givesOf, writeCode } from './invite-code.ts'
+import { type Keyring, NONCE_BYTES } from './keyring.ts'
+import type { MeshRecords } from './records.ts'
+import * as v from 'valibot'
+
+const CODE_LIFE_MS = 10 * 60_000
+const RIGHT_LIFE_MS = 8 * 3_600_000
+/** A role is for people who stay; it is renewed, not eternal. */
+const ROLE_LIFE_MS = 365 * 86_400_000
+
+export interface InviteShelf {
+  put(key: string, value: Uint8Array): Promise<void>
+  get(key: string): Promise<Uint8Array | undefined>
+}
+
+export interface InvitesOn {
+  readonly keyring: Keyring
+  readonly mesh: { readonly id: Uint8Array; readonly name: string; readonly owners: readonly string[]; readonly genesis: Uint8Array }
+  readonly directory: Directory
+  readonly wallet: Wallet
+  readonly revocations: Revocations
+  readonly records: MeshRecords
+  readonly shelf: InviteShelf
+  readonly audit: { append(fact: Fact): Promise<unknown> }
+  readonly clock: Clock
+  readonly random: Random
+  /** Where this device can be dialled, best first. */
+  readonly addresses: () => string[]
+  /** Tells the mesh of a new member. */
+  readonly announceMember: (membership: Uint8Array) => void
+}
+
+/** An invite as it is kept: the signed offer, the delegation behind it, and who used it when. */
+const Kept = v.object({ offer: Bytes(16_384), proof: Bytes(8_192), usedBy: v.nullable(v.string()), usedAt: v.number() })
+type Kept = v.InferOutput<typeof Kept>
+
+export class Invites {
+  readonly #seen = new NonceMemory()
+  readonly #denials: DenialMeter
+  /** Codes that are being used right now: two joiners with one code must not both get in. */
+  readonly #inUse = new Set<string>()
+
+  constructor(private readonly on: InvitesOn) {
+    this.#denials = new DenialMeter(on.clock)
+  }
+
+  /** @throws NOT_AN_OWNER, BAD_RIGHT, BAD_ROLE, BAD_NAME */
+  async create(request: InviteRequest): Promise<InviteView> {
+    const { mesh, random, keyring, shelf, audit } = this.on
+    this.#admitter()
+    const seed = random(32)
+    const inviteKey = new Identity(seed)
+    const offer = this.#offer(request, inviteKey.did)
+    const proof = this.#proof(inviteKey.did, offer.expiresAt)
+    const sealed = seal(keyring.device, DOMAIN.offer, mesh.id, { ...offer, proof: proof.cid })
+    await shelf.put(inviteKey.did, encode({ offer: sealed, proof: proof.bytes, usedBy: null, usedAt: 0 } satisfies Kept))
+    const gives = getsOf(offer)
+    const asks = givesOf(offer, offer.name ?? 'the joining device')
+    await audit.append({
+      actor: keyring.device.did,
+      action: 'device.invite',
+      result: 'ok',
+      subject: inviteKey.did,
+      grant: proof.cid,
+      details: { words: [...asks, ...gives].map((right) => right.words).join('; '), expiresAt: offer.expiresAt * 1_000, ...(offer.name === null ? {} : { name: offer.name }) },
+    })
+    return { code: writeCode(mesh.id, seed, sealed), expiresAt: new Date(offer.expiresAt * 1_000).toISOString(), membership: 'member', asks, gives, notes: notesOn(offer) }
+  }
+
+  /**
+   * Security order: 1. the code exists, 2. the invocation is the joiner's own, on this connection, from the invite key,
+   * 3. the code is unused, 4. what is given is exactly what was asked, 5. the use is durable, 6. only then anything is signed.
+   */
+  async admit(ask: Ask, from: { readonly did: Did; readonly challenge: Uint8Array; readonly address: string }): Promise<Welcome> {
+    const { kept, offer } = await this.#find(ask, from)
+    if (this.#inUse.has(offer.invite)) throw await this.#refused('INVITE_USED', 'this code is being used by another device right now', from)
+    this.#inUse.add(offer.invite)
+    try {
+      return await this.#admit({ ask, kept, offer, from })
+    } finally {
+      this.#inUse.delete(offer.invite)
+    }
+  }
+
+  async #admit(o: { ask: Ask; kept: Kept; offer: Offer; from: { did: Did; challenge: Uint8Array; address: string } }): Promise<Welcome> {
+    const { ask, kept, offer, from } = o
+    const now = this.on.keyring.nowSeconds()
+    const name = await this.#checkInvocation(ask, kept, from)
+    if (kept.usedBy !== null) {
+      const when = new Date(kept.usedAt).toISOString()
+      throw await this.#refused('INVITE_USED', `this code was used ${kept.usedBy === from.did ? 'by this device' : 'by another device'} at ${when}; a code works once`, from)
+    }
+    if (offer.expiresAt <= now) throw await this.#refused('INVITE_EXPIRED', `this code expired at ${new Date(offer.expiresAt * 1_000).toISOString()}`, from)
+    const given = await this.#checkGifts(ask.gives, offer, from)
+    await this.on.shelf.put(offer.invite, encode({ ...kept, usedBy: from.did, usedAt: this.on.clock.now() } satisfies Kept))
+    return await this.#welcome({ offer, given, from, name: this.on.directory.freeName(offer.name ?? name, from.did) })
+  }
+
+  async #welcome(o: { offer: Offer; given: Delegation[]; from: { did: Did; address: string }; name: string }): Promise<Welcome> {
+    const { records, directory, mesh, audit, keyring } = this.on
+    const { offer, given, from, name } = o
+    const { signer, proofs } = this.#admitter()
+    const membership = seal(signer, DOMAIN.membership, mesh.id, { v: 1, device: from.did, name, kind: offer.kind, own: offer.mine, at: this.on.clock.now(), proofs })
+    await audit.append({
+      actor: from.did,
+      action: 'device.join',
+      result: 'ok',
+      subject: from.did,
+      details: { name, from: from.address, requestedBy: keyring.device.did, words: [...givesOf(offer, name), ...getsOf(offer)].map((right) => right.words).join('; ') },
+    })
+    await records.admit('members', membership)
+    for (const link of [...given, ...this.#gifts(offer, from.did)]) await records.admit('delegations', link.bytes)
+    this.on.announceMember(membership)
+    const bytesOf = (set: 'members' | 'addresses' | 'revocations' | 'delegations'): Uint8Array[] => [...records.visible(set, from.did)].map(([, bytes]) => bytes)
+    return {
+      t: 'welcome',
+      genesis: mesh.genesis,
+      membership,
+      members: directory.members().length > 512 ? [membership] : bytesOf('members'),
+      addresses: bytesOf('addresses').slice(0, 512),
+      delegations: bytesOf('delegations').slice(0, 512),
+      revocations: bytesOf('revocations').slice(0, 4_096),
+    }
+  }
+
+  /** What the joiner gets: the owner's power over every device, as far as the offer says, for as long as it says. */
+  #gifts(offer: Offer, to: Did): Delegation[] {
+    const { signer } = this.#admitter()
+    const nonce = (): Uint8Array => this.on.random(NONCE_BYTES)
+    const rights = offer.gives.map((right) => signDelegation(signer, { aud: to, sub: null, cmd: right.cmd, pol: parsePolicy(right.pol), exp: right.exp, nonce: nonce() }))
+    const [first] = offer.gives
+    if (!offer.admin || first === undefined || this.on.keyring.owner === undefined) return rights
+    return [...rights, signDelegation(signer, { aud: to, sub: signer.did, cmd: '/mesh/join', pol: [], exp: first.exp, nonce: nonce() })]
+  }
+
+  /** Who signs memberships here: the owner, or this device with an owner's leave. @throws NOT_AN_OWNER */
+  #admitter(): { signer: Identity; proofs: Uint8Array[] } {
+    const { keyring, wallet, revocations, mesh } = this.on
+    if (keyring.owner !== undefined) return { signer: keyring.owner, proofs: [] }
+    for (const owner of mesh.owners as readonly Did[]) {
+      const found = wallet.find({ issuer: keyring.device.did, subject: owner, command: '/mesh/join', now: keyring.nowSeconds(), revocations })
+      if (found.ok) return { signer: keyring.device, proofs: found.chain.map((link) => link.bytes) }
+    }
+    throw new ErrandError('NOT_AN_OWNER', 'this device may not invite others into the mesh', { hint: 'run errand invite on the device that made the mesh, or be invited with --role admin' })
+  }
+
+  #offer(request: InviteRequest, invite: Did): Offer {
+    const { mesh, directory, keyring, clock } = this.on
+    if (request.mine === true && request.ask !== undefined) throw new ErrandError('BAD_INVITE', '--mine asks for everything, --ask for some rights: choose one')
+    if (request.role !== undefined && request.role !== 'admin') throw new ErrandError('BAD_ROLE', `no role "${request.role}"`, { hint: 'the role that exists is admin; or name rights with --give' })
+    if (request.name !== undefined && !v.is(DeviceName, request.name)) {
+      throw new ErrandError('BAD_NAME', `"${request.name}" is no device name`, { hint: 'a name has 1–63 letters a–z, digits and inner dashes' })
+    }
+    const at = (ms: number): number => Math.floor((clock.now() + ms) / 1_000)
+    const right = (text: string): OfferedRight => ({ ...parseRight(text), pol: [...parseRight(text).pol], exp: at(request.forMs ?? RIGHT_LIFE_MS) })
+    const admin = request.role === 'admin'
+    const role: OfferedRight[] = admin ? [{ cmd: '/', pol: [], exp: at(request.forMs ?? ROLE_LIFE_MS) }] : []
+    return shapeOf(OfferSchema, {
+      v: 1,
+      meshName: mesh.name,
+      inviterName: directory.nameOf(keyring.device.did),
+      invite,
+      proof: '',
+      owner: keyring.owner?.did ?? mesh.owners[0],
+      name: request.name ?? null,
+      kind: 'member',
+      mine: request.ask === undefined,
+      asks: (request.ask ?? []).map(right),
+      admin,
+      gives: [...role, ...(request.give ?? []).map(right)],
+      expiresAt: at(request.expiresMs ?? CODE_LIFE_MS),
+      addrs: this.on.addresses().slice(0, 8),
+    })
+  }
+
+  #proof(invite: Did, exp: number): Delegation {
+    const { keyring, random } = this.on
+    return signDelegation(keyring.device, { aud: invite, sub: keyring.device.did, cmd: '/mesh/join', pol: [], exp, nonce: random(NONCE_BYTES) })
+  }
+
+  async #find(ask: Ask, from: { did: Did; address: string }): Promise<{ kept: Kept; offer: Offer }> {
+    const unknown = async (): Promise<ErrandError> => await this.#refused('INVITE_UNKNOWN', 'this device made no such invite, or has forgotten it', from)
+    const [first] = ask.proofs
+    const link = first === undefined ? undefined : attempt(() => decodeDelegation(first))
+    const stored = link === undefined ? undefined : await this.on.shelf.get(link.iss)
+    if (stored === undefined) throw await unknown()
+    const kept = decodeAs(Kept, stored, 65_536)
+    return { kept, offer: open(OfferSchema, DOMAIN.offer, this.on.mesh.id, kept.offer).value }
+  }
+
+  /** @returns the name that the joiner would like to have. */
+  async #checkInvocation(ask: Ask, kept: Kept, from: { did: Did; challenge: Uint8Array; address: string }): Promise<string> {
+    const proof = decodeDelegation(kept.proof)
+    const context = { self: this.on.keyring.device.did, peer: from.did, challenge: from.challenge, now: this.on.keyring.nowSeconds(), revocations: this.on.revocations, seen: this.#seen }
+    const seen = verifyInvocation(ask.invocation, ask.proofs, { ...context, known: (cid) => (cid === proof.cid ? proof : undefined) })
+    if (!seen.ok && seen.code === 'GRANT_EXPIRED') throw await this.#refused('INVITE_EXPIRED', 'this code has expired', from)
+    if (!seen.ok) throw await this.#refused('JOIN_DENIED', seen.detail, from)
+    const { device, name } = seen.invocation.args as { device?: unknown; name?: unknown }
+    if (seen.invocation.cmd !== '/mesh/join' || device !== from.did) throw await this.#refused('JOIN_DENIED', 'the device that asks is not the one that is to join', from)
+    return deviceName(typeof name === 'string' ? name : 'device')
+  }
+
+  /** Exactly what was asked, no more and no less: more would be power that nobody agreed to hold. */
+  async #checkGifts(gives: readonly Uint8Array[], offer: Offer, from: { did: Did; address: string }): Promise<Delegation[]> {
+    const links = gives.map((bytes) => decodeDelegation(bytes))
+    const wanted: OfferedRight[] = offer.mine ? [{ cmd: '/', pol: [], exp: 0 }] : offer.asks
+    const fits = (link: Delegation, right: OfferedRight): boolean =>
+      link.iss === from.did && link.sub === from.did && link.aud === offer.owner && link.cmd === right.cmd && sameBytes(encode(link.pol), encode(right.pol)) && (offer.mine ? link.exp === null : link.exp === right.exp)
+    if (links.length !== wanted.length || !wanted.every((right, i) => links[i] !== undefined && fits(links[i], right))) {
+      throw await this.#refused('JOIN_DENIED', 'the device does not give what the invite asks for', from)
+    }
+    return links
+  }
+
+  async #refused(code: string, message: string, from: { did: Did; address: string }): Promise<ErrandError> {
+    // Anybody can knock: what strangers can make us write is bounded, whatever number of keys they invent.
+    const more = this.#denials.take('join')
+    if (more !== undefined) {
+      const reason = more === 0 ? message : `${message} (and ${more} more refusals before)`
+      await this.on.audit.append({ actor: from.did, action: 'device.join-denied', result: 'denied', subject: from.did, details: { reason, from: from.address } })
+    }
+    return new ErrandError(code, message, { hint: 'ask for a new code: errand invite' })
+  }
+}
+
+/** Any text as a device name: what is not allowed becomes a dash. */
+export function deviceName(text: string): string {
+  const plain = text.toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 63).replace(/^-+|-+$/g, '')
+  return plain === '' ? 'device' : plain
+}
+
+function notesOn(offer: Offer): string[] {
+  return offer.addrs.every((address) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address)) ? ['this code works on this machine only: nothing listens on the network yet (errand up --preset lan)'] : []
+}
+
+function attempt<T>(fn: () => T): T | undefined {
+  try {
+    return fn()
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,72 @@
+/** The keys this device signs with, and the proofs that it can show for what it asks of others. */
+import type { Revocations } from '../authority/revocations.ts'
+import { type AnyRecord, type Delegation, signDelegation } from '../authority/token.ts'
+import type { Wallet } from '../authority/wallet.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import type { Did, Identity } from '../identity/identity.ts'
+
+/** A link from the owner key to the owner's own device; short, because it is made anew whenever it is needed. */
+const OWN_LINK_SECONDS = 3_600
+const RENEW_BEFORE_SECONDS = 600
+export const NONCE_BYTES = 16
+
+export interface KeyringOn {
+  readonly device: Identity
+  /** Present on devices that hold an owner's key. */
+  readonly owner?: Identity
+  readonly wallet: Wallet
+  readonly revocations: Revocations
+  readonly clock: Clock
+  readonly random: Random
+}
+
+export interface Proof {
+  readonly chain: readonly Delegation[]
+  /** Why the executor will refuse, as far as it can be told from here. */
+  readonly doubt?: string
+}
+
+export class Keyring {
+  readonly #ownLinks = new Map<string, Delegation>()
+
+  constructor(private readonly on: KeyringOn) {}
+
+  get device(): Identity {
+    return this.on.device
+  }
+
+  get owner(): Identity | undefined {
+    return this.on.owner
+  }
+
+  /** Strongest first. */
+  keys(): Identity[] {
+    return this.on.owner === undefined ? [this.on.device] : [this.on.owner, this.on.device]
+  }
+
+  nowSeconds(): number {
+    return Math.floor(this.on.clock.now() / 1_000)
+  }
+
+  /** The chain to show for a command on a device: this device's own grants, else the owner's power handed down for an hour. */
+  prove(subject: Did, command: string, args: AnyRecord): Proof {
+    const { device, owner, wallet, revocations } = this.on
+    const wanted = { subject, command, args, now: this.nowSeconds(), revocations }
+    const own = wallet.find({ ...wanted, issuer: device.did })
+    if (own.ok) return { chain: own.chain }
+    if (owner !== undefined) {
+      const byOwner = wallet.find({ ...wanted, issuer: owner.did })
+      if (byOwner.ok) return { chain: [...byOwner.chain, this.#ownLink(owner, subject)] }
+    }
+    return { chain: own.nearest ?? [], doubt: own.why }
+  }
+
+  #ownLink(owner: Identity, subject: Did): Delegation {
+    const now = this.nowSeconds()
+    const held = this.#ownLinks.get(subject)
+    if (held !== undefined && (held.exp ?? 0) - now > RENEW_BEFORE_SECONDS) return held
+    const fresh = signDelegation(owner, { aud: this.on.device.did, sub: subject, cmd: '/', pol: [], exp: now + OWN_LINK_SECONDS, nonce: this.on.random(NONCE_BYTES) })
+    this.#ownLinks.set(subject, fresh)
+    return fresh
+  }
+}

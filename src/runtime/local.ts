@@ -1,0 +1,200 @@
+/** The Runtime of this node: one thin method for each thing that can be asked, each handed to the room that knows. */
+import type {
+  AuditQuery,
+  AuditRecordView,
+  AuditVerifyView,
+  DeviceView,
+  DownRequest,
+  ExecRequest,
+  GrantRequest,
+  GrantView,
+  InviteRequest,
+  InviteView,
+  JoinRequest,
+  JoinView,
+  OfferView,
+  RevokeRequest,
+  RevokeView,
+  Status,
+  TaskView,
+} from '../../protocols/local/messages.ts'
+import { ANNOUNCE } from '../../protocols/announce/messages.ts'
+import type { Membership } from '../../protocols/member/messages.ts'
+import { query } from '../audit/query.ts'
+import type { AuditRecord } from '../audit/facts.ts'
+import type { LogReader } from '../audit/segments.ts'
+import { verifyLogs } from '../audit/verify.ts'
+import type { Witnesses } from '../audit/witness.ts'
+import type { Clock } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { FrameLink } from '../base/frames.ts'
+import { type Did, isDid, peerIdOf } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import type { Board } from '../tasks/board.ts'
+import { offerView, readCode } from './invite-code.ts'
+import type { Invites } from './invites.ts'
+import type { RightsDesk } from './rights-desk.ts'
+import type { Actor, Runtime } from './runtime.ts'
+import type { Submitter } from './submit.ts'
+
+export interface LocalRuntimeOn {
+  readonly self: Did
+  readonly directory: Directory
+  readonly board: Board
+  readonly submitter: Submitter
+  readonly invites: Invites
+  readonly rights: RightsDesk
+  readonly logs: LogReader
+  readonly witnesses: Witnesses
+  readonly clock: Clock
+  readonly lineTo: (did: Did) => { path: 'direct' | 'relayed'; rttMs: number } | undefined
+  /** What only the whole node knows. */
+  readonly status: () => Omit<Status, 'devices' | 'tasks' | 'mode'> & { localOnly: boolean }
+  readonly join: (request: JoinRequest) => Promise<JoinView>
+  readonly shutdown: (request: DownRequest) => void
+}
+
+export class LocalRuntime implements Runtime {
+  constructor(private readonly on: LocalRuntimeOn) {}
+
+  async getStatus(): Promise<Status> {
+    const { localOnly, ...rest } = this.on.status()
+    const devices = await this.listDevices()
+    const online = devices.filter((device) => device.online).length
+    const mode = online >= 2 ? 'distributed-cluster' : localOnly ? 'local-only' : 'remote-enabled'
+    return { ...rest, devices: { known: devices.length, online }, tasks: this.on.board.counts(), mode }
+  }
+
+  listDevices(): Promise<DeviceView[]> {
+    return Promise.resolve(this.on.directory.members().map((member) => this.#device(member)))
+  }
+
+  listTasks(): Promise<TaskView[]> {
+    const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
+    return Promise.resolve(
+      this.on.board.list().map((task) => ({
+        task: task.id,
+        state: task.state,
+        device: this.on.directory.nameOf(task.device) ?? task.device,
+        command: [...task.command],
+        submittedBy: this.on.directory.nameOf(task.submittedBy) ?? task.submittedBy,
+        createdAt: new Date(task.createdAt).toISOString(),
+        startedAt: iso(task.startedAt),
+        endedAt: iso(task.endedAt),
+        exitCode: task.exitCode,
+      })),
+    )
+  }
+
+  async exec(_actor: Actor, request: ExecRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
+    await this.on.submitter.exec(request, link, o)
+  }
+
+  async invite(_actor: Actor, request: InviteRequest): Promise<InviteView> {
+    return await this.on.invites.create(request)
+  }
+
+  readOffer(request: JoinRequest): Promise<OfferView> {
+    const self = { did: this.on.self, name: request.name ?? this.on.directory.nameOf(this.on.self) ?? 'this device' }
+    return Promise.resolve(offerView(readCode(request.code), self))
+  }
+
+  async join(_actor: Actor, request: JoinRequest): Promise<JoinView> {
+    return await this.on.join(request)
+  }
+
+  async grant(_actor: Actor, request: GrantRequest): Promise<GrantView[]> {
+    return await this.on.rights.grant(request)
+  }
+
+  listGrants(): Promise<GrantView[]> {
+    return Promise.resolve(this.on.rights.list())
+  }
+
+  async revoke(_actor: Actor, request: RevokeRequest): Promise<RevokeView> {
+    return await this.on.rights.revoke(request)
+  }
+
+  /** @throws LOG_DAMAGED at the first entry that does not verify: no answer is better than a false one. */
+  async *audit(q: AuditQuery): AsyncIterable<AuditRecordView> {
+    const { device, actor, since, until, ...rest } = q
+    const found = query(this.on.logs, {
+      ...definedOnly(rest),
+      ...(device === undefined ? {} : { device: this.#deviceDid(device) }),
+      ...(actor === undefined ? {} : { actor: this.#actorDid(actor) }),
+      ...(since === undefined ? {} : { since: Date.parse(since) }),
+      ...(until === undefined ? {} : { until: Date.parse(until) }),
+    })
+    for await (const one of found) {
+      if (one.t === 'problem') throw new ErrandError('LOG_DAMAGED', one.problem.words, { hint: 'errand audit verify names everything that is wrong' })
+      yield this.#record(one.record)
+    }
+  }
+
+  async verifyAudit(): Promise<AuditVerifyView> {
+    const report = await verifyLogs(this.on.logs, { own: this.on.self, witnesses: this.on.witnesses })
+    return {
+      ok: report.ok,
+      logs: report.logs.map((log) => ({
+        device: log.device,
+        name: this.on.directory.nameOf(log.device) ?? null,
+        entries: log.entries,
+        gaps: log.gaps,
+        head: log.head ?? '',
+        witnesses: log.witnesses,
+        forks: log.forks,
+        behind: log.behind,
+      })),
+      problems: report.problems.map((problem) => problem.words),
+    }
+  }
+
+  shutdown(_actor: Actor, request: DownRequest): Promise<{ stopping: true; active: number }> {
+    const { active } = this.on.board.counts()
+    this.on.shutdown(request)
+    return Promise.resolve({ stopping: true, active })
+  }
+
+  #device(member: Membership): DeviceView {
+    const did = member.device as Did
+    const isSelf = did === this.on.self
+    const line = isSelf ? undefined : this.on.lineTo(did)
+    const heard = this.on.directory.announcementOf(did)
+    const now = this.on.clock.now()
+    const isFresh = heard !== undefined && now - heard.heardAt < ANNOUNCE.staleMs
+    return {
+      name: member.name,
+      did,
+      peerId: peerIdOf(did),
+      online: isSelf || line !== undefined || isFresh,
+      path: isSelf ? 'self' : (line?.path ?? null),
+      rttMs: isSelf ? 0 : (line?.rttMs ?? null),
+      lastSeen: isSelf || line !== undefined ? new Date(now).toISOString() : heard === undefined ? null : new Date(heard.heardAt).toISOString(),
+      labels: heard?.said.labels ?? {},
+      capabilities: heard === undefined ? null : capabilitiesOf(heard.said),
+      addresses: [...this.on.directory.addressesOf(did)],
+    }
+  }
+
+  #record(record: AuditRecord): AuditRecordView {
+    return { ...record, deviceName: this.on.directory.nameOf(record.device) ?? null }
+  }
+
+  #deviceDid(text: string): Did {
+    return isDid(text) ? text : this.on.directory.resolve(text)
+  }
+
+  #actorDid(text: string): string {
+    return isDid(text) ? text : this.on.directory.resolve(text)
+  }
+}
+
+function capabilitiesOf(said: NonNullable<ReturnType<Directory['announcementOf']>>['said']): NonNullable<DeviceView['capabilities']> {
+  const { os, arch, cpus, memoryBytes, loadPercent, version, freeSlots } = said
+  return { os, arch, cpus, memoryBytes, load: loadPercent / 100, version, freeSlots }
+}
+
+/** `exactOptionalPropertyTypes`: an absent filter is absent, not undefined. */
+function definedOnly<T extends object>(from: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
+}

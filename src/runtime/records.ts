@@ -1,0 +1,162 @@
+/**
+ * Every signed record this device holds, under one roof: members, addresses, announcements, revocations, delegations.
+ * Verifies on the way in, persists what is new, and says who may see what.
+ */
+import type { Digests } from '../../protocols/hello/messages.ts'
+import { ANNOUNCE } from '../../protocols/announce/messages.ts'
+import { Membership } from '../../protocols/member/messages.ts'
+import type { SetName } from '../../protocols/sync/messages.ts'
+import { decodeAs, Envelope, MAX_ENVELOPE_BYTES } from '../../protocols/wire.ts'
+import type { Delegation } from '../authority/token.ts'
+import type { Revocations } from '../authority/revocations.ts'
+import type { Wallet } from '../authority/wallet.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Did } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import { digestOf, recordId } from '../registry/records.ts'
+
+/** Where records survive a restart. Puts are synced. */
+export interface RecordShelf {
+  put(key: string, value: Uint8Array): Promise<void>
+  entries(prefix: string): AsyncIterable<readonly [key: string, value: Uint8Array]>
+}
+
+export interface RecordsOn {
+  readonly directory: Directory
+  readonly wallet: Wallet
+  readonly revocations: Revocations
+  readonly shelf: RecordShelf
+  readonly clock: Clock
+  readonly owners: readonly string[]
+}
+
+export interface Admitted {
+  readonly verdict: 'new' | 'known' | 'refused'
+  readonly stopped: string[]
+}
+
+/** Delegations kept at most: a member that sends more is not believed. */
+const MAX_DELEGATIONS = 50_000
+const KEEP_ANNOUNCEMENT_MS = 300_000
+/** The order matters: addresses and announcements count only for devices that are members already. */
+const LOAD_ORDER = ['members', 'addresses', 'announcements', 'revocations', 'delegations'] as const satisfies readonly SetName[]
+
+export class MeshRecords {
+  readonly #keptAt = new Map<string, number>()
+  #onRevocation: (bytes: Uint8Array) => string[] = () => []
+
+  constructor(private readonly on: RecordsOn) {}
+
+  /** Reads everything back. @returns the keys of records that no longer verify: somebody changed them on disk. */
+  async load(): Promise<string[]> {
+    const damaged: string[] = []
+    for (const set of LOAD_ORDER) {
+      for await (const [key, bytes] of this.on.shelf.entries(`${set}/`)) {
+        if (this.#take(set, bytes, (saidAt) => Math.min(saidAt, this.on.clock.now() - ANNOUNCE.staleMs - 1)) === 'refused') damaged.push(key)
+      }
+    }
+    return damaged
+  }
+
+  /** Called with every revocation that is new, after it counts; returns the tasks it ended. */
+  onRevocation(fn: (bytes: Uint8Array) => string[]): void {
+    this.#onRevocation = fn
+  }
+
+  /** A new record counts at once and is durable when this resolves. */
+  async admit(set: SetName, bytes: Uint8Array): Promise<Admitted> {
+    const verdict = this.#take(set, bytes, () => this.on.clock.now())
+    if (verdict !== 'new') return { verdict, stopped: [] }
+    const stopped = set === 'revocations' ? this.#onRevocation(bytes) : []
+    const key = keyOf(set, bytes)
+    if (set !== 'announcements' || this.#worthKeeping(key)) await this.on.shelf.put(`${set}/${key}`, bytes)
+    return { verdict, stopped }
+  }
+
+  /** Devices announce themselves every few seconds; one a while is enough to know an absent device by. */
+  #worthKeeping(key: string): boolean {
+    const now = this.on.clock.monotonic()
+    if (now - (this.#keptAt.get(key) ?? Number.NEGATIVE_INFINITY) < KEEP_ANNOUNCEMENT_MS) return false
+    this.#keptAt.set(key, now)
+    return true
+  }
+
+  digests(): Digests {
+    return {
+      members: this.on.directory.set('members').digest(),
+      addresses: this.on.directory.set('addresses').digest(),
+      revocations: digestOf(this.#revocationRecords().map(([id]) => id)),
+    }
+  }
+
+  visible(set: SetName, reader: Did): Iterable<readonly [string, Uint8Array]> {
+    if (set === 'revocations') return this.#revocationRecords()
+    if (set === 'delegations') return this.#concerning(reader).map((link) => [recordId(link.bytes), link.bytes] as const)
+    return this.on.directory.set(set).records()
+  }
+
+  #revocationRecords(): (readonly [string, Uint8Array])[] {
+    return this.on.revocations.list().map((one) => [recordId(one.bytes), one.bytes] as const)
+  }
+
+  /** What a device needs to act and to decide: grants to it, about it, by it; what those rest on; and everything for the owner's own devices. */
+  #concerning(reader: Did): Delegation[] {
+    const all = this.on.wallet.list()
+    if (this.on.directory.member(reader)?.own === true) return [...all]
+    const concerning = new Map(all.filter((link) => link.aud === reader || link.sub === reader || link.iss === reader).map((link) => [link.cid, link]))
+    for (let before = 0; before < concerning.size; ) {
+      before = concerning.size
+      const issuers = new Set([...concerning.values()].map((link) => link.iss))
+      for (const link of all) if (issuers.has(link.aud)) concerning.set(link.cid, link)
+    }
+    return [...concerning.values()]
+  }
+
+  #take(set: SetName, bytes: Uint8Array, heardAt: (saidAt: number) => number): Admitted['verdict'] {
+    const { directory } = this.on
+    switch (set) {
+      case 'members':
+        return directory.admitMember(bytes)
+      case 'addresses':
+        return directory.admitAddress(bytes)
+      case 'announcements':
+        return directory.admitAnnouncement(bytes, heardAt)
+      case 'revocations':
+        return attempt(() => (this.on.revocations.add(bytes).isNew ? 'new' : 'known'))
+      case 'delegations':
+        return attempt(() => this.#takeDelegation(bytes))
+    }
+  }
+
+  #takeDelegation(bytes: Uint8Array): Admitted['verdict'] {
+    const { wallet } = this.on
+    const before = wallet.list().length
+    if (before >= MAX_DELEGATIONS) return 'refused'
+    const link = wallet.add(bytes)
+    if (![link.iss, link.aud].every((did) => this.#isPrincipal(did))) {
+      wallet.remove(link.cid)
+      return 'refused'
+    }
+    return wallet.list().length > before ? 'new' : 'known'
+  }
+
+  /** Only members and owners give and get rights in this mesh. */
+  #isPrincipal(did: string): boolean {
+    return this.on.owners.includes(did) || this.on.directory.isMember(did)
+  }
+}
+
+/** Sets with one record per device are kept under the device, so that a newer one takes the place of the older. */
+function keyOf(set: SetName, bytes: Uint8Array): string {
+  if (set === 'revocations' || set === 'delegations') return recordId(bytes)
+  const [, payload, signer] = decodeAs(Envelope, bytes, MAX_ENVELOPE_BYTES)
+  return set === 'members' ? decodeAs(Membership, payload, payload.length).device : signer
+}
+
+function attempt(fn: () => Admitted['verdict']): Admitted['verdict'] {
+  try {
+    return fn()
+  } catch {
+    return 'refused'
+  }
+}

@@ -1,0 +1,210 @@
+/** Hands out rights, lists them, takes them back. What is signed here narrows; what would widen is refused before it is signed. */
+import type { GrantRequest, GrantView, RevokeRequest, RevokeView } from '../../protocols/local/messages.ts'
+import type { SetName } from '../../protocols/sync/messages.ts'
+import type { Fact } from '../audit/facts.ts'
+import { LAST_LINK } from '../authority/chain.ts'
+import { coversPath } from '../authority/commands.ts'
+import { revoke } from '../authority/revocations.ts'
+import type { Revocations } from '../authority/revocations.ts'
+import { parseRight, type Right, sayRight } from '../authority/rights.ts'
+import { type Delegation, signDelegation } from '../authority/token.ts'
+import type { Wallet } from '../authority/wallet.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import { sayDuration } from '../base/duration.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { Did, Identity } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import { type Keyring, NONCE_BYTES } from './keyring.ts'
+import type { MeshRecords } from './records.ts'
+
+/** Tells other devices; resolves with who has acknowledged. */
+export interface Telling {
+  push(set: SetName, records: Uint8Array[], to?: readonly Did[]): Promise<{ did: Did; acknowledged: boolean; stopped: string[] }[]>
+  gossipRevocation(bytes: Uint8Array): void
+}
+
+export interface RightsOn {
+  readonly keyring: Keyring
+  readonly wallet: Wallet
+  readonly revocations: Revocations
+  readonly directory: Directory
+  readonly records: MeshRecords
+  readonly telling: Telling
+  readonly audit: { append(fact: Fact): Promise<unknown> }
+  readonly clock: Clock
+  readonly random: Random
+}
+
+const MIN_ID_CHARS = 6
+
+export class RightsDesk {
+  constructor(private readonly on: RightsOn) {}
+
+  /** @throws UNKNOWN_DEVICE, BAD_RIGHT, CANNOT_GRANT when this device does not hold what it would hand on. */
+  async grant(request: GrantRequest): Promise<GrantView[]> {
+    const { directory, keyring, records, telling, audit } = this.on
+    const subject = directory.resolve(request.on)
+    const audience = directory.resolve(request.who)
+    const exp = keyring.nowSeconds() + Math.ceil(request.forMs / 1_000)
+    const rights = request.can.map(parseRight)
+    const links = rights.map((right) => this.#sign(right, { subject, audience, exp, last: request.passOn === false }))
+    for (const link of links) {
+      await audit.append({
+        actor: keyring.device.did,
+        action: 'grant.issue',
+        result: 'ok',
+        subject: audience,
+        grant: link.cid,
+        details: { device: subject, words: sayRight(link.cmd, link.pol), expiresAt: exp * 1_000 },
+      })
+      await records.admit('delegations', link.bytes)
+    }
+    const concerned = [...new Set([audience, subject, ...this.#ownDevices()])].filter((did) => did !== keyring.device.did)
+    await telling.push('delegations', [...links.flatMap((link) => this.#above(link)), ...links].map((link) => link.bytes), concerned)
+    return links.map((link) => this.#view(link))
+  }
+
+  list(): GrantView[] {
+    return this.on.wallet
+      .list()
+      .map((link) => this.#view(link))
+      .sort((a, b) => (a.device ?? '').localeCompare(b.device ?? '') || a.cid.localeCompare(b.cid))
+  }
+
+  /** @throws NO_SUCH_GRANT, AMBIGUOUS_GRANT, CANNOT_REVOKE */
+  async revoke(request: RevokeRequest): Promise<RevokeView> {
+    const { keyring, records, telling, audit } = this.on
+    const links = this.#chosen(request)
+    const signed = links.map((link) => ({ link, revocation: revoke(this.#revoker(link), link.cid, this.on.random) }))
+    const stopped = new Set<string>()
+    for (const { link, revocation } of signed) {
+      await audit.append({
+        actor: keyring.device.did,
+        action: 'grant.revoke',
+        result: 'ok',
+        subject: link.aud,
+        grant: link.cid,
+        details: { words: sayRight(link.cmd, link.pol), ...(link.sub === null ? {} : { device: link.sub }) },
+      })
+      for (const task of (await records.admit('revocations', revocation.bytes)).stopped) stopped.add(task)
+      telling.gossipRevocation(revocation.bytes)
+    }
+    const told = await telling.push('revocations', signed.map(({ revocation }) => revocation.bytes))
+    for (const task of told.flatMap((one) => one.stopped)) stopped.add(task)
+    const acknowledged = told.filter((one) => one.acknowledged).map((one) => one.did)
+    return { grants: links.map((link) => link.cid), stopped: [...stopped], acknowledged: acknowledged.map((did) => this.#name(did)), unreachable: this.#unreached(links, acknowledged) }
+  }
+
+  #sign({ cmd, pol }: Right, o: { subject: Did; audience: Did; exp: number; last: boolean }): Delegation {
+    const { subject, audience, exp, last } = o
+    const issuer = this.#grantor(subject, cmd, exp)
+    if (issuer.did === audience) throw new ErrandError('CANNOT_GRANT', `${this.#name(audience)} already holds what it would be given`)
+    return signDelegation(issuer, { aud: audience, sub: subject, cmd, pol, exp, nonce: this.on.random(NONCE_BYTES), ...(last ? { meta: { [LAST_LINK]: true } } : {}) })
+  }
+
+  #grantor(subject: Did, command: string, exp: number): Identity {
+    const { keyring, wallet, revocations } = this.on
+    const whys: string[] = []
+    for (const key of [keyring.device, ...keyring.keys()]) {
+      const may = wallet.canDelegate({ issuer: key.did, subject, command, now: keyring.nowSeconds(), revocations }, exp)
+      if (may.ok) return key
+      if (may.code !== 'NO_GRANT' || whys.length === 0) whys.unshift(may.why)
+    }
+    throw new ErrandError('CANNOT_GRANT', `this device cannot grant ${command} on ${this.#name(subject)}: ${whys[0] ?? 'it holds no such right'}`, {
+      hint: 'run it on a device that holds the right: errand grants shows what this one holds',
+    })
+  }
+
+  /** Who may sign this revocation here: the issuer of the link, or of one nearer the root. */
+  #revoker(link: Delegation): Identity {
+    const upstream = new Set([link.iss, ...this.#above(link).map((one) => one.iss)])
+    const key = this.on.keyring.keys().find((one) => upstream.has(one.did))
+    if (key !== undefined) return key
+    throw new ErrandError('CANNOT_REVOKE', `grant ${link.cid} was not given by this device or its owner`, { hint: `who gave it can revoke it: ${this.#name(link.iss)}` })
+  }
+
+  #chosen(request: RevokeRequest): Delegation[] {
+    if (request.grant !== undefined) return [this.#byId(request.grant)]
+    if (request.on === undefined) throw new ErrandError('BAD_REVOKE', 'name a grant, or a device with --on', { hint: 'errand grants lists them' })
+    const subject = this.on.directory.resolve(request.on)
+    const audience = request.to === undefined ? undefined : this.on.directory.resolve(request.to)
+    const path = request.can === undefined ? '/' : commandOf(request.can)
+    const links = this.on.wallet.list().filter((link) => link.sub === subject && link.iss !== link.sub && coversPath(path, link.cmd) && (audience === undefined || link.aud === audience) && this.#isLive(link))
+    const given = this.on.wallet.list().filter((link) => link.sub === subject && link.iss === subject && !this.#isOwner(link.aud) && coversPath(path, link.cmd) && (audience === undefined || link.aud === audience) && this.#isLive(link))
+    const chosen = [...links, ...given].filter((link) => this.#canRevoke(link))
+    if (chosen.length === 0) throw new ErrandError('NO_SUCH_GRANT', `no live grant on ${request.on} fits that`, { hint: 'errand grants lists them' })
+    return chosen
+  }
+
+  #byId(id: string): Delegation {
+    const fitting = this.on.wallet.list().filter((link) => link.cid === id || (id.length >= MIN_ID_CHARS && (link.cid.startsWith(id) || link.cid.endsWith(id))))
+    const [only] = fitting
+    if (only === undefined) throw new ErrandError('NO_SUCH_GRANT', `no grant "${id}" is known here`, { hint: 'errand grants lists them; any unique prefix or suffix of 6 characters or more will do' })
+    if (fitting.length > 1) throw new ErrandError('AMBIGUOUS_GRANT', `${fitting.length} grants fit "${id}"`, { hint: 'give more characters' })
+    return only
+  }
+
+  #isLive(link: Delegation): boolean {
+    return (link.exp === null || link.exp > this.on.keyring.nowSeconds()) && !this.#isRevoked(link)
+  }
+
+  #isRevoked(link: Delegation): boolean {
+    const chain = [...this.#above(link), link]
+    return this.on.revocations.kills(chain) !== undefined
+  }
+
+  #canRevoke(link: Delegation): boolean {
+    const upstream = new Set([link.iss, ...this.#above(link).map((one) => one.iss)])
+    return this.on.keyring.keys().some((key) => upstream.has(key.did))
+  }
+
+  #isOwner(did: string): boolean {
+    return this.on.keyring.owner?.did === did || !this.on.directory.isMember(did)
+  }
+
+  /** The links a grant rests on, root first; empty for a root, and for one that names no device. */
+  #above(link: Delegation): readonly Delegation[] {
+    if (link.sub === null || link.iss === link.sub) return []
+    const found = this.on.wallet.find({ issuer: link.iss, subject: link.sub, command: link.cmd, now: this.on.keyring.nowSeconds() })
+    return found.ok ? found.chain : (found.nearest ?? [])
+  }
+
+  #ownDevices(): Did[] {
+    return this.on.directory.members().filter((member) => member.own).map((member) => member.device as Did)
+  }
+
+  #unreached(links: readonly Delegation[], acknowledged: readonly Did[]): RevokeView['unreachable'] {
+    const latest = links.some((link) => link.exp === null) ? null : Math.max(...links.map((link) => link.exp ?? 0))
+    return this.on.directory
+      .members()
+      .filter((member) => member.device !== this.on.keyring.device.did && !acknowledged.includes(member.device as Did))
+      .map((member) => ({ device: member.name, expiresAt: latest === null ? null : new Date(latest * 1_000).toISOString() }))
+  }
+
+  #view(link: Delegation): GrantView {
+    const words = sayRight(link.cmd, link.pol)
+    const until = link.exp === null ? 'without end' : link.exp > this.on.keyring.nowSeconds() ? `for ${sayDuration((link.exp - this.on.keyring.nowSeconds()) * 1_000)}` : 'expired'
+    const device = link.sub === null ? null : this.#name(link.sub)
+    return {
+      cid: link.cid,
+      issuer: this.#name(link.iss),
+      audience: this.#name(link.aud),
+      device,
+      can: [words],
+      words: `${this.#name(link.aud)} may ${words} on ${device ?? 'every device of the giver'}, ${until}${link.meta?.[LAST_LINK] === true ? ', not to be passed on' : ''}`,
+      expiresAt: link.exp === null ? null : new Date(link.exp * 1_000).toISOString(),
+      revoked: this.#isRevoked(link),
+      parents: this.#above(link).map((one) => one.cid),
+    }
+  }
+
+  #name(did: string): string {
+    return this.on.directory.nameOf(did) ?? (this.on.keyring.owner?.did === did ? 'owner' : did)
+  }
+}
+
+/** `exec`, `/exec/run` or a whole right: what commands a revocation is about. */
+function commandOf(text: string): string {
+  if (/^[a-z]+$/.test(text)) return `/${text}`
+  return text.startsWith('/') ? text : parseRight(text).cmd
+}

@@ -1,0 +1,214 @@
+/**
+ * The submitter's side of a command: finds the proof, signs the invocation, opens the stream, carries frames both ways.
+ * A command for a device that cannot be reached fails; it never runs anywhere else.
+ */
+import { posix } from 'node:path'
+import { Accepted, EXEC, Ended, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
+import type { ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
+import { decodeAs, encode } from '../../protocols/wire.ts'
+import type { Fact } from '../audit/facts.ts'
+import type { ExecRunArgs } from '../authority/commands.ts'
+import { signInvocation } from '../authority/token.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
+import { type Frame, FrameLink } from '../base/frames.ts'
+import { memoryLinks } from '../base/memory-link.ts'
+import type { Did } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import type { Board } from '../tasks/board.ts'
+import { endOf, type TaskId } from '../tasks/machine.ts'
+import type { ExecDoor } from './exec-door.ts'
+import { type Keyring, NONCE_BYTES } from './keyring.ts'
+
+const INVOCATION_LIFE_SECONDS = 120
+const CONTROL_BYTES = 1 << 16
+
+/** The way to another device's exec door. */
+export interface ExecRoute {
+  /** @throws NO_ROUTE, LINK_CLOSED, NOT_ADMITTED */
+  open(device: Did, o: { signal: AbortSignal }): Promise<{ link: FrameLink; challenge: Uint8Array }>
+}
+
+export interface SubmitOn {
+  readonly keyring: Keyring
+  readonly directory: Directory
+  readonly route: ExecRoute
+  readonly door: ExecDoor
+  readonly board: Board
+  readonly audit: { append(fact: Fact): Promise<unknown> }
+  readonly clock: Clock
+  readonly random: Random
+  readonly newTaskId: () => string
+}
+
+interface Submission {
+  readonly task: TaskId
+  readonly device: Did
+  readonly name: string
+  readonly args: ExecRunArgs
+  readonly env: Record<string, string>
+}
+
+export class Submitter {
+  constructor(private readonly on: SubmitOn) {}
+
+  /** Serves one request of the local face; errors and outcome travel as frames on `near`. Never rejects. */
+  async exec(request: ExecRequest, near: FrameLink, { signal }: { signal: AbortSignal }): Promise<void> {
+    let submission: Submission | undefined
+    try {
+      submission = this.#read(request)
+      await this.#note(submission)
+      await this.#carry(submission, near, signal)
+    } catch (thrown) {
+      await this.#failed(submission, near, asErrand(thrown))
+    }
+    await near.end().catch(() => undefined)
+  }
+
+  #read(request: ExecRequest): Submission {
+    const { directory } = this.on
+    const device = directory.resolve(request.device)
+    const [exe = '', ...argv] = request.command
+    const env = request.env ?? {}
+    const args: ExecRunArgs = {
+      exe,
+      argv,
+      cwd: request.cwd === undefined ? '' : plainPath(request.cwd),
+      env: Object.keys(env).sort(),
+      user: request.user ?? '',
+      timeoutMs: request.timeoutMs ?? 0,
+      maxOutputBytes: 0,
+      tty: false,
+      stdin: request.stdin ?? false,
+      task: request.id?.toLowerCase() ?? this.on.newTaskId(),
+    }
+    return { task: args.task as TaskId, device, name: directory.nameOf(device) ?? device, args, env }
+  }
+
+  /** The submission is in our log before it leaves. */
+  async #note({ task, device, args }: Submission): Promise<void> {
+    const { keyring, clock, board, audit } = this.on
+    const command = [args.exe, ...args.argv]
+    board.open({ id: task, device, command, submittedBy: keyring.device.did, createdAt: clock.now() })
+    await audit.append({ actor: keyring.device.did, action: 'task.submit', result: 'ok', subject: device, task, details: { command, device } })
+  }
+
+  async #carry(submission: Submission, near: FrameLink, signal: AbortSignal): Promise<void> {
+    const far = await this.#open(submission.device, signal)
+    const gone = (): void => far.link.abort(new ErrandError('CANCELLED', 'whoever started this command is gone'))
+    signal.addEventListener('abort', gone, { once: true })
+    try {
+      if (signal.aborted) gone()
+      if (submission.device !== this.on.keyring.device.did) this.on.board.note(submission.task, { t: 'planned', at: this.on.clock.now() })
+      await far.link.write(TAG.open, this.#invocation(submission, far.challenge))
+      void carryInput(near, far.link)
+      await this.#carryOutput(submission, near, far.link)
+    } finally {
+      signal.removeEventListener('abort', gone)
+      await far.link.end().catch(() => undefined)
+    }
+  }
+
+  async #open(device: Did, signal: AbortSignal): Promise<{ link: FrameLink; challenge: Uint8Array }> {
+    if (device !== this.on.keyring.device.did) return await this.on.route.open(device, { signal })
+    const [mine, doors] = memoryLinks()
+    const challenge = this.on.random(16)
+    const caller = { did: device, challenge, address: 'this device', synced: Promise.resolve() }
+    void this.on.door.serve(new FrameLink(doors, EXEC.maxFrameBytes), caller, { signal })
+    return { link: new FrameLink(mine, EXEC.maxFrameBytes), challenge }
+  }
+
+  #invocation({ device, args, env }: Submission, challenge: Uint8Array): Uint8Array {
+    const { keyring, random } = this.on
+    const now = keyring.nowSeconds()
+    const { chain } = keyring.prove(device, '/exec/run', args)
+    const invocation = signInvocation(keyring.device, {
+      sub: device,
+      aud: device,
+      cmd: '/exec/run',
+      args,
+      prf: chain.map((link) => link.cid),
+      nonce: Buffer.concat([challenge, random(NONCE_BYTES)]),
+      exp: now + INVOCATION_LIFE_SECONDS,
+      iat: now,
+    })
+    return encode({ invocation: invocation.bytes, proofs: chain.map((link) => link.bytes), env })
+  }
+
+  /** @throws the far side's refusal; LINK_LOST when it fell silent without an outcome. */
+  async #carryOutput(submission: Submission, near: FrameLink, far: FrameLink): Promise<void> {
+    for (let frame = await far.read(); frame !== undefined; frame = await far.read()) {
+      const { tag, payload } = frame
+      if (tag === TAG.stdout || tag === TAG.stderr) await near.write(tag, payload)
+      else if (tag === TAG.stdinCredit) await near.write(tag, json(controlOf(StdinCredit, frame)))
+      else if (tag === TAG.accepted) await this.#accepted(submission, near, controlOf(Accepted, frame))
+      else if (tag === TAG.refused) throw fromWire(controlOf(Refused, frame))
+      else if (tag === TAG.ended) return await this.#ended(submission, near, controlOf(Ended, frame))
+    }
+    throw new ErrandError('LINK_LOST', `the connection to ${submission.name} was lost before the command ended`, {
+      hint: 'the device stops a command whose caller is gone; what it did until then is in its log: errand audit',
+    })
+  }
+
+  async #accepted({ task, device, name }: Submission, near: FrameLink, accepted: Accepted): Promise<void> {
+    if (device !== this.on.keyring.device.did) this.on.board.note(task, { t: 'started', at: accepted.startTime })
+    await near.write(TAG.accepted, json({ task, device: name, startTime: new Date(accepted.startTime).toISOString() } satisfies ExecAccepted))
+  }
+
+  async #ended({ task, device, name }: Submission, near: FrameLink, ended: Ended): Promise<void> {
+    const { exitCode, signal, why, startTime, endTime, stdoutBytes, stderrBytes } = ended
+    if (device !== this.on.keyring.device.did) this.on.board.note(task, { t: 'ended', at: endTime, to: endOf(why, exitCode), why, exitCode })
+    const outcome: ExecOutcome = {
+      task,
+      device: name,
+      exitCode,
+      signal,
+      why,
+      ...(ended.message === undefined ? {} : { message: ended.message }),
+      source: why === 'exit' ? 'command' : 'device',
+      startTime: new Date(startTime).toISOString(),
+      endTime: new Date(endTime).toISOString(),
+      durationMs: endTime - startTime,
+      stdoutBytes,
+      stderrBytes,
+    }
+    await near.write(TAG.ended, json(outcome))
+  }
+
+  async #failed(submission: Submission | undefined, near: FrameLink, error: ErrandError): Promise<void> {
+    if (submission !== undefined) {
+      const { task, device, args } = submission
+      this.on.board.note(task, { t: 'ended', at: this.on.clock.now(), to: 'FAILED', why: error.code, exitCode: null })
+      const fact: Fact = { actor: this.on.keyring.device.did, action: 'task.failed', result: 'failed', subject: device, task, details: { command: [args.exe, ...args.argv], why: error.code, reason: error.message } }
+      await this.on.audit.append(fact).catch(() => undefined) // the caller is told in any case
+    }
+    const device = submission === undefined ? {} : { device: submission.name }
+    const wire = error.toWire(error.fields['source'] === 'device' ? 'device' : 'errand')
+    await Promise.resolve(near.write(TAG.refused, json({ ...wire, fields: { ...wire.fields, ...device } }))).catch(() => undefined)
+  }
+}
+
+/** Stdin, its end and cancel go on as they are; nothing else comes from this side. */
+async function carryInput(near: FrameLink, far: FrameLink): Promise<void> {
+  try {
+    for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
+      if (frame.tag === TAG.stdin || frame.tag === TAG.stdinEnd || frame.tag === TAG.cancel) await far.write(frame.tag, frame.payload)
+    }
+  } catch {
+    // The local socket is gone: the signal of the request cancels the command.
+  }
+}
+
+function controlOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, frame: Frame): ReturnType<typeof decodeAs<S>> {
+  return decodeAs(schema, frame.payload.subarray(), CONTROL_BYTES)
+}
+
+function json(value: unknown): Uint8Array {
+  return Buffer.from(JSON.stringify(value))
+}
+
+/** People type trailing slashes and dots; the declared path has none, so that a policy on it cannot be walked around. */
+function plainPath(path: string): string {
+  const plain = posix.normalize(path)
+  return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain
+}

@@ -1,0 +1,53 @@
+/** The tasks this device knows of: those it submitted and those it runs. Keeps all that live and the last ended ones. */
+import { isOver, type Task, type TaskEvent, type TaskId, moved } from './machine.ts'
+
+const KEPT_ENDED = 1_000
+
+export class Board {
+  readonly #tasks = new Map<TaskId, Task>()
+  #total = 0
+  #idle: (() => void)[] = []
+
+  /** A task that is submitted twice under one id stays one task. */
+  open(task: Omit<Task, 'state' | 'startedAt' | 'endedAt' | 'exitCode' | 'why'>): Task {
+    const known = this.#tasks.get(task.id)
+    if (known !== undefined) return known
+    const fresh: Task = { ...task, state: 'PENDING', startedAt: null, endedAt: null, exitCode: null, why: null }
+    this.#tasks.set(task.id, fresh)
+    this.#total++
+    return fresh
+  }
+
+  /** Applies an event; one that comes after the end changes nothing. */
+  note(id: TaskId, event: TaskEvent): void {
+    const task = this.#tasks.get(id)
+    if (task === undefined || isOver(task.state)) return
+    const next = moved(task, event)
+    this.#tasks.delete(id)
+    this.#tasks.set(id, next) // newest move last
+    if (!isOver(next.state)) return
+    this.#forget()
+    if (this.counts().active === 0) for (const tell of this.#idle.splice(0)) tell()
+  }
+
+  list(): Task[] {
+    return [...this.#tasks.values()].sort((a, b) => a.createdAt - b.createdAt)
+  }
+
+  counts(): { active: number; total: number } {
+    let active = 0
+    for (const task of this.#tasks.values()) if (!isOver(task.state)) active++
+    return { active, total: this.#total }
+  }
+
+  /** Resolves when nothing is active. */
+  idle(): Promise<void> {
+    if (this.counts().active === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#idle.push(resolve))
+  }
+
+  #forget(): void {
+    const ended = [...this.#tasks.values()].filter((task) => isOver(task.state))
+    for (const task of ended.slice(0, Math.max(0, ended.length - KEPT_ENDED))) this.#tasks.delete(task.id)
+  }
+}
