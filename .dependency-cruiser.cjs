@@ -25,7 +25,7 @@ const MAY_IMPORT = {
 }
 
 /** Start a node, in this process or in the background: the only files of the client that know there is one. */
-const STARTERS = '^src/cli/(commands/node|launch)\\.ts$'
+const STARTERS = '^src/cli/(commands/node|background)\\.ts$'
 
 const place = (room) => (room === 'protocols' ? '^protocols/' : `^src/${room}(/|\\.ts$)`)
 
@@ -65,7 +65,7 @@ module.exports = {
     only('libp2p', installed('libp2p|@libp2p/(?!crypto(/|$))[^/]+|@chainsafe/[^/]+'), { say: 'mesh', path: '^src/mesh/' }),
     only('libp2p keys', installed('@libp2p/crypto'), { say: 'mesh and identity', path: '^src/(mesh|identity)/' }),
     only('LevelDB', installed('level|[a-z]+-level'), { say: 'store', path: '^src/store/' }),
-    only('child processes', '^(node:)?child_process$', { say: 'exec and the launcher', path: '^src/exec/|^src/cli/launch\\.ts$' }),
+    only('child processes', '^(node:)?child_process$', { say: 'exec and the background start', path: '^src/exec/|^src/cli/background\\.ts$' }),
     only('the web server', installed('fastify|@fastify/[^/]+'), { say: 'local, never in its client', path: '^src/local/(?!client)' }),
     only('the command line library', installed('commander'), { say: 'cli', path: '^src/cli/' }),
     only('the logger', installed('pino|pino-[^/]+'), { say: 'node', path: '^src/node/' }),

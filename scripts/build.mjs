@@ -7,6 +7,7 @@ import { basename, dirname, join, relative } from 'node:path'
 import * as esbuild from 'esbuild'
 import { BUNDLES, EXTERNAL, judge } from './build/bundles.mjs'
 import { fingerprint } from './build/fresh.mjs'
+import { licences } from './build/licences.mjs'
 import { asProgram, isMain, ROOT, SetupFailed } from './build/program.mjs'
 
 /** CommonJS packages inside an ES module (fastify, pino, level) still call `require` for Node's own modules. */
@@ -24,12 +25,14 @@ export async function build({ root = ROOT, stamp = fingerprint(root), write = tr
   if (wrong.length > 0) throw new SetupFailed(`the build breaks its promises:\n  ${wrong.join('\n  ')}`)
   if (!write) return built.map(({ bundle, result }) => ({ name: bundle.name, bytes: mainBytes(result) }))
   mkdirSync(join(root, 'dist'), { recursive: true })
-  const kept = new Set(['.build', '.cache'])
+  const kept = new Set(['.build', '.cache', 'THIRD-PARTY.txt'])
   for (const file of built.flatMap(({ result }) => result.outputFiles)) {
     kept.add(relative(join(root, 'dist'), file.path).split(/[/\\]/)[0])
     put(file.path, file.contents)
   }
   for (const name of readdirSync(join(root, 'dist'))) if (!kept.has(name)) rmSync(join(root, 'dist', name), { recursive: true })
+  const metafiles = built.map(({ result }) => result.metafile)
+  put(join(root, 'dist', 'THIRD-PARTY.txt'), licences(root, metafiles))
   put(join(root, 'dist', '.build'), stamp)
   return built.map(({ bundle, result }) => ({ name: bundle.name, bytes: mainBytes(result) }))
 }

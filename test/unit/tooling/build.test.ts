@@ -50,6 +50,15 @@ test('the client starts the node from the bundle next door, and only when asked'
   expect(run('up')).toBe('client\nnode\n')
 })
 
+test('the licence of every bundled package travels with its code', async () => {
+  put('node_modules/@some/thing/package.json', '{ "name": "@some/thing", "version": "1.2.3", "license": "MIT" }')
+  put('node_modules/@some/thing/LICENSE-MIT', 'Copyright: somebody\n')
+  put('node_modules/@some/thing/index.js', 'export const thing = 1\n')
+  put('src/cli/main.ts', "import { thing } from '@some/thing'\nconsole.log(thing)\n")
+  await build({ root })
+  expect(readFileSync(join(root, 'dist', 'THIRD-PARTY.txt'), 'utf8')).toBe('@some/thing 1.2.3: MIT\n\nCopyright: somebody\n')
+})
+
 test('`using` works in a bundle on every Node.js that errand runs on', async () => {
   put('src/cli/main.ts', "{ using it = { [Symbol.dispose]: () => console.log('closed') }; void it }\n")
   await build({ root })

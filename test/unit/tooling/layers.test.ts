@@ -28,7 +28,7 @@ const BREACHES: readonly (readonly [rule: string, file: string, imports: string]
   ['mesh may import only', 'src/mesh/breach.ts', '../store/ok.ts'],
   ['node may import only', 'src/node/breach.ts', '../cli/ok.ts'],
   ['cli may import only', 'src/cli/breach.ts', '../node/ok.ts'],
-  ['starters import only', 'src/cli/launch.ts', '../mesh/ok.ts'],
+  ['starters import only', 'src/cli/background.ts', '../mesh/ok.ts'],
   ['no cycles', 'src/base/ring.ts', './ring2.ts'],
   ['every import can be found', 'src/base/lost.ts', './nowhere.ts'],
   ['store sees the rooms as types only', 'src/store/values.ts', '../audit/ok.ts'],
