@@ -34,15 +34,19 @@ export class AuditExchange {
 
   async attach(host: Host): Promise<void> {
     await host.handle([...AUDIT.ids], (stream, connection) => this.#serve(stream, this.on.links.peerOn(connection)), { maxInboundStreams: 16, maxOutboundStreams: 16 })
-    this.#stop = every(this.on.clock, ASK_EVERY_MS, async () => {
-      await Promise.all(this.on.links.all().map((peer) => this.meet(peer)))
-    })
+    this.#stop = every(this.on.clock, ASK_EVERY_MS, () => this.meetAll())
   }
 
   async stop(): Promise<void> {
     this.#stopped = true
     this.#stop()
     await this.#pulling
+  }
+
+  /** Resolves when every connected peer was asked and what is missing was pulled. */
+  async meetAll(): Promise<void> {
+    await Promise.all(this.on.links.all().map((peer) => this.meet(peer)))
+    while (this.#pulling !== undefined) await this.#pulling
   }
 
   /** Compares heads with a peer, then pulls what is missing. Never rejects. */

@@ -8,7 +8,7 @@ import { SYNC, type SetName } from '../../protocols/sync/messages.ts'
 import { DOMAIN } from '../../protocols/wire.ts'
 import type { AuditLog } from '../audit/log.ts'
 import type { Replica } from '../audit/replica.ts'
-import { type Clock, every, type Random } from '../base/clock.ts'
+import { type Clock, every, pause, type Random } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { seal } from '../identity/envelope.ts'
@@ -49,6 +49,7 @@ export interface MeshOn {
 
 const PING_EVERY_MS = 15_000
 const HEAD_DELAY_MS = 100
+const REFRESH_MS = 1_000
 const STOP_MS = 1_500
 
 export class MeshNode {
@@ -129,13 +130,15 @@ export class MeshNode {
     this.#gossip.revocation(bytes)
   }
 
-  announce(): void {
-    this.#gossip.announce()
+  /** Compares heads with every connected device and pulls what is missing; gives up waiting after a second. */
+  async refreshLogs(): Promise<void> {
+    await Promise.race([this.#exchange.meetAll(), pause(this.on.clock, REFRESH_MS)])
   }
 
   #up(peer: Peer): void {
     peer.synced = this.#sync.catchUp(peer)
     void peer.synced.then(() => this.#exchange.meet(peer))
+    if (peer.connection.direction === 'inbound') void this.#ping(peer)
     // Both sides refuse everything before hello, so identify, which tells gossip and DHT of a peer, runs now.
     void this.#host?.services.identify
       .identify(peer.connection)
@@ -165,12 +168,12 @@ export class MeshNode {
   }
 
   async #pingAll(): Promise<void> {
-    await Promise.all(
-      this.#links.all().map(async (peer) => {
-        const rtt = await this.#host?.services.ping.ping(peer.connection.remotePeer, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined)
-        if (rtt !== undefined) peer.rttMs = rtt
-      }),
-    )
+    await Promise.all(this.#links.all().map((peer) => this.#ping(peer)))
+  }
+
+  async #ping(peer: Peer): Promise<void> {
+    const rtt = await this.#host?.services.ping.ping(peer.connection.remotePeer, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined)
+    if (rtt !== undefined) peer.rttMs = rtt
   }
 
   /** New heads of our log go out, a burst of them as one. */

@@ -173,7 +173,7 @@ function openHall(p: NodeParts, { store, datastore, audit }: Cellar, rooms: Room
   const { directory, wallet, revocations, records, replica, board, keyring } = rooms
   const self = p.device.did
   const executor = createExecutor({ clock, hostFile: p.hostFile, runtimeDir: p.home.at('run'), path: p.config.execPath })
-  const door = new ExecDoor({ self, executor, revocations, audit, board, clock, slots: p.config.slots })
+  const door = new ExecDoor({ self, executor, revocations, audit, board, clock, named: (text) => directory.named(text), slots: p.config.slots })
   records.onRevocation(() => door.stopRevoked())
   const membersTold = (bytes: Uint8Array): void => void mesh.push('members', [bytes])
   const invites: Invites = new Invites({
@@ -200,6 +200,7 @@ function openHall(p: NodeParts, { store, datastore, audit }: Cellar, rooms: Room
     ...{ self, directory, board, submitter, invites, rights, clock, witnesses: replica.witnesses },
     logs: { store: store.logs, mesh: p.mesh.id, nameOf: (did) => directory.nameOf(did) },
     lineTo: (did) => mesh.lineTo(did),
+    refreshLogs: () => mesh.refreshLogs(),
     status: () => ({
       ready: true,
       apiVersion: LOCAL.version,

@@ -87,6 +87,11 @@ export class Directory {
     return this.#members.get(did)?.value.name
   }
 
+  /** A sentence with names in the place of the DIDs that this mesh knows. */
+  named(text: string): string {
+    return text.replace(/did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}/g, (did) => this.nameOf(did) ?? (this.mesh.genesis.owners.includes(did) ? 'the owner' : did))
+  }
+
   /** Free names are kept; a taken one gets the next number behind it. */
   freeName(wanted: string, forDevice: string): string {
     const taken = new Set([...this.#members.values()].filter((held) => held.value.device !== forDevice).map((held) => held.value.name))

@@ -33,6 +33,8 @@ export interface ExecDoorOn {
   readonly audit: { append(fact: Fact): Promise<unknown> }
   readonly board: Board
   readonly clock: Clock
+  /** Puts names in the place of the DIDs in a sentence. */
+  readonly named: (text: string) => string
   /** Commands at once, over all callers. */
   readonly slots: number
 }
@@ -119,7 +121,7 @@ export class ExecDoor {
     const { self, revocations, clock } = this.on
     const now = Math.floor(clock.now() / 1_000)
     const seen = verifyInvocation(open.invocation, open.proofs, { self, peer: caller.did, challenge: caller.challenge, now, revocations, seen: this.#seen })
-    if (!seen.ok) throw await this.#denied(denial(seen, now * 1_000), { caller, args: seen.invocation?.args, grant: seen.grant })
+    if (!seen.ok) throw await this.#denied(denial({ ...seen, detail: this.on.named(seen.detail) }, now * 1_000), { caller, args: seen.invocation?.args, grant: seen.grant })
     if (seen.invocation.cmd !== '/exec/run') throw await this.#denied(new ErrandError('DENIED', `${seen.invocation.cmd} is not served here`), { caller, args: {} })
     const args = shapeOf(ExecRunArgs, seen.invocation.args)
     const undeclared = Object.keys(open.env).find((name) => !args.env.includes(name)) ?? args.env.find((name) => !(name in open.env))

@@ -48,6 +48,8 @@ export interface LocalRuntimeOn {
   readonly witnesses: Witnesses
   readonly clock: Clock
   readonly lineTo: (did: Did) => { path: 'direct' | 'relayed'; rttMs: number } | undefined
+  /** Asks the connected devices for the news of their logs; bounded. */
+  readonly refreshLogs: () => Promise<void>
   /** What only the whole node knows. */
   readonly status: () => Omit<Status, 'devices' | 'tasks' | 'mode'> & { localOnly: boolean }
   readonly join: (request: JoinRequest) => Promise<JoinView>
@@ -118,6 +120,7 @@ export class LocalRuntime implements Runtime {
   /** @throws LOG_DAMAGED at the first entry that does not verify: no answer is better than a false one. */
   async *audit(q: AuditQuery): AsyncIterable<AuditRecordView> {
     const { device, actor, since, until, ...rest } = q
+    await this.on.refreshLogs()
     const found = query(this.on.logs, {
       ...definedOnly(rest),
       ...(device === undefined ? {} : { device: this.#deviceDid(device) }),
@@ -132,6 +135,7 @@ export class LocalRuntime implements Runtime {
   }
 
   async verifyAudit(): Promise<AuditVerifyView> {
+    await this.on.refreshLogs()
     const report = await verifyLogs(this.on.logs, { own: this.on.self, witnesses: this.on.witnesses })
     return {
       ok: report.ok,
