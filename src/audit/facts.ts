@@ -107,8 +107,8 @@ export function displayCommand(argv: readonly string[]): string[] {
   let left = MAX_COMMAND_BYTES
   let hideNext = false
   for (const raw of argv) {
-    const word = hideNext ? HIDDEN : hideSecrets(raw)
-    hideNext = !hideNext && /^--?[A-Za-z]/.test(raw) && SECRET_NAME.test(raw)
+    const word = hideNext ? HIDDEN : hideSecrets(raw.slice(0, 4 * MAX_COMMAND_BYTES)) // more than is shown, so that no secret is cut before it is seen
+    hideNext = !hideNext && /^--?[A-Za-z]/.test(raw) && SECRET_NAME.test(raw.slice(0, 64))
     if (shown.length === MAX_COMMAND_WORDS - 1 || left <= 8) return [...shown, '…']
     const clipped = clip(word, left - 8)
     left -= Buffer.byteLength(clipped)
@@ -120,7 +120,8 @@ export function displayCommand(argv: readonly string[]): string[] {
 function hideSecrets(word: string): string {
   const assigned = /^([^=\s]{1,64})=/.exec(word)
   if (assigned?.[1] !== undefined && SECRET_NAME.test(assigned[1])) return `${assigned[1]}=${HIDDEN}`
-  return word.replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s/:@]*):[^\s/@]+@/gi, `$1:${HIDDEN}@`)
+  // Every part but the last is bounded and the last stops at a slash: linear, whatever the argument.
+  return word.replace(/(\b[a-z][a-z0-9+.-]{0,31}:\/\/[^\s/:@]{0,255}):[^\s/@]+@/gi, `$1:${HIDDEN}@`)
 }
 
 function clipDetails(details: EntryDetails): EntryDetails {
