@@ -79,9 +79,15 @@ function firstMessage(child: ChildProcess, home: string): Promise<StartMessage> 
     // The only sender is this same program; a message of another shape would be a fault of ours.
     child.once('message', (message) => resolve(message as StartMessage))
     child.once('error', (cause) => reject(new ErrandError('NODE_FAILED', `the node could not be started: ${cause.message}`, { cause })))
-    child.once('exit', (code, signal) =>
-      reject(new ErrandError('NODE_FAILED', `the node ended while it started (${signal ?? `exit code ${code}`})`, { hint: `see ${log}`, fields: { log } })),
-    )
+    child.once('exit', (code, signal) => {
+      const fault = new ErrandError('NODE_FAILED', `the node ended while it started (${signal ?? `exit code ${code}`})`, {
+        hint: `see ${log}`,
+        fields: { log },
+      })
+      // Its last message may still be in the channel; only the channel's end says that there is none.
+      if (child.connected) child.once('disconnect', () => reject(fault))
+      else reject(fault)
+    })
     AbortSignal.timeout(READY_MS).addEventListener('abort', () =>
       reject(
         new ErrandError('NODE_SLOW', `the node is not ready after ${READY_MS / 1_000} s; it goes on starting`, {

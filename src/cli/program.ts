@@ -75,6 +75,11 @@ function addNode(program: Command, does: Does): void {
   down.option('--drain <duration>', 'take no new work and wait that long for what runs', duration)
   does(down, async () => (await import('./commands/down.ts')).down)
   does(plain(program, 'status').description('how the node is'), async () => (await import('./commands/show.ts')).status)
+  const config = program.command('config').usage('list | get NAME | set NAME VALUE').description('the settings of this home')
+  strict(config)
+  does(plain(config, 'list').description('every setting, its value and where that comes from'), async () => (await import('./commands/config.ts')).list)
+  does(config.command('get').argument('<name>').description('one setting'), async () => (await import('./commands/config.ts')).get)
+  does(config.command('set').argument('<name>').argument('<value>').description('change one setting'), async () => (await import('./commands/config.ts')).set)
   does(
     plain(program, 'version').description('the version of this program, and of the node that runs'),
     async () => (await import('./commands/version.ts')).version,
@@ -145,11 +150,12 @@ function addRights(program: Command, does: Does): void {
   const grant = program
     .command('grant')
     .argument('<who>', 'a device or a person')
-    .usage('WHO --on DEVICE --can RIGHT… --for DURATION')
+    .usage('WHO --on DEVICE --can RIGHT… --for DURATION [--no-pass-on]')
     .description('let somebody do something on a device, for a while')
     .requiredOption('--on <device>', 'where')
     .requiredOption('--can <right>', "what, like 'exec: git, npm test' (repeatable)", list)
     .requiredOption('--for <duration>', 'for how long', duration)
+    .option('--no-pass-on', 'they may not hand it on')
   does(grant, async () => (await import('./commands/grant.ts')).grant)
   does(plain(program, 'grants').description('who may do what, where and until when'), async () => (await import('./commands/show.ts')).grants)
   const revoke = program

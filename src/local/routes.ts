@@ -21,8 +21,16 @@ export interface LocalLog {
   error(facts: object, text: string): void
 }
 
-export function addRoutes(app: FastifyInstance, on: { runtime: Runtime; actor: Actor; log: LocalLog | undefined }): void {
-  addGuards(app, on.log)
+export interface RoutesOn {
+  readonly runtime: Runtime
+  readonly actor: Actor
+  readonly log: LocalLog | undefined
+  /** Then answers close their connection: a warm one would hold up the stop. */
+  readonly stopping: AbortSignal
+}
+
+export function addRoutes(app: FastifyInstance, on: RoutesOn): void {
+  addGuards(app, on)
   const { runtime, actor } = on
   const get = (path: string, answer: () => Promise<unknown>): void => {
     app.get(path, async ({ query }) => {
@@ -47,13 +55,16 @@ export function addRoutes(app: FastifyInstance, on: { runtime: Runtime; actor: A
   app.get('/api/audit/events', async ({ query }, reply) => await sendLines(reply, runtime.audit(checked(AuditFilters, query))))
 }
 
-function addGuards(app: FastifyInstance, log: LocalLog | undefined): void {
+function addGuards(app: FastifyInstance, { log, stopping }: RoutesOn): void {
   // Only JSON: a form or plain text is what a web page could send without asking first.
   app.removeContentTypeParser('text/plain')
   app.addHook('onRequest', async ({ headers }, reply) => {
     reply.header('x-errand-api', String(LOCAL.version))
     const refusal = refusalOf(headers)
     if (refusal !== undefined) throw refusal
+  })
+  app.addHook('onSend', async (_request, reply) => {
+    if (stopping.aborted) reply.header('connection', 'close')
   })
   app.setErrorHandler(async (error, request, reply) => {
     const { status, body } = answerOf(error)

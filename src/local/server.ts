@@ -36,7 +36,8 @@ export async function startLocalServer(o: LocalServerOptions): Promise<{ close()
   const clock = o.clock ?? systemClock
   const actor = { did: o.actorDid, via: 'local' } as const
   const app = Fastify({ bodyLimit: LOCAL.maxBodyBytes, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, exposeHeadRoutes: false })
-  addRoutes(app, { runtime: o.runtime, actor, log: o.logger })
+  const stopping = new AbortController()
+  addRoutes(app, { runtime: o.runtime, actor, log: o.logger, stopping: stopping.signal })
   const face = new ExecFace({ runtime: o.runtime, actor, clock })
   app.server.on('upgrade', (request, socket: Socket, head) => face.take(request, socket, head))
   app.server.maxConnections = o.maxConnections ?? 512
@@ -44,6 +45,7 @@ export async function startLocalServer(o: LocalServerOptions): Promise<{ close()
   await listen(app.server, o.socketPath)
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
+    stopping.abort()
     const closed = new Promise<void>((resolve) => app.server.close(() => resolve()))
     await Promise.race([Promise.all([closed, face.stop()]), pause(clock, STOP_GRACE_MS)])
     face.drop()

@@ -1,4 +1,5 @@
 /** `errand down`: asks the node to stop and waits until its process has gone, so that the home can be used again at once. */
+import { readFileSync } from 'node:fs'
 import { pause, systemClock } from '../../base/clock.ts'
 import { sayDuration } from '../../base/duration.ts'
 import { ErrandError } from '../../base/errors.ts'
@@ -35,8 +36,17 @@ async function untilGone(pid: number, until: number): Promise<void> {
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)
-    return true
+    return !isZombie(pid)
   } catch (error) {
     return error instanceof Error && 'code' in error && error.code === 'EPERM'
+  }
+}
+
+/** A process that has ended and waits for its parent to notice: in a container whose first process is slow at that, for seconds. */
+function isZombie(pid: number): boolean {
+  try {
+    return /\) [ZX] /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))
+  } catch {
+    return false // Not Linux, or gone this moment; the next look tells.
   }
 }

@@ -8,9 +8,9 @@ import { plural, shortCid, shortDid } from '../render.ts'
 export async function grant(
   context: Context,
   who: string,
-  { on, can, for: forMs }: { readonly on: string; readonly can: string[]; readonly for: number },
+  { on, can, for: forMs, passOn }: { readonly on: string; readonly can: string[]; readonly for: number; readonly passOn: boolean },
 ): Promise<number> {
-  const made = await context.client.grant({ who, on, can, forMs })
+  const made = await context.client.grant({ who, on, can, forMs, ...(passOn ? {} : { passOn }) })
   context.print(made, () => made.map((one) => context.tick(grantText(one, who, on))).join('\n'))
   return 0
 }

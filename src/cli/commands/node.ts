@@ -1,6 +1,6 @@
 /** `errand up`: the node in this process, or the same in the background. The one command that loads the node. */
 import { homedir } from 'node:os'
-import { asErrand } from '../../base/errors.ts'
+import { asErrand, ErrandError } from '../../base/errors.ts'
 import type { NodeReport, StartMessage } from '../background.ts'
 import { REPORT_VARIABLE, startInBackground } from '../background.ts'
 import type { Context } from '../context.ts'
@@ -16,6 +16,22 @@ export interface UpOptions {
   readonly awaitJoin?: boolean
 }
 
+/** The node's bundle; its errors come back as ours. */
+export async function loadNode(): Promise<Pick<typeof import('../../node/main.ts'), 'getSetting' | 'listSettings' | 'typeSetting'>> {
+  const node = await import('../../node/main.ts')
+  return { getSetting: own(node.getSetting), listSettings: own(node.listSettings), typeSetting: own(node.typeSetting) }
+}
+
+function own<Given extends unknown[], T>(call: (...given: Given) => T): (...given: Given) => T {
+  return (...given) => {
+    try {
+      return call(...given)
+    } catch (thrown) {
+      throw fromNode(thrown)
+    }
+  }
+}
+
 export async function up(context: Context, options: UpOptions): Promise<number> {
   if (options.detach === true) {
     const report = await startInBackground(context.home, argvOf(options))
@@ -27,28 +43,43 @@ export async function up(context: Context, options: UpOptions): Promise<number> 
 
 async function inForeground(context: Context, { label, detach: _, ...options }: UpOptions): Promise<number> {
   const tell = parentChannel()
-  const { runNode } = await import('../../node/main.ts')
   try {
+    const { runNode } = await import('../../node/main.ts')
     await runNode({ home: context.home, ...options, ...(label === undefined ? {} : { labels: label }) }, (report) =>
-      tell === undefined ? announce(context, report) : tell({ t: 'ready', report }),
+      tell === undefined ? announce(context, report) : void tell({ t: 'ready', report }),
     )
     return 0
-  } catch (error) {
-    tell?.({ t: 'failed', error: asErrand(error).toWire() })
+  } catch (thrown) {
+    const error = fromNode(thrown)
+    await tell?.({ t: 'failed', error: error.toWire() })
     throw error
   }
 }
 
+/** The node is a bundle of its own, with its own copy of the class: its errors are known by their shape. */
+function fromNode(thrown: unknown): ErrandError {
+  if (!(thrown instanceof Error) || !('code' in thrown) || typeof thrown.code !== 'string') return asErrand(thrown)
+  const { message, code } = thrown
+  const hint = 'hint' in thrown && typeof thrown.hint === 'string' ? { hint: thrown.hint } : {}
+  const fields = 'fields' in thrown && typeof thrown.fields === 'object' && thrown.fields !== null ? { fields: { ...thrown.fields } } : {}
+  return new ErrandError(code, message, { ...hint, ...fields, cause: thrown })
+}
+
 /** @returns undefined unless a process that put us in the background waits for one message. */
-function parentChannel(): ((message: StartMessage) => void) | undefined {
+function parentChannel(): ((message: StartMessage) => Promise<void>) | undefined {
   const awaited = process.env[REPORT_VARIABLE] === 'ipc' && process.send !== undefined
   delete process.env[REPORT_VARIABLE]
   if (!awaited) return undefined
   // A parent that was killed meanwhile is no reason to stop.
   process.on('error', () => undefined)
-  return (message) => {
-    if (process.connected) process.send?.(message, undefined, undefined, () => process.connected && process.disconnect())
-  }
+  return (message) =>
+    new Promise((resolve) => {
+      if (!process.connected || process.send === undefined) return resolve()
+      process.send(message, undefined, undefined, () => {
+        if (process.connected) process.disconnect()
+        resolve()
+      })
+    })
 }
 
 export function argvOf({ name, listen, bootstrap, label, preset, awaitJoin }: UpOptions): string[] {
