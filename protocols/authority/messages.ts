@@ -1,7 +1,7 @@
 /** UCAN 1.0 tokens as this mesh accepts them: envelope, payload fields and caps. The rules that need keys or time are in README.md beside this file. */
 import { CID } from 'multiformats/cid'
 import * as v from 'valibot'
-import { Count, DidText, ExactBytes, List, Text } from '../wire.ts'
+import { Count, DidText, List, Text } from '../wire.ts'
 
 /** The tag under which the payload lies; it carries the version of the specification. */
 export const TOKEN_TAG = { delegation: 'ucan/dlg@1.0.0', invocation: 'ucan/inv@1.0.0' } as const
@@ -75,8 +75,6 @@ export const InvocationPayload = v.strictObject({
   cause: v.optional(TokenLink),
 })
 export type InvocationPayload = v.InferOutput<typeof InvocationPayload>
-
-export const Signature = ExactBytes(64)
 
 /** A plain map of the data model: not a list, not bytes, not a link. */
 export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { LAST_LINK } from '../../../src/authority/chain.ts'
+import { LAST_LINK, refuseChain } from '../../../src/authority/chain.ts'
 import { Revocations, revoke } from '../../../src/authority/revocations.ts'
 import { parseRight } from '../../../src/authority/rights.ts'
 import type { Delegation, InvocationFields } from '../../../src/authority/token.ts'
@@ -83,6 +83,9 @@ function line(length: number): Delegation[] {
 test('a chain has eight links at most', () => {
   expect(judge(line(8))).toBe('admitted')
   expect(judge(line(9))).toBe('CHAIN_TOO_LONG')
+  const asked = { subject: device.did, invoker: laptop.did, command: '/exec/run', now: NOW }
+  expect(refuseChain(line(8), asked, 'profile')).toBeUndefined()
+  expect(refuseChain(line(9), asked, 'profile')).toMatchObject({ code: 'CHAIN_TOO_LONG' })
 })
 
 test('nobody signs twice in a chain', () => {

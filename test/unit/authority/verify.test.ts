@@ -57,6 +57,8 @@ test('a device that runs a mandate is held to it', () => {
   const chain = [...chainToLaptop(), grant(laptop, device, parseRight('exec: npm test'))]
   expect(codeOf(verify(invoke(device, chain), chain, { peer: device.did }))).toBe('admitted')
   expect(codeOf(verify(invoke(device, chain, { args: { ...EXEC_ARGS, exe: 'rm' } }), chain, { peer: device.did }))).toBe('POLICY')
+  const dead = [...chainToLaptop({ exp: NOW }), grant(laptop, device)]
+  expect(codeOf(verify(invoke(device, dead), dead, { peer: device.did }))).toBe('GRANT_EXPIRED')
 })
 
 test('an invocation about another subject, for another executor or from another peer is refused', () => {
@@ -139,6 +141,11 @@ test('the memory of nonces is bounded, refuses when full and frees itself', () =
   expect(memory.take(laptop.did, small(7), NOW, NOW)).toBe('known')
   expect(memory.take(laptop.did, nonce(), NOW + 9, NOW + 1)).toBe('new')
   expect(memory.take(laptop.did, small(7), NOW + 9, NOW + 1)).toBe('new')
+})
+
+test('what cannot be remembered is refused, not let through', () => {
+  const chain = chainToLaptop()
+  expect(codeOf(verify(invoke(laptop, chain), chain, { seen: { take: () => 'full' } }))).toBe('TOO_MANY')
 })
 
 test('garbage is an answer, not a throw', () => {
