@@ -18,7 +18,9 @@ if (major < 20 || (major === 20 && minor < 19)) {
 
 // Next to the bundle and not in the shared /tmp: whoever may write there may change the code itself as well. Where nobody may, nothing is kept.
 module.enableCompileCache?.(fileURLToPath(new URL('../dist/.cache', import.meta.url)))
-await import('../dist/errand.mjs').catch((error) => {
+// Not written as one literal: tsc would follow it and check 180,000 lines of bundles.
+const program = new URL('../dist/errand.mjs', import.meta.url)
+await import(program.href).catch((error) => {
   if (error.code !== 'ERR_MODULE_NOT_FOUND' || !String(error.message).includes('errand.mjs')) throw error
   process.stderr.write(
     'error: errand is not built\nhint: in a checkout, use scripts/errand or run `npm ci`; as an installed package, install it again with its scripts allowed\n',
