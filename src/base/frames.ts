@@ -37,6 +37,7 @@ export class FrameLink {
   /** The next frame, or undefined once the other side has closed. @throws BAD_FRAME when the bytes are not frames. */
   async read(): Promise<Frame | undefined> {
     const next = await this.#frames.next().catch((cause: unknown) => {
+      if (cause instanceof ErrandError) throw cause // the link's own word on how it ended
       throw new ErrandError('BAD_FRAME', `unreadable frame: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
     })
     if (next.done === true) return undefined

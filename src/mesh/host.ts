@@ -63,7 +63,7 @@ async function createHost(o: HostOptions): Promise<Host> {
     connectionEncrypters: [noise({ prologueBytes: Buffer.concat([Buffer.from('errand noise v1\0'), o.meshId]) })],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: MAX_WINDOW_BYTES, maxReadBufferLength: MAX_WINDOW_BYTES * 2 } })],
     // Devices behind one NAT or on one machine share an address; libp2p's default of 5/s would leave them alone.
-    connectionManager: { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100, reconnectRetries: 0, dialTimeout: 8_000, addressDialTimeout: 4_000 },
+    connectionManager: { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100, reconnectRetries: 0, dialTimeout: 8_000, addressDialTimeout: 4_000, connectionCloseTimeout: 300 },
     connectionMonitor: { enabled: true, protocolPrefix: `errand/${tag}`, pingInterval: 15_000 },
     connectionGater: { denyDialMultiaddr: () => false },
     peerDiscovery: o.mdns ? [mdns({ serviceTag: `_errand-${tag}._udp.local`, interval: 20_000 })] : [],

@@ -116,8 +116,16 @@ export class MeshNode {
   }
 
   async open(did: Did, { signal }: { signal: AbortSignal }): Promise<{ link: FrameLink; challenge: Uint8Array }> {
-    const peer = await this.#rejoin.reach(did, { signal })
-    return { link: await openExec(peer, { signal }), challenge: peer.theirChallenge }
+    const first = await this.#rejoin.reach(did, { signal })
+    try {
+      return { link: await openExec(first, { signal }), challenge: first.theirChallenge }
+    } catch (thrown) {
+      if (signal.aborted) throw thrown
+      // The line was dead and nobody had noticed. Nothing was asked on it yet, so asking on a fresh one is safe.
+      first.connection.abort(new Error('no stream could be opened'))
+      const fresh = await this.#rejoin.reach(did, { signal })
+      return { link: await openExec(fresh, { signal }), challenge: fresh.theirChallenge }
+    }
   }
 
   /** Hands records to devices that are connected; the others get them when they are met. */

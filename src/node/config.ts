@@ -1,8 +1,10 @@
 /** `config.yaml`: every setting with its default, unit, bound and doc in one place. Unknown keys are refused with the nearest known one. */
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { parseDocument } from 'yaml'
 import { ErrandError } from '../base/errors.ts'
+import { makePrivateDirectory } from './home.ts'
 import { DeviceName } from '../../protocols/member/messages.ts'
 
 export const CONFIG_VERSION = 1
@@ -102,4 +104,35 @@ export function saveSetting(path: string, name: string, value: unknown): void {
 
 export function isSetting(name: string): name is SettingName {
   return name in SETTINGS
+}
+
+export interface SettingView {
+  readonly name: string
+  readonly value: unknown
+  readonly from: 'default' | 'file'
+  readonly doc: string
+}
+
+/** Every setting of a file, with where its value comes from. @throws CONFIG_DAMAGED, NEWER_STATE */
+export function listSettings(path: string): SettingView[] {
+  const config = readConfig(path)
+  const document = parseDocument(existsSync(path) ? readFileSync(path, 'utf8') : '')
+  return Object.entries(SETTINGS).map(([name, { doc }]) => ({ name, value: config[name as SettingName] ?? null, from: document.has(name) ? 'file' : 'default', doc }))
+}
+
+/** Sets a value as a person types it: YAML, and for lists also a bare word. @throws BAD_SETTING */
+export function typeSetting(path: string, name: string, text: string): SettingView {
+  makePrivateDirectory(dirname(path))
+  readConfig(path) // a damaged file is mended by hand, not by us
+  const typed: unknown = parseDocument(text).toJS()
+  const isList = isSetting(name) && Array.isArray(SETTINGS[name].fallback) && !Array.isArray(typed)
+  saveSetting(path, name, isList ? [typed] : typed)
+  return getSetting(path, name)
+}
+
+/** @throws BAD_SETTING for a name that is none. */
+export function getSetting(path: string, name: string): SettingView {
+  const found = listSettings(path).find((one) => one.name === name)
+  if (found === undefined) throw new ErrandError('BAD_SETTING', unknownKey(name), { hint: 'errand config list shows the settings' })
+  return found
 }

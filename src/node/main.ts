@@ -22,6 +22,8 @@ import { foundMesh } from './found.ts'
 import { Home } from './home.ts'
 import { type NodeParts, type RunningNode, startNode } from './node.ts'
 
+export { getSetting, listSettings, typeSetting } from './config.ts'
+
 const VERSION: string = pack.version
 
 export interface NodeOptions {

@@ -103,6 +103,8 @@ export class Submitter {
       await far.link.write(TAG.open, this.#invocation(submission, far.challenge))
       void carryInput(near, far.link)
       await this.#carryOutput(submission, near, far.link)
+    } catch (thrown) {
+      throw asErrand(thrown).code === 'LINK_CLOSED' ? lost(submission.name, thrown) : thrown
     } finally {
       signal.removeEventListener('abort', gone)
       await far.link.end().catch(() => undefined)
@@ -145,9 +147,7 @@ export class Submitter {
       else if (tag === TAG.refused) throw fromWire(controlOf(Refused, frame))
       else if (tag === TAG.ended) return await this.#ended(submission, near, controlOf(Ended, frame))
     }
-    throw new ErrandError('LINK_LOST', `the connection to ${submission.name} was lost before the command ended`, {
-      hint: 'the device stops a command whose caller is gone; what it did until then is in its log: errand audit',
-    })
+    throw lost(submission.name)
   }
 
   async #accepted({ task, device, name }: Submission, near: FrameLink, accepted: Accepted): Promise<void> {
@@ -186,6 +186,11 @@ export class Submitter {
     const wire = error.toWire(error.fields['source'] === 'device' ? 'device' : 'errand')
     await Promise.resolve(near.write(TAG.refused, json({ ...wire, fields: { ...wire.fields, ...device } }))).catch(() => undefined)
   }
+}
+
+function lost(device: string, cause?: unknown): ErrandError {
+  const hint = 'the device stops a command whose caller is gone; what it did until then is in its log: errand audit'
+  return new ErrandError('LINK_LOST', `the connection to ${device} was lost before the command ended`, { hint, cause })
 }
 
 /** Stdin, its end and cancel go on as they are; nothing else comes from this side. */
