@@ -177,6 +177,12 @@ test('the first statement that fails is the one that is named', () => {
   expect(failing(policy, { a: 1, b: 1, c: 1 })).toBeUndefined()
 })
 
+test('a copy of a long list is paid for before it is made', () => {
+  const long = { a: Array(1_600).fill(0) }
+  expect(evaluate(parsePolicy([['==', '.a[0:][0:]', 0]]), long).steps).toBeGreaterThan(200)
+  expect(evaluate(parsePolicy([['==', '.a[0:][0:]', 0]]), long, 150).verdict).toBe('exhausted')
+})
+
 test('the dearest policy over the largest arguments stays below its budget of time', () => {
   const long = { a: Array(1_000).fill('a'.repeat(60)) }
   const policy = parsePolicy(Array(120).fill(['all', '.a', ['like', '.', '*a*a*a*a*']]))

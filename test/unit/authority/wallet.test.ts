@@ -52,7 +52,11 @@ test('a revoked chain is passed over, and said when it is the only one', () => {
 test('a powerline is followed, but never as the root', () => {
   const line = grant(owner, laptop, { sub: null })
   expect(walletOf(root, line).find(WANTED)).toMatchObject({ chain: [root, line] })
-  expect(walletOf(grant(device, laptop, { sub: null })).find(WANTED).ok).toBe(false)
+  expect(walletOf(grant(device, laptop, { sub: null })).find(WANTED)).toEqual({ ok: false, why: expect.stringMatching(/^no grant/) })
+})
+
+test('a grant about another subject is not even near', () => {
+  expect(walletOf(root, grant(owner, laptop, { sub: owner.did })).find(WANTED)).toEqual({ ok: false, why: expect.stringMatching(/^no grant/) })
 })
 
 test('a device needs no chain to itself', () => expect(new Wallet().find({ ...WANTED, issuer: device.did })).toMatchObject({ ok: true, chain: [] }))
