@@ -27,44 +27,67 @@ export function byteLink(stream: Stream): ByteLink {
   return { source: readable(stream), write: (bytes) => send(stream, bytes), end: () => stream.close(), abort: (error) => stream.abort(error) }
 }
 
-/** Listens at once: a stream without a listener is reset after 4 MiB. */
-function readable(stream: Stream): AsyncIterable<Uint8ArrayList> {
-  let queue = new Uint8ArrayList<ArrayBufferLike>()
-  let ended = stream.readableEnded
-  let failure: Error | undefined
-  let wake = (): void => {}
-  stream.addEventListener('message', (event) => {
-    queue.append(event.data)
-    if (queue.byteLength > PAUSE_ABOVE_BYTES && stream.readStatus === 'readable') stream.pause()
-    wake()
-  })
-  stream.addEventListener('end', () => {
-    ended = true
-    wake()
-  })
-  stream.addEventListener('close', (event) => {
-    ended = true
-    failure = event.error
-    wake()
-  })
-  if (stream.status !== 'open' && stream.readBufferLength === 0) ended = true
-  return (async function* () {
+/** What arrived on a stream and was not read yet. Listens at once: a stream without a listener is reset after 4 MiB. */
+class Inbox {
+  #queue = new Uint8ArrayList<ArrayBufferLike>()
+  #ended: boolean
+  #failure: Error | undefined
+  #wake = (): void => {}
+  /** True inside `stream.resume()`, which hands over everything held back and only then opens the window. */
+  #resuming = false
+
+  constructor(private readonly stream: Stream) {
+    this.#ended = stream.readableEnded || (stream.status !== 'open' && stream.readBufferLength === 0)
+    stream.addEventListener('message', (event) => {
+      this.#queue.append(event.data)
+      this.#pauseWhenFull()
+      this.#wake()
+    })
+    stream.addEventListener('end', () => this.#end())
+    stream.addEventListener('close', (event) => this.#end(event.error))
+  }
+
+  /** @throws LinkClosed when the stream was reset or its connection lost, after what had arrived was read. */
+  async *read(): AsyncGenerator<Uint8ArrayList> {
     for (;;) {
-      if (queue.byteLength > 0) {
-        const chunk = queue
-        queue = new Uint8ArrayList<ArrayBufferLike>()
+      if (this.#queue.byteLength > 0) {
+        const chunk = this.#queue
+        this.#queue = new Uint8ArrayList<ArrayBufferLike>()
         yield chunk
-        if (stream.readStatus === 'paused' && queue.byteLength < RESUME_BELOW_BYTES) stream.resume()
-      } else if (ended) {
-        if (failure !== undefined) throw new LinkClosed(failure)
+        this.#resumeWhenEmpty()
+      } else if (this.#ended) {
+        if (this.#failure !== undefined) throw new LinkClosed(this.#failure)
         return
       } else {
         await new Promise<void>((resolve) => {
-          wake = resolve
+          this.#wake = resolve
         })
       }
     }
-  })()
+  }
+
+  #end(failure?: Error): void {
+    this.#ended = true
+    this.#failure ??= failure
+    this.#wake()
+  }
+
+  /** A pause from inside `resume()` would be undone by the end of it: the window would stay open, and the stream be reset as overfull. */
+  #pauseWhenFull(): void {
+    if (!this.#resuming && this.#queue.byteLength > PAUSE_ABOVE_BYTES && this.stream.readStatus === 'readable') this.stream.pause()
+  }
+
+  #resumeWhenEmpty(): void {
+    if (this.stream.readStatus !== 'paused' || this.#queue.byteLength >= RESUME_BELOW_BYTES) return
+    this.#resuming = true
+    this.stream.resume()
+    this.#resuming = false
+    this.#pauseWhenFull()
+  }
+}
+
+function readable(stream: Stream): AsyncIterable<Uint8ArrayList> {
+  return new Inbox(stream).read()
 }
 
 function send(stream: Stream, bytes: Uint8ArrayList | Uint8Array): Promise<void> | undefined {
