@@ -42,6 +42,14 @@ test.each([
   expect(fox.replica.witnesses.forks(alice.did)).toEqual([])
 })
 
+test('a log that goes on with an older time is refused where it begins to, and that is no fork either', async () => {
+  const fox = await deviceOn(bob)
+  expect(await fox.replica.accept(alice.did, signed([2_000], { time: 2_000 }))).toMatchObject({ t: 'stored' })
+  const longer = signed([2_000, 1_000], { time: 2_000 })
+  expect(await fox.replica.accept(alice.did, { ...longer, from: 1, entries: longer.entries.slice(1) })).toMatchObject({ t: 'refused', liar: false })
+  expect(fox.replica.witnesses.forks(alice.did)).toEqual([])
+})
+
 test('a root that its own device signed wrongly is named by verification', async () => {
   const otter = await deviceOn(alice)
   const page = signed([1_000, 2_000], { time: 2_000, root: new Uint8Array(32) })
