@@ -8,6 +8,8 @@ export const JOIN = {
   maxAskBytes: 128 * 1024,
   maxWelcomeBytes: 4 << 20,
   deadlineMs: 30_000,
+  /** How long a joiner may take to say its ask: it has all it needs, and the places are few. */
+  askMs: 10_000,
   /** Joins in progress at once; a stranger's flood waits for nobody. */
   maxPending: 8,
   codePrefix: 'errand1',

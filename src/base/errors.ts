@@ -46,9 +46,10 @@ export class ErrandError extends Error {
   }
 }
 
-/** Any thrown thing as an ErrandError, so that doors have one shape to answer with. */
+/** Any thrown thing as an ErrandError, so that doors have one shape to answer with. An error of ours that is named by its code (BadBytes) keeps it. */
 export function asErrand(thrown: unknown, code = 'INTERNAL'): ErrandError {
   if (thrown instanceof ErrandError) return thrown
+  if (thrown instanceof Error && 'code' in thrown && thrown.code === thrown.name) return new ErrandError(thrown.name, thrown.message, { cause: thrown })
   const message = thrown instanceof Error ? thrown.message : String(thrown)
   return new ErrandError(code, message, { cause: thrown })
 }

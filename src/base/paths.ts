@@ -26,7 +26,8 @@ export function socketPathOf(home: string): string {
   const short = runtimeDirs()
     .map((dir) => ({ dir, path: join(dir, name) }))
     .find(({ path }) => Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES)
-  if (short === undefined) throw new ErrandError('BAD_RUNTIME_DIR', 'no runtime directory with a short enough path', { hint: 'set XDG_RUNTIME_DIR, or choose a shorter --home' })
+  if (short === undefined)
+    throw new ErrandError('BAD_RUNTIME_DIR', 'no runtime directory with a short enough path', { hint: 'set XDG_RUNTIME_DIR, or choose a shorter --home' })
   ensureOurs(short.dir)
   return short.path
 }

@@ -11,7 +11,7 @@ const Path = Text(4_096)
 const SignalName = v.picklist(['SIGTERM', 'SIGKILL'])
 
 /** The host's only argument, as JSON. */
-export const HostSetup = v.strictObject({ home: Path, path: List(Path, 64) })
+export const HostSetup = v.strictObject({ home: Path, path: List(Path, 64), umask: v.pipe(Count, v.maxValue(0o777)) })
 export type HostSetup = v.InferOutput<typeof HostSetup>
 
 /** Named pipes the daemon holds open at its end; the host opens the other end, unlinks the name and gives them to the child. */

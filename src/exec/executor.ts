@@ -21,6 +21,8 @@ export interface ExecutorOptions {
   readonly home?: string
   /** Absolute directories searched for bare names after the fixed PATH. */
   readonly path?: readonly string[]
+  /** Of the commands. Default: this process's own. */
+  readonly umask?: number
 }
 
 export interface DeviceExecutor extends Executor, AsyncDisposable {
@@ -34,7 +36,7 @@ export interface DeviceExecutor extends Executor, AsyncDisposable {
 export function createExecutor(options: ExecutorOptions): DeviceExecutor {
   const added = options.path ?? []
   for (const directory of added) if (!directory.startsWith('/') || directory.includes(':')) throw new TypeError(`not an absolute directory: ${directory}`)
-  return new HostedExecutor(options, { home: options.home ?? homedir(), path: [...FIXED_PATH, ...added] })
+  return new HostedExecutor(options, { home: options.home ?? homedir(), path: [...FIXED_PATH, ...added], umask: options.umask ?? process.umask() })
 }
 
 class HostedExecutor implements DeviceExecutor {
@@ -45,7 +47,7 @@ class HostedExecutor implements DeviceExecutor {
 
   constructor(
     private readonly options: ExecutorOptions,
-    private readonly setup: { home: string; path: string[] },
+    private readonly setup: { home: string; path: string[]; umask: number },
   ) {}
 
   async start(spec: CommandSpec, sink: OutputSink): Promise<RunningCommand> {

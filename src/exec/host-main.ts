@@ -6,7 +6,10 @@ import * as v from 'valibot'
 import { Children } from './children.ts'
 import { HostSetup, ToHost } from './control.ts'
 
-const children = new Children(v.parse(HostSetup, JSON.parse(process.argv[2] ?? '')), (message) => {
+const setup = v.parse(HostSetup, JSON.parse(process.argv[2] ?? ''))
+process.umask(setup.umask) // the daemon's own keeps its state private; commands get that of the user
+
+const children = new Children(setup, (message) => {
   process.send?.(message, undefined, undefined, () => undefined) // a daemon that is gone hears nothing; 'disconnect' follows
 })
 

@@ -2,7 +2,7 @@
 import type { Connection, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { type Ask, Ask as AskSchema, Challenge, JOIN, JoinAnswer, type Welcome } from '../../protocols/join/messages.ts'
-import type { Random } from '../base/clock.ts'
+import type { Clock, Random } from '../base/clock.ts'
 import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
 import { type Did, didOfPeerId, type Identity } from '../identity/identity.ts'
 import { type Host, startHost } from './host.ts'
@@ -12,7 +12,7 @@ import { MessageLink } from './streams.ts'
 export type AdmitJoin = (ask: Ask, from: { readonly did: Did; readonly challenge: Uint8Array; readonly address: string }) => Promise<Welcome>
 
 /** Serves `/errand/join/1` to strangers: few at a time, small, and each with a deadline. */
-export async function serveJoin(host: Host, on: { admit: AdmitJoin; random: Random }): Promise<void> {
+export async function serveJoin(host: Host, on: { admit: AdmitJoin; random: Random; clock: Clock }): Promise<void> {
   let pending = 0
   await host.handle(
     [...JOIN.ids],
@@ -29,15 +29,18 @@ export async function serveJoin(host: Host, on: { admit: AdmitJoin; random: Rand
   )
 }
 
-async function answer(stream: Stream, connection: Connection, on: { admit: AdmitJoin; random: Random }): Promise<void> {
+async function answer(stream: Stream, connection: Connection, on: { admit: AdmitJoin; random: Random; clock: Clock }): Promise<void> {
   const link = new MessageLink(stream, JOIN.maxAskBytes, AbortSignal.timeout(JOIN.deadlineMs))
+  const slow = on.clock.after(JOIN.askMs, () => link.abort(new ErrandError('JOIN_FAILED', 'the ask did not come in time')))
   try {
     const challenge = on.random(16)
     await link.send({ t: 'challenge', challenge })
     const ask = await link.receive(AskSchema)
+    slow()
     const did = didOfPeerId(connection.remotePeer.toString())
     await link.send(await on.admit(ask, { did, challenge, address: connection.remoteAddr.toString() }))
   } catch (thrown) {
+    slow()
     await link.send({ t: 'refused', fault: asErrand(thrown, 'JOIN_FAILED').toWire('device') }).catch(() => undefined)
   }
   await link.close().catch(() => undefined)

@@ -9,7 +9,7 @@ import { sameBytes } from '../../protocols/wire.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { type Did, didOfPeerId } from '../identity/identity.ts'
-import type { Directory } from '../registry/directory.ts'
+import type { Directory, Verdict } from '../registry/directory.ts'
 import { MessageLink } from './streams.ts'
 
 /** A device whose hello is through, on one connection. */
@@ -32,6 +32,8 @@ type State = { readonly t: 'helloing'; readonly done: Promise<Peer | undefined> 
 export interface LinksOn {
   readonly meshId: Uint8Array
   readonly directory: Directory
+  /** Keeps a membership that a peer shows; what is heard of it now must be known after a restart as well. */
+  readonly admitMember: (membership: Uint8Array) => Promise<{ readonly verdict: Verdict }>
   readonly clock: Clock
   readonly random: Random
   readonly log: (event: string, facts: Record<string, unknown>) => void
@@ -128,7 +130,7 @@ export class Links {
       await link.send(ours)
       const answer = await link.receive(HelloAnswer)
       if (answer.t === 'refused') throw new ErrandError(answer.fault.code, answer.fault.message)
-      const peer = this.#admit(connection, answer, ours.challenge, this.on.clock.monotonic() - startedAt)
+      const peer = await this.#admit(connection, answer, ours.challenge, this.on.clock.monotonic() - startedAt)
       await link.close()
       return peer
     } catch (thrown) {
@@ -148,7 +150,7 @@ export class Links {
     try {
       const theirs = await link.receive(Hello)
       const ours = this.#hello()
-      const peer = this.#admit(connection, theirs, ours.challenge, 0)
+      const peer = await this.#admit(connection, theirs, ours.challenge, 0)
       await link.send(ours)
       await link.close()
       finish(peer)
@@ -168,9 +170,9 @@ export class Links {
   }
 
   /** Security order: 1. same mesh, 2. the record is signed by an owner, 3. it is the record of the key that Noise proved. */
-  #admit(connection: Connection, hello: Hello, ourChallenge: Uint8Array, rttMs: number): Peer {
+  async #admit(connection: Connection, hello: Hello, ourChallenge: Uint8Array, rttMs: number): Promise<Peer> {
     if (!sameBytes(hello.mesh, this.on.meshId)) throw new ErrandError('OTHER_MESH', 'that device belongs to another mesh')
-    const verdict = this.on.directory.admitMember(hello.membership)
+    const { verdict } = await this.on.admitMember(hello.membership)
     if (verdict === 'refused') throw new ErrandError('NOT_A_MEMBER', 'its membership is not signed by an owner of this mesh')
     const did = didOfPeerId(connection.remotePeer.toString())
     const held = this.on.directory.membershipBytes(did)

@@ -67,7 +67,7 @@ export class MeshNode {
     private readonly on: MeshOn,
   ) {
     const { directory, records, clock, random, log } = on
-    this.#links = new Links({ meshId: o.meshId, directory, clock, random, log, ownHello: () => this.#ownHello(), onUp: (peer) => this.#up(peer), onDown: (did) => this.#rejoin.lost(did) })
+    this.#links = new Links({ meshId: o.meshId, directory, admitMember: (bytes) => records.admit('members', bytes), clock, random, log, ownHello: () => this.#ownHello(), onUp: (peer) => this.#up(peer), onDown: (did) => this.#rejoin.lost(did) })
     this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, log })
     this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, replica: on.replica, clock, mayRead: on.mayRead, log })
     this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
@@ -82,7 +82,7 @@ export class MeshNode {
       await this.#sync.attach(host)
       await this.#exchange.attach(host)
       await serveExec(host, { links: this.#links, door: this.on.door })
-      await serveJoin(host, { admit: this.on.admitJoin, random: this.on.random })
+      await serveJoin(host, { admit: this.on.admitJoin, random: this.on.random, clock: this.on.clock })
     })
     await this.#publishAddress()
     this.#gossip.start(this.#host)

@@ -9,7 +9,7 @@ import { sameBytes } from '../../protocols/wire.ts'
 import { type Clock, every, type Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
-import { have, missing } from '../registry/records.ts'
+import { have, missing, recordId } from '../registry/records.ts'
 import type { Host } from './host.ts'
 import type { Links, Peer } from './links.ts'
 import { MessageLink } from './streams.ts'
@@ -90,20 +90,23 @@ export class Sync {
     }
   }
 
+  /** Names what it was shown as well as what it holds: a page of records that are older than ours or refused here must not come again in the place of the next one. */
   async #pull(peer: Peer, set: SetName): Promise<void> {
+    const shown: (readonly [string, Uint8Array])[] = []
     for (let page = 0; page < MAX_PAGES; page++) {
-      const answer = await this.#ask(peer, { t: 'pull', set, have: have(this.on.records.visible(set, peer.did), SYNC.idPrefixBytes) })
+      const held = [...this.on.records.visible(set, peer.did), ...shown]
+      const answer = await this.#ask(peer, { t: 'pull', set, have: have(held, SYNC.idPrefixBytes) })
       if (answer.t !== 'records') throw new ErrandError('SYNC_REFUSED', answer.t === 'refused' ? answer.fault.message : 'an answer to another question')
-      const fresh = await this.#admitAll(set, answer.records, peer)
-      if (!answer.more || fresh === 0) return
+      await this.#admitAll(set, answer.records, peer)
+      if (!answer.more || answer.records.length === 0) return
+      for (const bytes of answer.records) shown.push([recordId(bytes), bytes])
     }
   }
 
-  async #admitAll(set: SetName, records: Uint8Array[], from: Peer): Promise<number> {
+  async #admitAll(set: SetName, records: Uint8Array[], from: Peer): Promise<void> {
     const fresh: Uint8Array[] = []
     for (const bytes of records) if ((await this.on.records.admit(set, bytes)).verdict === 'new') fresh.push(bytes)
     this.#forward(set, fresh, from)
-    return fresh.length
   }
 
   #forward(set: SetName, fresh: Uint8Array[], from: Peer): void {

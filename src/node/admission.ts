@@ -1,15 +1,24 @@
-/** Whether somebody who is no owner was allowed to admit devices: a chain for /mesh/join from an owner, alive when it was used. */
+/** Whether somebody who is no owner was allowed to admit devices: a living chain for /mesh/join from an owner, without conditions. */
 import { refuseChain } from '../authority/chain.ts'
-import { decodeDelegation } from '../authority/token.ts'
+import type { RevocationView } from '../authority/revocations.ts'
+import { decodeDelegation, TokenError } from '../authority/token.ts'
 import type { AdmissionCheck } from '../registry/directory.ts'
 
-export function admission(owners: readonly string[]): AdmissionCheck {
+/**
+ * The time of the admission is the signer's claim, so a revoked right admits nobody any more, whenever it says it did.
+ * Members admitted before are kept: they are read back from disk before the revocations are.
+ */
+export function admission(owners: readonly string[], revocations: RevocationView): AdmissionCheck {
   return (signer, proofs, atMs) => {
-    const chain = proofs.map((bytes) => decodeDelegation(bytes))
-    const [root] = chain
-    if (root === undefined || !owners.includes(root.iss)) return false
-    const asked = { subject: root.iss, invoker: signer, command: '/mesh/join', now: Math.floor(atMs / 1_000) }
-    return refuseChain(chain, asked, 'profile') === undefined && chain.every((link) => link.pol.length === 0)
+    try {
+      const chain = proofs.map((bytes) => decodeDelegation(bytes))
+      const [root] = chain
+      if (root === undefined || !owners.includes(root.iss)) return false
+      const asked = { subject: root.iss, invoker: signer, command: '/mesh/join', now: Math.floor(atMs / 1_000) }
+      return refuseChain(chain, asked, 'profile') === undefined && chain.every((link) => link.pol.length === 0) && revocations.kills(chain) === undefined
+    } catch (thrown) {
+      if (thrown instanceof TokenError) return false
+      throw thrown
+    }
   }
 }
-

@@ -19,8 +19,9 @@ import { wordsOf } from '../runtime/words.ts'
 import { type Config, listenOf, parseConfig, readConfig, saveSetting } from './config.ts'
 import { switchedRuntime, waitingRuntime } from './door.ts'
 import { foundMesh } from './found.ts'
-import { Home } from './home.ts'
+import { Home, makePrivateDirectory } from './home.ts'
 import { type NodeParts, type RunningNode, startNode } from './node.ts'
+import { rememberPorts, withLastPorts } from './ports.ts'
 
 export { getSetting, listSettings, typeSetting } from './config.ts'
 
@@ -51,9 +52,10 @@ export interface NodeReady {
 
 /** Runs until SIGTERM, SIGINT or a shutdown request; resolves when the node has stopped. @throws ErrandError when it cannot start. */
 export async function runNode(o: NodeOptions, onReady: (r: NodeReady) => void): Promise<void> {
+  const umask = process.umask(0o077) // LevelDB makes its files with whatever modes the umask leaves
   const home = Home.open(o.home)
   await refuseSecond(socketPathOf(o.home))
-  const daemon = new Daemon(home, withFlags(readConfig(home.at('config.yaml')), o))
+  const daemon = new Daemon(home, withFlags(readConfig(home.at('config.yaml')), o), umask)
   try {
     onReady(await daemon.start(o.awaitJoin === true))
     await daemon.untilStopped()
@@ -76,6 +78,8 @@ class Daemon {
   constructor(
     private readonly home: Home,
     private config: Config,
+    /** The user's, for what the user's commands make. */
+    private readonly umask: number,
   ) {
     this.#device = home.device()
     this.#stopRequest = new Promise((resolve) => (this.#stopRequested = resolve))
@@ -119,20 +123,21 @@ class Daemon {
 
   async #run(o: Pick<NodeParts, 'mesh' | 'membership' | 'brought' | 'isNewHere'>): Promise<void> {
     const parts = {
-      ...{ home: this.home, config: this.config, device: this.#device.identity, version: VERSION, startedAt: this.#startedAt },
+      ...{ home: this.home, config: this.config, device: this.#device.identity, version: VERSION, startedAt: this.#startedAt, umask: this.umask },
       hostFile: fileURLToPath(new URL('./exec-host.mjs', import.meta.url)),
       log: (event: string, facts: Record<string, unknown>) => this.#log.debug(facts, event),
       join: (request: JoinRequest) => this.#join(request),
       shutdown: (request: { drainMs?: number | undefined }) => this.#stopRequested(request),
     }
     const { addresses, chosen } = listenOf(this.config)
-    try {
-      this.#node = await startNode({ ...parts, ...o, listen: addresses })
-    } catch (thrown) {
-      if (chosen || asErrand(thrown).code !== 'PORT_TAKEN') throw thrown
-      // The preset's port is a wish; an address that was named is an order.
-      const free = addresses.map((address) => address.replace(/\/tcp\/\d+$/, '/tcp/0'))
-      this.#node = await startNode({ ...parts, ...o, listen: free })
+    const file = this.home.at('run', 'ports.json')
+    // The preset's port is a wish, and so is the one of last time; an address that was named is an order.
+    const free = addresses.map((address) => address.replace(/\/tcp\/\d+$/, '/tcp/0'))
+    const tries = [withLastPorts(file, addresses), addresses, chosen ? undefined : free].filter((listen) => listen !== undefined)
+    this.#node = await firstThatListens(tries, (listen) => startNode({ ...parts, ...o, listen }))
+    makePrivateDirectory(this.home.at('run'))
+    rememberPorts(file, addresses, this.#node.addresses())
+    if (!chosen && this.config.preset !== 'local' && !this.#node.addresses().some((address) => address.includes('/tcp/4701'))) {
       this.#warnings.push(`port 4701 is taken; listening on ${this.#node.addresses().join(', ')}`)
     }
     this.#warnings.push(...this.#node.warnings)
@@ -234,6 +239,17 @@ class Daemon {
       warnings: this.#warnings,
     }
   }
+}
+
+async function firstThatListens(tries: readonly (readonly string[])[], start: (listen: readonly string[]) => Promise<RunningNode>): Promise<RunningNode> {
+  for (const listen of tries.slice(0, -1)) {
+    try {
+      return await start(listen)
+    } catch (thrown) {
+      if (asErrand(thrown).code !== 'PORT_TAKEN') throw thrown
+    }
+  }
+  return await start(tries.at(-1) ?? [])
 }
 
 function withFlags(config: Config, o: NodeOptions): Config {

@@ -47,6 +47,8 @@ export interface NodeParts {
   /** This device founds or joins the mesh right now, so an empty database is what is expected. */
   readonly isNewHere: boolean
   readonly version: string
+  /** Of the commands that run here: the user's. */
+  readonly umask: number
   /** The bundled exec-host program. */
   readonly hostFile: string
   /** Monotonic milliseconds. */
@@ -105,7 +107,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
     active: () => rooms.board.counts().active,
     async drain(withinMs) {
       hall.door.close()
-      await Promise.race([rooms.board.idle(), pause(clock, withinMs)])
+      await Promise.race([Promise.all([rooms.board.idle(), hall.door.idle()]), pause(clock, withinMs)])
     },
     stop: () => stopAll(stops, p.log),
   }
@@ -146,9 +148,9 @@ interface Rooms {
 
 async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise<Rooms> {
   const { genesis, id } = p.mesh
-  const directory = new Directory({ id, genesis }, admission(genesis.owners))
   const wallet = new Wallet()
   const revocations = new Revocations()
+  const directory = new Directory({ id, genesis }, admission(genesis.owners, revocations))
   const records = new MeshRecords({ directory, wallet, revocations, shelf: store.shelf('records'), clock, owners: genesis.owners })
   const damaged = await records.load()
   await records.admit('members', p.membership)
@@ -172,7 +174,7 @@ interface Hall {
 function openHall(p: NodeParts, { store, datastore, audit }: Cellar, rooms: Rooms): Hall {
   const { directory, wallet, revocations, records, replica, board, keyring } = rooms
   const self = p.device.did
-  const executor = createExecutor({ clock, hostFile: p.hostFile, runtimeDir: p.home.at('run'), path: p.config.execPath })
+  const executor = createExecutor({ clock, hostFile: p.hostFile, runtimeDir: p.home.at('run'), path: p.config.execPath, umask: p.umask })
   const door = new ExecDoor({ self, executor, revocations, audit, board, clock, named: (text) => directory.named(text), slots: p.config.slots })
   records.onRevocation(() => door.stopRevoked())
   const membersTold = (bytes: Uint8Array): void => void mesh.push('members', [bytes])

@@ -51,6 +51,7 @@ export class ExecDoor {
   readonly #seen = new NonceMemory()
   readonly #denials: DenialMeter
   readonly #live = new Map<string, Live>()
+  readonly #serving = new Set<Promise<void>>()
   #starting = 0
   #closed = false
 
@@ -82,7 +83,18 @@ export class ExecDoor {
     return stopped
   }
 
+  /** Resolves when every caller was told how its command ended: a command is over a moment before its caller knows. */
+  async idle(): Promise<void> {
+    while (this.#serving.size > 0) await Promise.all(this.#serving)
+  }
+
   async serve(link: FrameLink, caller: ExecCaller, { signal }: { signal: AbortSignal }): Promise<void> {
+    const serving = this.#serve(link, caller, signal).finally(() => this.#serving.delete(serving))
+    this.#serving.add(serving)
+    await serving
+  }
+
+  async #serve(link: FrameLink, caller: ExecCaller, signal: AbortSignal): Promise<void> {
     this.#starting++
     let counted = true
     const started = (): void => {
@@ -93,7 +105,6 @@ export class ExecDoor {
       const open = await this.#readOpen(link)
       const { admission, spec, task } = await this.#admit(open, caller)
       const live = await this.#start(link, { admission, spec, task, caller })
-      this.#live.set(task, live)
       started()
       await this.#run(link, task, live, signal)
     } catch (thrown) {
@@ -146,28 +157,46 @@ export class ExecDoor {
     return error
   }
 
-  /** The start is durable in the log before anything is spawned. */
+  /** The start is durable in the log before anything is spawned; and the right still holds after the wait for the disk. */
   async #start(link: FrameLink, o: { admission: Admission; spec: CommandSpec; task: TaskId; caller: ExecCaller }): Promise<Live> {
     const { admission, spec, task, caller } = o
-    if (this.#live.has(task)) throw new ErrandError('TASK_EXISTS', `a task with the id ${task} is running already`)
     const at = this.on.clock.now()
     const command = [spec.exe, ...spec.argv]
+    this.#reserve(task, { command, submittedBy: caller.did, createdAt: at })
     const base = { actor: caller.did, task, grant: admission.chain.at(-1)?.cid ?? null }
     const details = { command, from: caller.address, requestedBy: caller.did, policyApplied: admission.chain.map((one) => one.cid).join(' ') }
-    await this.on.audit.append({ ...base, action: 'exec.start', result: 'allowed', details: { ...details, startTime: at } })
-    this.on.board.open({ id: task, device: this.on.self, command, submittedBy: caller.did, createdAt: at })
-    this.on.board.note(task, { t: 'planned', at })
+    let recorded = false
     try {
+      await this.on.audit.append({ ...base, action: 'exec.start', result: 'allowed', details: { ...details, startTime: at } })
+      recorded = true
+      this.#refuseDead(admission)
       const running = await this.on.executor.start(spec, sinkOf(link))
+      const live = { admission, running }
+      this.#live.set(task, live)
+      if (this.on.revocations.kills(admission.chain) !== undefined) running.stop('revoked')
       this.on.board.note(task, { t: 'started', at: running.startTime })
-      await link.write(TAG.accepted, encode({ task, startTime: Math.round(running.startTime) } satisfies Accepted))
-      return { admission, running }
+      return live
     } catch (thrown) {
       const error = asErrand(thrown, 'SPAWN_FAILED')
       this.on.board.note(task, { t: 'ended', at: this.on.clock.now(), to: 'FAILED', why: error.code, exitCode: null })
-      await this.on.audit.append({ ...base, action: 'exec.end', result: 'failed', details: { command, why: error.code, reason: error.message, startTime: at } })
+      if (recorded) await this.on.audit.append({ ...base, action: 'exec.end', result: 'failed', details: { command, why: error.code, reason: error.message, startTime: at } })
       throw error
     }
+  }
+
+  /** One id, one command: a second one under it would hide behind the first, from `ps`, from drain and from a revocation. */
+  #reserve(id: TaskId, facts: { command: readonly string[]; submittedBy: Did; createdAt: number }): void {
+    const known = this.on.board.get(id)
+    if (known !== undefined && known.state !== 'PENDING') throw new ErrandError('TASK_EXISTS', `a task with the id ${id} exists already`)
+    this.on.board.open({ id, device: this.on.self, ...facts })
+    this.on.board.note(id, { t: 'planned', at: facts.createdAt })
+  }
+
+  #refuseDead({ chain }: Admission): void {
+    const dead = this.on.revocations.kills(chain)
+    if (dead === undefined) return
+    const detail = this.on.named(`the grant was revoked by ${dead.revocation.by}`)
+    throw denial({ ok: false, code: 'REVOKED', detail, grant: dead.link.cid, expiresAt: dead.link.exp }, this.on.clock.now())
   }
 
   async #run(link: FrameLink, task: TaskId, live: Live, signal: AbortSignal): Promise<void> {
@@ -177,10 +206,11 @@ export class ExecDoor {
     if (signal.aborted) lost()
     const expired = this.#stopAtExpiry(admission, running)
     try {
+      await tell(link, TAG.accepted, { task, startTime: Math.round(running.startTime) } satisfies Accepted).catch(lost)
       void this.#readInput(link, running)
       const ended = await running.ended
       await this.#end(task, admission, ended)
-      await link.write(TAG.ended, encode(ended))
+      await tell(link, TAG.ended, ended)
     } finally {
       this.#live.delete(task)
       expired()
@@ -242,9 +272,13 @@ function sinkOf(link: FrameLink): OutputSink {
   return { output: (fd, chunk) => link.write(fd === 1 ? TAG.stdout : TAG.stderr, chunk) }
 }
 
+async function tell(link: FrameLink, tag: number, value: unknown): Promise<void> {
+  await link.write(tag, encode(value))
+}
+
 async function refuse(link: FrameLink, thrown: unknown): Promise<void> {
   try {
-    await link.write(TAG.refused, encode(asErrand(thrown).toWire('device')))
+    await tell(link, TAG.refused, asErrand(thrown).toWire('device'))
   } catch {
     // The caller is gone; the refusal is in the log.
   }

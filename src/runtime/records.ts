@@ -35,14 +35,16 @@ export interface Admitted {
   readonly stopped: string[]
 }
 
-/** Delegations kept at most: a member that sends more is not believed. */
-const MAX_DELEGATIONS = 50_000
+/** Delegations kept at most: a member that sends more is not believed. One less than a pull request can name (256 KiB of 8-byte ids). */
+const MAX_DELEGATIONS = 32_767
 const KEEP_ANNOUNCEMENT_MS = 300_000
 /** The order matters: addresses and announcements count only for devices that are members already. */
 const LOAD_ORDER = ['members', 'addresses', 'announcements', 'revocations', 'delegations'] as const satisfies readonly SetName[]
 
 export class MeshRecords {
   readonly #keptAt = new Map<string, number>()
+  /** Records that count already and are not on the disk yet; one whose write failed stays here and is written when it comes again. */
+  readonly #unsaved = new Map<string, Promise<void>>()
   #onRevocation: (bytes: Uint8Array) => string[] = () => []
 
   constructor(private readonly on: RecordsOn) {}
@@ -63,14 +65,27 @@ export class MeshRecords {
     this.#onRevocation = fn
   }
 
-  /** A new record counts at once and is durable when this resolves. */
+  /** A new record counts at once. Whatever is not refused is durable when this resolves, also when another call brought it: an acknowledged revocation is never lost. */
   async admit(set: SetName, bytes: Uint8Array): Promise<Admitted> {
     const verdict = this.#take(set, bytes, () => this.on.clock.now())
-    if (verdict !== 'new') return { verdict, stopped: [] }
-    const stopped = set === 'revocations' ? this.#onRevocation(bytes) : []
-    const key = keyOf(set, bytes)
-    if (set !== 'announcements' || this.#worthKeeping(key)) await this.on.shelf.put(`${set}/${key}`, bytes)
-    return { verdict, stopped }
+    if (verdict === 'new') {
+      const stopped = set === 'revocations' ? this.#onRevocation(bytes) : []
+      const key = keyOf(set, bytes)
+      if (set !== 'announcements' || this.#worthKeeping(key)) await this.#save(`${set}/${key}`, bytes)
+      return { verdict, stopped }
+    }
+    const id = recordId(bytes)
+    const saving = verdict === 'known' ? this.#unsaved.get(id) : undefined
+    await saving?.catch(() => this.#save(`${set}/${keyOf(set, bytes)}`, bytes))
+    return { verdict, stopped: [] }
+  }
+
+  async #save(key: string, bytes: Uint8Array): Promise<void> {
+    const id = recordId(bytes)
+    const saving = this.on.shelf.put(key, bytes)
+    this.#unsaved.set(id, saving)
+    await saving
+    this.#unsaved.delete(id)
   }
 
   /** Devices announce themselves every few seconds; one a while is enough to know an absent device by. */

@@ -70,6 +70,10 @@ export class Submitter {
     const device = directory.resolve(request.device)
     const [exe = '', ...argv] = request.command
     const env = request.env ?? {}
+    const task = request.id?.toLowerCase() ?? this.on.newTaskId()
+    if (this.on.board.get(task as TaskId) !== undefined) {
+      throw new ErrandError('TASK_EXISTS', `a task with the id ${task} exists already`, { hint: 'errand ps shows it; without --id every run gets an id of its own' })
+    }
     const args: ExecRunArgs = {
       exe,
       argv,
@@ -80,9 +84,9 @@ export class Submitter {
       maxOutputBytes: 0,
       tty: false,
       stdin: request.stdin ?? false,
-      task: request.id?.toLowerCase() ?? this.on.newTaskId(),
+      task,
     }
-    return { task: args.task as TaskId, device, name: directory.nameOf(device) ?? device, args, env }
+    return { task: task as TaskId, device, name: directory.nameOf(device) ?? device, args, env }
   }
 
   /** The submission is in our log before it leaves. */

@@ -30,6 +30,10 @@ export class Board {
     if (this.counts().active === 0) for (const tell of this.#idle.splice(0)) tell()
   }
 
+  get(id: TaskId): Task | undefined {
+    return this.#tasks.get(id)
+  }
+
   list(): Task[] {
     return [...this.#tasks.values()].sort((a, b) => a.createdAt - b.createdAt)
   }
