@@ -1,0 +1,176 @@
+/** One device with the shipped exec door, a scripted executor behind it and a recording log: what a caller sees, what runs, what is written down. */
+import { Accepted, type Ended, Ended as EndedSchema, EXEC, Refused, TAG } from '../../../protocols/exec/messages.ts'
+import type { CommandSpec } from '../../../protocols/task/messages.ts'
+import { decodeAs, encode } from '../../../protocols/wire.ts'
+import type { Fact } from '../../../src/audit/facts.ts'
+import type { ExecRunArgs } from '../../../src/authority/commands.ts'
+import { Revocations } from '../../../src/authority/revocations.ts'
+import { type Delegation, type DelegationFields, signDelegation, signInvocation } from '../../../src/authority/token.ts'
+import { ErrandError } from '../../../src/base/errors.ts'
+import { FrameLink } from '../../../src/base/frames.ts'
+import { memoryLinks } from '../../../src/base/memory-link.ts'
+import { Identity } from '../../../src/identity/identity.ts'
+import { ExecDoor } from '../../../src/runtime/exec-door.ts'
+import { Board } from '../../../src/tasks/board.ts'
+import type { Executor, OutputSink, RunningCommand } from '../../../src/tasks/ports.ts'
+import { countingRandom, HandClock } from '../base/hand-clock.ts'
+
+export const keyOf = (n: number): Identity => new Identity(new Uint8Array(32).fill(n))
+export const [device, owner, laptop, mallory] = [keyOf(1), keyOf(2), keyOf(3), keyOf(4)] as const
+export const CHALLENGE = new Uint8Array(16).fill(0xc4)
+export const taskId = (n: number): string => `019aa3c1-0000-7000-8000-${String(n).padStart(12, '0')}`
+
+/** A command that does what the test says. */
+export class Scripted implements RunningCommand {
+  readonly pid = 1
+  readonly input: Uint8Array[] = []
+  readonly stops: string[] = []
+  inputEnded = false
+  readonly ended: Promise<Ended>
+  #finish: (ended: Ended) => void = () => {}
+
+  constructor(
+    readonly spec: CommandSpec,
+    readonly sink: OutputSink,
+    readonly startTime: number,
+  ) {
+    this.ended = new Promise((resolve) => (this.#finish = resolve))
+  }
+
+  stdin(chunk: Uint8Array): Promise<void> {
+    this.input.push(chunk)
+    return Promise.resolve()
+  }
+
+  endStdin(): void {
+    this.inputEnded = true
+  }
+
+  stop(why: 'cancelled' | 'lost' | 'revoked' | 'timeout' | 'limit'): void {
+    this.stops.push(why)
+    this.#finish({ ...this.#end, exitCode: null, signal: 'SIGTERM', why: why })
+  }
+
+  exit(exitCode: number): void {
+    this.#finish({ ...this.#end, exitCode })
+  }
+
+  get #end(): Ended {
+    return { exitCode: 0, signal: null, why: 'exit', startTime: this.startTime, endTime: this.startTime + 5, stdoutBytes: 0, stderrBytes: 0 }
+  }
+}
+
+export class ScriptedExecutor implements Executor {
+  readonly started: Scripted[] = []
+  refusal: ErrandError | undefined
+  /** What a start waits for. */
+  wait: Promise<void> = Promise.resolve()
+
+  async start(spec: CommandSpec, sink: OutputSink): Promise<RunningCommand> {
+    await this.wait
+    if (this.refusal !== undefined) throw this.refusal
+    const command = new Scripted(spec, sink, 1_800_000_000_000)
+    this.started.push(command)
+    return command
+  }
+}
+
+export class RecordingAudit {
+  readonly facts: Fact[] = []
+  /** What an append waits for before it is durable. */
+  wait: Promise<void> = Promise.resolve()
+
+  async append(fact: Fact): Promise<void> {
+    await this.wait
+    this.facts.push(fact)
+  }
+
+  actions(): string[] {
+    return this.facts.map((fact) => fact.action)
+  }
+}
+
+export type Answer = { readonly t: 'refused'; readonly code: string; readonly message: string } | { readonly t: 'ended'; readonly ended: Ended }
+
+export class World {
+  readonly clock = new HandClock()
+  readonly random = countingRandom()
+  readonly executor = new ScriptedExecutor()
+  readonly audit = new RecordingAudit()
+  readonly revocations = new Revocations()
+  readonly board = new Board()
+  readonly door: ExecDoor
+  #tasks = 0
+
+  constructor(o: { slots?: number } = {}) {
+    const { executor, audit, revocations, board, clock } = this
+    this.door = new ExecDoor({ self: device.did, executor, audit, revocations, board, clock, slots: o.slots ?? 4, named: (text) => text })
+  }
+
+  grant(to: Identity, fields: Partial<DelegationFields> = {}): Delegation {
+    const exp = Math.floor(this.clock.now() / 1_000) + 3_600
+    return signDelegation(device, { aud: to.did, sub: device.did, cmd: '/exec/run', pol: [], exp, nonce: this.random(16), ...fields })
+  }
+
+  /** The first frame of a caller who may. */
+  open(
+    by: Identity,
+    chain: readonly Delegation[],
+    args: Partial<ExecRunArgs> = {},
+    o: { challenge?: Uint8Array; env?: Record<string, string> } = {},
+  ): Uint8Array {
+    const now = Math.floor(this.clock.now() / 1_000)
+    const declared: ExecRunArgs = {
+      ...{ exe: 'make', argv: ['test'], cwd: '', env: [], user: '', timeoutMs: 0, maxOutputBytes: 0, tty: false, stdin: false, task: taskId(++this.#tasks) },
+      ...args,
+    }
+    const nonce = Buffer.concat([o.challenge ?? CHALLENGE, this.random(16)])
+    const invocation = signInvocation(by, {
+      sub: device.did,
+      aud: device.did,
+      cmd: '/exec/run',
+      args: declared,
+      prf: chain.map(({ cid }) => cid),
+      nonce,
+      exp: now + 60,
+      iat: now,
+    })
+    return encode({ invocation: invocation.bytes, proofs: chain.map(({ bytes }) => bytes), env: o.env ?? {} })
+  }
+
+  /** Opens a stream as `by`; `first` is its open frame. */
+  call(by: Identity, first: Uint8Array, o: { tag?: number; synced?: Promise<void>; signal?: AbortSignal } = {}): Call {
+    const [near, far] = memoryLinks()
+    const caller = { did: by.did, challenge: CHALLENGE, address: '/ip4/127.0.0.1/tcp/9', synced: o.synced ?? Promise.resolve() }
+    const served = this.door.serve(new FrameLink(far, EXEC.maxFrameBytes), caller, { signal: o.signal ?? new AbortController().signal })
+    const link = new FrameLink(near, EXEC.maxFrameBytes)
+    void link.write(o.tag ?? TAG.open, first)
+    return new Call(link, served)
+  }
+}
+
+/** The caller's side of one stream. */
+export class Call {
+  accepted: Accepted | undefined
+  readonly tags: number[] = []
+
+  constructor(
+    readonly link: FrameLink,
+    readonly served: Promise<void>,
+  ) {}
+
+  /** Reads to the last frame. */
+  async answer(): Promise<Answer> {
+    for (let frame = await this.link.read(); frame !== undefined; frame = await this.link.read()) {
+      const bytes = frame.payload.subarray()
+      this.tags.push(frame.tag)
+      if (frame.tag === TAG.accepted) this.accepted = decodeAs(Accepted, bytes, bytes.length)
+      if (frame.tag === TAG.ended) return { t: 'ended', ended: decodeAs(EndedSchema, bytes, bytes.length) }
+      if (frame.tag === TAG.refused) {
+        const { code, message } = decodeAs(Refused, bytes, bytes.length)
+        return { t: 'refused', code, message }
+      }
+    }
+    throw new ErrandError('NO_ANSWER', 'the door closed without an answer')
+  }
+}
