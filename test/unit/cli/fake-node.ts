@@ -154,5 +154,6 @@ export async function runNode(o: Options, onReady: (report: unknown) => void): P
   onReady({ did, peerId, name, words, mesh: o.awaitJoin === true ? null : mesh, devices, addresses: ['/ip4/127.0.0.1/tcp/4701'], created: true, warnings: [] })
   process.once('SIGTERM', () => process.exit(0))
   await node.stopped
+  if (o.name === 'slow to stop') await new Promise((resolve) => setTimeout(resolve, 500))
   await rm(`${o.home}/errand.sock`, { force: true })
 }

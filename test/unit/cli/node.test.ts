@@ -39,6 +39,13 @@ test('up --detach returns when the node is ready, says the same, and the node li
   await access(join(errand.home, 'errand.log'))
 })
 
+test('down returns only when the process of the node has gone, so that its home is free', async () => {
+  await errand.run(['up', '--detach', '--name', 'slow to stop'])
+  const { pid } = JSON.parse((await errand.run(['status', '--json'])).stdout)
+  await errand.run(['down'])
+  expect(isRunning(pid)).toBe(false)
+})
+
 test('a node that cannot start says why, in the foreground and in the background alike', async () => {
   for (const where of [[], ['--detach']]) {
     const up = await errand.run(['up', '--name', 'broken', ...where])

@@ -119,8 +119,8 @@ export async function world(runtime: Partial<Runtime>, o: Partial<LocalServerOpt
   const server = await startLocalServer({ runtime: scripted(runtime), actorDid: DID, socketPath, ...o })
   const client = new LocalClient(socketPath)
   const close = async (): Promise<void> => {
-    client.close()
     await server.close()
+    client.close()
     await rm(home, { recursive: true, force: true })
   }
   return { home, socketPath, client, close, [Symbol.asyncDispose]: close }
