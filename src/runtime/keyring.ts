@@ -54,19 +54,30 @@ export class Keyring {
     const wanted = { subject, command, args, now: this.nowSeconds(), revocations }
     const own = wallet.find({ ...wanted, issuer: device.did })
     if (own.ok) return { chain: own.chain }
-    if (owner !== undefined) {
-      const byOwner = wallet.find({ ...wanted, issuer: owner.did })
-      if (byOwner.ok) return { chain: [...byOwner.chain, this.#ownLink(owner, subject)] }
-    }
-    return { chain: own.nearest ?? [], doubt: own.why }
+    if (owner === undefined) return { chain: own.nearest ?? [], doubt: own.why }
+    const byOwner = wallet.find({ ...wanted, issuer: owner.did })
+    const chain = byOwner.ok ? byOwner.chain : byOwner.nearest
+    // A chain that will be refused is shown all the same: the device then says what the grant lacks, and not that there is none.
+    if (chain === undefined) return { chain: own.nearest ?? [], doubt: own.why }
+    const whole = [...chain, this.#ownLink(owner, subject, command)]
+    return byOwner.ok ? { chain: whole } : { chain: whole, doubt: byOwner.why }
   }
 
-  #ownLink(owner: Identity, subject: Did): Delegation {
+  /** For this one command: a link for everything could not hang below a grant of `--ask`, which is for less. */
+  #ownLink(owner: Identity, subject: Did, command: string): Delegation {
     const now = this.nowSeconds()
-    const held = this.#ownLinks.get(subject)
+    const key = `${subject} ${command}`
+    const held = this.#ownLinks.get(key)
     if (held !== undefined && (held.exp ?? 0) - now > RENEW_BEFORE_SECONDS) return held
-    const fresh = signDelegation(owner, { aud: this.on.device.did, sub: subject, cmd: '/', pol: [], exp: now + OWN_LINK_SECONDS, nonce: this.on.random(NONCE_BYTES) })
-    this.#ownLinks.set(subject, fresh)
+    const fresh = signDelegation(owner, {
+      aud: this.on.device.did,
+      sub: subject,
+      cmd: command,
+      pol: [],
+      exp: now + OWN_LINK_SECONDS,
+      nonce: this.on.random(NONCE_BYTES),
+    })
+    this.#ownLinks.set(key, fresh)
     return fresh
   }
 }
