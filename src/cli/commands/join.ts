@@ -67,11 +67,16 @@ async function ask(question: string): Promise<string> {
   const { createInterface } = await import('node:readline/promises')
   const lines = createInterface({ input: process.stdin, output: process.stderr })
   const ended = new AbortController()
+  let interrupted = false
   lines.once('close', () => ended.abort())
-  lines.once('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  lines.once('SIGINT', () => {
+    interrupted = true
+    lines.close()
+  })
   try {
     return await lines.question(question, { signal: ended.signal })
   } catch {
+    if (interrupted) throw new ErrandError('CANCELLED', 'cancelled')
     return ''
   } finally {
     lines.close()

@@ -28,7 +28,7 @@ export async function run(context: Context, device: string, command: string[], o
       { ...takers(context.json), ...(options.interactive === true ? { stdin: process.stdin } : {}), signal: stop.asked.signal, abandon: stop.demanded.signal },
     )
     if (context.json) await drained(process.stdout, `${JSON.stringify({ t: 'ended', ...outcome })}\n`)
-    else sayEnd(context, outcome, device)
+    else if (stop.exitCode === undefined) sayEnd(context, outcome, device)
     return stop.exitCode ?? exitCodeOfOutcome(outcome)
   } catch (thrown) {
     if (thrown instanceof Unread) return EXIT.unread
@@ -86,7 +86,7 @@ const ENDS: Readonly<Record<string, (outcome: ExecOutcome) => string>> = {
   'spawn-failed': () => 'could not be started',
 }
 
-/** A command that ended by itself needs no comment. */
+/** A command that ended by itself needs no comment, nor does one that the user has just interrupted. */
 function sayEnd(context: Context, outcome: ExecOutcome, device: string): void {
   const say = ENDS[outcome.why]
   if (say === undefined) return

@@ -1,7 +1,7 @@
 /** The other side of the command line in these tests: a node whose commands are scripted by their name. Also bundled as node.mjs for `up`. */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { TAG } from '../../../protocols/exec/messages.ts'
-import type { ExecRequest, OfferView } from '../../../protocols/local/messages.ts'
+import type { DeviceView, ExecRequest, OfferView } from '../../../protocols/local/messages.ts'
 import { ErrandError } from '../../../src/base/errors.ts'
 import type { FrameLink } from '../../../src/base/frames.ts'
 import { socketPathOf } from '../../../src/base/paths.ts'
@@ -25,6 +25,19 @@ export const OFFER: OfferView = {
   give: [{ can: 'exec: git', words: 'exec git', device: 'this device', expiresAt: null }],
   get: [],
   expiresAt: '2030-01-01T00:00:00.000Z',
+}
+
+const DEVICE: DeviceView = {
+  name: 'gpu\u001b[1m1',
+  did: DID,
+  peerId: '12D3KooWExample',
+  online: true,
+  path: 'direct',
+  rttMs: 9.04,
+  lastSeen: null,
+  labels: { room: 'attic' },
+  capabilities: { os: 'linux', arch: 'x64', cpus: 8, memoryBytes: 16 * 2 ** 30, load: 0.5, version: '0.1.0', freeSlots: 4 },
+  addresses: [],
 }
 
 const SCRIPTS: Readonly<Record<string, Script>> = {
@@ -88,7 +101,7 @@ function runtimeOf(o: Options, stop: () => void): Partial<Runtime> {
   const asked: unknown[] = []
   return {
     getStatus: async () => ({ ...STATUS, pid: process.pid, mesh: o.awaitJoin === true ? null : STATUS.mesh }),
-    listDevices: async () => [],
+    listDevices: async () => [DEVICE],
     readOffer: async ({ code }) => {
       if (code !== 'good') throw new ErrandError('BAD_INVITE', 'this code was changed on its way')
       return OFFER
@@ -113,7 +126,8 @@ function runtimeOf(o: Options, stop: () => void): Partial<Runtime> {
     ],
     revoke: async () => ({ grants: ['bafyreigrant'], stopped: ['t1'], acknowledged: ['gpu1'], unreachable: [{ device: 'jetson', expiresAt: null }] }),
     audit: async function* (query) {
-      for (let n = 0; n < (query.limit ?? 3); n++) yield record(n)
+      // Who follows asks for one device at a time; by then it has one record more.
+      for (let n = 0; n < (query.limit ?? (query.device === undefined ? 3 : 4)); n++) yield record(n)
     },
     verifyAudit: async () => ({
       ok: o.name !== 'tampered',

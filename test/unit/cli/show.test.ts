@@ -1,5 +1,5 @@
 import { afterAll, expect, test } from 'vitest'
-import { commandLine } from './command-line.ts'
+import { commandLine, ended, says } from './command-line.ts'
 import { startFake } from './fake-node.ts'
 
 const errand = await commandLine()
@@ -43,6 +43,25 @@ test('audit prints one line a record, with and without its list, and its filters
         .map((line) => JSON.parse(line).n),
     ).toEqual([0, 1])
   }
+})
+
+test('audit --follow shows what is there, then what is new, each record once, until it is stopped', async () => {
+  const child = errand.start(['audit', '--follow', '--json'])
+  const done = ended(child)
+  await says(child, '"n":3')
+  child.kill()
+  expect(
+    (await done).stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).n),
+  ).toEqual([0, 1, 2, 3])
+})
+
+test('devices are a table for eyes', async () => {
+  expect((await errand.run(['devices'])).stdout).toMatch(
+    /^NAME +STATE +PATH +RTT +SYSTEM +LOAD +LABELS +DID\ngpu\[1m1 +online +direct +9\.0 ms +linux\/x64 8 cpus 16 GiB +0\.50 +room=attic +did:key:z6Mk.*vktH\n$/,
+  )
 })
 
 test('audit verify says what was proven', async () => {
