@@ -3,6 +3,7 @@ import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../../src/base/clock.ts'
+import type { HostSetup } from '../../../src/exec/control.ts'
 import { Collector, command, groupMembers, isRunning, openWorld, printed, run, sh, type World } from './world.ts'
 
 let world: World
@@ -147,7 +148,7 @@ test('a host that is killed loses its commands, says so, and is replaced', async
 })
 
 test('a daemon that is killed takes its host and its commands with it', async () => {
-  const setup = JSON.stringify({ home: '/', path: ['/usr/bin', '/bin'] })
+  const setup = JSON.stringify({ home: '/', path: ['/usr/bin', '/bin'], umask: 0o022 } satisfies HostSetup)
   const pipes = { stdin: null, stdout: join(world.directory, 'o'), stderr: join(world.directory, 'e') }
   const script = `
     const cp = require('node:child_process'), fs = require('node:fs')

@@ -167,6 +167,12 @@ test('a working directory that is relative, missing, a file or holds NUL is refu
   for (const cwd of ['tmp', './', '/no/such/dir', '/etc/passwd', '/tmp\0/x']) expect(await refusal(sh('true', { cwd }))).toMatchObject({ code: 'BAD_CWD' })
 })
 
+test('a command makes files with the umask that the node was given, not with the private one of the daemon', async () => {
+  const other = await openWorld({ umask: 0o027 })
+  expect((await run(other.executor, sh('umask'))).stdout.toString().trim()).toBe('0027')
+  await other.close()
+})
+
 test('another user is refused; the node’s own name is not', async () => {
   expect(await refusal(sh('true', { user: 'somebody-else' }))).toMatchObject({ code: 'BAD_USER' })
   expect((await run(world.executor, sh('true', { user: userInfo().username }))).exitCode).toBe(0)
