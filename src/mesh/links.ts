@@ -33,7 +33,7 @@ export interface LinksOn {
   readonly meshId: Uint8Array
   readonly directory: Directory
   /** Keeps a membership that a peer shows; what is heard of it now must be known after a restart as well. */
-  readonly admitMember: (membership: Uint8Array) => Promise<{ readonly verdict: Verdict }>
+  readonly admitMember: (membership: Uint8Array) => Promise<Verdict>
   readonly clock: Clock
   readonly random: Random
   readonly log: (event: string, facts: Record<string, unknown>) => void
@@ -172,7 +172,8 @@ export class Links {
   /** Security order: 1. same mesh, 2. the record is signed by an owner, 3. it is the record of the key that Noise proved. */
   async #admit(connection: Connection, hello: Hello, ourChallenge: Uint8Array, rttMs: number): Promise<Peer> {
     if (!sameBytes(hello.mesh, this.on.meshId)) throw new ErrandError('OTHER_MESH', 'that device belongs to another mesh')
-    const { verdict } = await this.on.admitMember(hello.membership)
+    const verdict = await this.on.admitMember(hello.membership)
+    if (connection.status !== 'open') throw new ErrandError('LINK_CLOSED', 'the connection closed during hello', { retryable: true })
     if (verdict === 'refused') throw new ErrandError('NOT_A_MEMBER', 'its membership is not signed by an owner of this mesh')
     const did = didOfPeerId(connection.remotePeer.toString())
     const held = this.on.directory.membershipBytes(did)

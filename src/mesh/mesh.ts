@@ -13,7 +13,7 @@ import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { seal } from '../identity/envelope.ts'
 import type { Did, Identity } from '../identity/identity.ts'
-import type { Directory } from '../registry/directory.ts'
+import type { Directory, Verdict } from '../registry/directory.ts'
 import { AuditExchange } from './audit.ts'
 import { type ExecDoor, openExec, serveExec } from './exec.ts'
 import { Gossip } from './gossip.ts'
@@ -67,7 +67,7 @@ export class MeshNode {
     private readonly on: MeshOn,
   ) {
     const { directory, records, clock, random, log } = on
-    this.#links = new Links({ meshId: o.meshId, directory, admitMember: (bytes) => records.admit('members', bytes), clock, random, log, ownHello: () => this.#ownHello(), onUp: (peer) => this.#up(peer), onDown: (did) => this.#rejoin.lost(did) })
+    this.#links = new Links({ meshId: o.meshId, directory, admitMember: (bytes) => this.#admitMember(bytes), clock, random, log, ownHello: () => this.#ownHello(), onUp: (peer) => this.#up(peer), onDown: (did) => this.#rejoin.lost(did) })
     this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, log })
     this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, replica: on.replica, clock, mayRead: on.mayRead, log })
     this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
@@ -158,6 +158,16 @@ export class MeshNode {
     const membership = this.on.directory.membershipBytes(this.o.identity.did)
     if (membership === undefined) throw new ErrandError('NOT_A_MEMBER', 'this device has no membership of this mesh')
     return { version: this.o.version, membership, protocols: [...HELLO.ids, ...EXEC.ids, ...SYNC.ids, ...AUDIT.ids], digests: this.on.records.digests() }
+  }
+
+  /** On a full disk the record counts all the same: a device that cannot write must not be cut off. */
+  async #admitMember(membership: Uint8Array): Promise<Verdict> {
+    try {
+      return (await this.on.records.admit('members', membership)).verdict
+    } catch (thrown) {
+      this.on.log('membership not kept', { why: String(thrown) })
+      return 'known'
+    }
   }
 
   async #publishAddress(): Promise<void> {
