@@ -48,7 +48,8 @@ export interface MeshOn {
 }
 
 const PING_EVERY_MS = 15_000
-const HEAD_DELAY_MS = 100
+/** Whoever asks for the log gets news at once; in between, one head a second is enough and keeps busy devices out of each other's way. */
+const HEAD_DELAY_MS = 1_000
 const REFRESH_MS = 1_000
 const STOP_MS = 1_500
 

@@ -122,7 +122,7 @@ interface Cellar {
 async function openCellar(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Cellar> {
   const store = await Store.open(p.home.at('db', 'main'))
   stops.push(() => store.close())
-  const datastore = await openPeerDatastore(p.home.at('db', 'peers'))
+  const datastore = await openPeerDatastore(p.home.at('db', 'peers'), clock)
   stops.push(async () => await datastore.close())
   const audit = await AuditLog.open({ store: store.logs, identity: p.device, mesh: p.mesh.id, clock })
   if (store.isNew && !p.isNewHere) holdForRestore(audit)

@@ -49,6 +49,11 @@ interface Submission {
   readonly env: Record<string, string>
 }
 
+interface Far {
+  readonly link: FrameLink
+  readonly challenge: Uint8Array
+}
+
 export class Submitter {
   constructor(private readonly on: SubmitOn) {}
 
@@ -57,8 +62,8 @@ export class Submitter {
     let submission: Submission | undefined
     try {
       submission = this.#read(request)
-      await this.#note(submission)
-      await this.#carry(submission, near, signal)
+      const far = await this.#noteAndOpen(submission, signal)
+      await this.#carry(submission, { near, far }, signal)
     } catch (thrown) {
       await this.#failed(submission, near, asErrand(thrown))
     }
@@ -97,8 +102,20 @@ export class Submitter {
     await audit.append({ actor: keyring.device.did, action: 'task.submit', result: 'ok', subject: device, task, details: { command, device } })
   }
 
-  async #carry(submission: Submission, near: FrameLink, signal: AbortSignal): Promise<void> {
-    const far = await this.#open(submission.device, signal)
+  /** Writing the log and finding the way take turns waiting for disk and network, so they run side by side; nothing leaves before both are done. */
+  async #noteAndOpen(submission: Submission, signal: AbortSignal): Promise<Far> {
+    const opening = this.#open(submission.device, signal)
+    opening.catch(() => undefined) // awaited below, unless the log fails first
+    try {
+      await this.#note(submission)
+    } catch (thrown) {
+      void opening.then((far) => far.link.abort(asErrand(thrown))).catch(() => undefined)
+      throw thrown
+    }
+    return await opening
+  }
+
+  async #carry(submission: Submission, { near, far }: { near: FrameLink; far: Far }, signal: AbortSignal): Promise<void> {
     const gone = (): void => far.link.abort(new ErrandError('CANCELLED', 'whoever started this command is gone'))
     signal.addEventListener('abort', gone, { once: true })
     try {
@@ -115,7 +132,7 @@ export class Submitter {
     }
   }
 
-  async #open(device: Did, signal: AbortSignal): Promise<{ link: FrameLink; challenge: Uint8Array }> {
+  async #open(device: Did, signal: AbortSignal): Promise<Far> {
     if (device !== this.on.keyring.device.did) return await this.on.route.open(device, { signal })
     const [mine, doors] = memoryLinks()
     const challenge = this.on.random(16)
