@@ -8,7 +8,7 @@ import { systemRandom } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { Identity } from '../identity/identity.ts'
 import { fromPem, toPem } from '../identity/keyfile.ts'
-import { type KnownMesh, readGenesis } from '../runtime/joining.ts'
+import { type KnownMesh, readGenesis, readMembership } from '../runtime/joining.ts'
 
 const FILES = {
   device: 'identity/device.pem',
@@ -60,12 +60,19 @@ export class Home {
     const membership = this.#read(FILES.membership)
     try {
       if (membership === undefined) throw new TypeError('the membership record is missing')
-      return { mesh: readGenesis(genesis), membership }
+      const mesh = readGenesis(genesis)
+      const { device } = readMembership(mesh, membership)
+      if (device !== this.#readKey(FILES.device)?.did) throw new TypeError('the membership is that of another device')
+      return { mesh, membership }
     } catch (cause) {
-      throw new ErrandError('STATE_DAMAGED', `the mesh documents in ${this.at('identity')} do not hold: ${cause instanceof Error ? cause.message : String(cause)}`, {
-        hint: 'bring genesis.cbor and membership.cbor back from a backup, or use another --home and join the mesh again',
-        cause,
-      })
+      throw new ErrandError(
+        'STATE_DAMAGED',
+        `the mesh documents in ${this.at('identity')} do not hold: ${cause instanceof Error ? cause.message : String(cause)}`,
+        {
+          hint: 'bring genesis.cbor and membership.cbor back from a backup, or use another --home and join the mesh again',
+          cause,
+        },
+      )
     }
   }
 
@@ -142,7 +149,9 @@ function refuseForeign(path: string): void {
   if (!existsSync(path) || !statSync(path).isDirectory()) return
   const names = readable(path)
   if (names.length === 0 || names.some((name) => OURS.includes(name))) return
-  throw new ErrandError('HOME_NOT_OURS', `${path} is not a home of errand: it holds ${names.slice(0, 3).join(', ')}`, { hint: 'choose an empty directory or a new one: --home DIR' })
+  throw new ErrandError('HOME_NOT_OURS', `${path} is not a home of errand: it holds ${names.slice(0, 3).join(', ')}`, {
+    hint: 'choose an empty directory or a new one: --home DIR',
+  })
 }
 
 function readable(path: string): string[] {
@@ -161,7 +170,9 @@ export function makePrivateDirectory(path: string): void {
     if (!stat.isDirectory()) throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' })
     const uid = process.getuid?.()
     if (uid !== undefined && stat.uid !== uid) {
-      throw new ErrandError('HOME_NOT_OURS', `${path} belongs to another user (uid ${stat.uid}, you are ${uid})`, { hint: 'use a directory of your own: --home DIR, or chown it' })
+      throw new ErrandError('HOME_NOT_OURS', `${path} belongs to another user (uid ${stat.uid}, you are ${uid})`, {
+        hint: 'use a directory of your own: --home DIR, or chown it',
+      })
     }
     if (process.platform !== 'win32' && (stat.mode & 0o077) !== 0) chmodSync(path, 0o700)
   } catch (cause) {
@@ -171,14 +182,18 @@ export function makePrivateDirectory(path: string): void {
 
 function homeError(path: string, cause: unknown): ErrandError {
   const code = codeOf(cause)
-  if (code === 'ENOTDIR' || code === 'EEXIST') return new ErrandError('NOT_A_DIRECTORY', `${path} is not a directory`, { hint: 'choose another one: --home DIR', cause })
+  if (code === 'ENOTDIR' || code === 'EEXIST')
+    return new ErrandError('NOT_A_DIRECTORY', `${path} is not a directory`, { hint: 'choose another one: --home DIR', cause })
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
     return new ErrandError('HOME_NOT_WRITABLE', `${path} cannot be written: ${code === 'EROFS' ? 'the file system is read-only' : 'permission denied'}`, {
       hint: 'choose a directory of your own: --home DIR',
       cause,
     })
   }
-  return new ErrandError('HOME_FAILED', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { hint: 'choose another directory: --home DIR', cause })
+  return new ErrandError('HOME_FAILED', `${path}: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    hint: 'choose another directory: --home DIR',
+    cause,
+  })
 }
 
 function codeOf(cause: unknown): string | undefined {

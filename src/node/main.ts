@@ -82,6 +82,7 @@ class Daemon {
     private readonly umask: number,
   ) {
     this.#device = home.device()
+    home.owner() // a damaged one is said before the database is touched
     this.#stopRequest = new Promise((resolve) => (this.#stopRequested = resolve))
   }
 

@@ -1,14 +1,15 @@
 /** The joining side: what a device says to become a member, and how it checks what it is told. Dials nobody itself. */
+
+import { createHash } from 'node:crypto'
 import type { Ask, Welcome } from '../../protocols/join/messages.ts'
 import { Genesis, Membership } from '../../protocols/member/messages.ts'
-import { decodeAs, DOMAIN, Envelope, MAX_ENVELOPE_BYTES, NO_MESH, sameBytes } from '../../protocols/wire.ts'
+import { DOMAIN, decodeAs, Envelope, MAX_ENVELOPE_BYTES, NO_MESH, sameBytes } from '../../protocols/wire.ts'
 import { parsePolicy } from '../authority/policy.ts'
 import { signDelegation, signInvocation } from '../authority/token.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { open } from '../identity/envelope.ts'
 import type { Did, Identity } from '../identity/identity.ts'
-import { createHash } from 'node:crypto'
 import type { ReadCode } from './invite-code.ts'
 import { NONCE_BYTES } from './keyring.ts'
 
@@ -30,7 +31,18 @@ export function readGenesis(bytes: Uint8Array): KnownMesh {
     const [, payload] = decodeAs(Envelope, bytes, MAX_ENVELOPE_BYTES)
     return { id: new Uint8Array(createHash('sha256').update(payload).digest()), genesis: value, bytes }
   } catch (cause) {
-    throw new ErrandError('BAD_GENESIS', `the genesis document of this mesh does not hold: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw new ErrandError('BAD_GENESIS', `the genesis document of this mesh does not hold: ${cause instanceof Error ? cause.message : String(cause)}`, {
+      cause,
+    })
+  }
+}
+
+/** @throws BAD_MEMBERSHIP unless it is a signed membership of this mesh. Whether the signer may admit devices is the directory's to judge. */
+export function readMembership(mesh: KnownMesh, bytes: Uint8Array): Membership {
+  try {
+    return open(Membership, DOMAIN.membership, mesh.id, bytes).value
+  } catch (cause) {
+    throw new ErrandError('BAD_MEMBERSHIP', `the membership does not hold: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
 
@@ -61,16 +73,19 @@ export function makeAsk(code: ReadCode, o: JoinerOn & { readonly name: string; r
   const owner = offer.owner as Did
   const gives = offer.mine
     ? [signDelegation(device, { aud: owner, sub: device.did, cmd: '/', pol: [], exp: null, nonce: nonce() })]
-    : offer.asks.map((right) => signDelegation(device, { aud: owner, sub: device.did, cmd: right.cmd, pol: parsePolicy(right.pol), exp: right.exp, nonce: nonce() }))
+    : offer.asks.map((right) =>
+        signDelegation(device, { aud: owner, sub: device.did, cmd: right.cmd, pol: parsePolicy(right.pol), exp: right.exp, nonce: nonce() }),
+      )
   return { t: 'ask', v: 1, version: o.version, invocation: invocation.bytes, proofs: [handed.bytes], gives: gives.map((link) => link.bytes) }
 }
 
 /** Checks a welcome against the code: the mesh is the one that was invited to, and the membership is this device's own. @throws BAD_WELCOME */
 export function checkWelcome(welcome: Welcome, code: ReadCode, device: Did): { mesh: KnownMesh; membership: Membership } {
-  const bad = (why: string): ErrandError => new ErrandError('BAD_WELCOME', `the inviting device answered wrongly: ${why}`, { hint: 'do not join this mesh with this code' })
+  const bad = (why: string): ErrandError =>
+    new ErrandError('BAD_WELCOME', `the inviting device answered wrongly: ${why}`, { hint: 'do not join this mesh with this code' })
   const mesh = readGenesis(welcome.genesis)
   if (!sameBytes(mesh.id, code.meshId)) throw bad('it leads into another mesh than the code says')
-  const { value: membership } = open(Membership, DOMAIN.membership, mesh.id, welcome.membership)
+  const membership = readMembership(mesh, welcome.membership)
   if (membership.device !== device) throw bad('the membership is that of another device')
   if (membership.own !== code.offer.mine) throw bad('the membership is not what the code offered')
   return { mesh, membership }

@@ -3,9 +3,11 @@
  * libp2p reads and writes a peer's record for every stream it opens (measured: 2 ms of CPU a command); what was written lately
  * is therefore kept in memory and goes to disk a little later, and when the datastore is closed.
  */
+import { rmSync } from 'node:fs'
 import { LevelDatastore } from 'datastore-level'
 import { Level } from 'level'
 import { type Clock, systemClock } from '../base/clock.ts'
+import { asErrand } from '../base/errors.ts'
 import { sayFailure } from './disk.ts'
 
 type Key = Parameters<LevelDatastore['put']>[0]
@@ -13,8 +15,18 @@ type Key = Parameters<LevelDatastore['put']>[0]
 const FLUSH_AFTER_MS = 5_000
 const MAX_CACHED = 2_048
 
-/** An opened datastore; the caller closes it after libp2p has stopped. @throws ALREADY_RUNNING, DB_DAMAGED, DISK_FULL, DB_UNAVAILABLE. */
+/** An opened datastore; the caller closes it after libp2p has stopped. A damaged one is made anew. @throws ALREADY_RUNNING, DISK_FULL, DB_UNAVAILABLE. */
 export async function openPeerDatastore(path: string, clock: Clock = systemClock): Promise<LevelDatastore> {
+  try {
+    return new LazyDatastore(await openLevel(path), clock)
+  } catch (thrown) {
+    if (asErrand(thrown).code !== 'DB_DAMAGED') throw thrown
+    rmSync(path, { recursive: true, force: true })
+    return new LazyDatastore(await openLevel(path), clock)
+  }
+}
+
+async function openLevel(path: string): Promise<Level<string, Uint8Array>> {
   // Opened here: the datastore's own opening turns the cause of a failure into a text.
   const level = new Level<string, Uint8Array>(path, { keyEncoding: 'utf8', valueEncoding: 'view' })
   try {
@@ -23,7 +35,7 @@ export async function openPeerDatastore(path: string, clock: Clock = systemClock
     await level.close().catch(() => undefined)
     throw sayFailure(path, cause)
   }
-  return new LazyDatastore(level, clock)
+  return level
 }
 
 class LazyDatastore extends LevelDatastore {
