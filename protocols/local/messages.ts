@@ -63,6 +63,10 @@ export const RevokeRequest = v.strictObject({
 })
 export type RevokeRequest = v.InferOutput<typeof RevokeRequest>
 
+/** Where the node listens from now on; kept in its config. */
+export const ListenRequest = v.strictObject({ preset: v.picklist(['local', 'lan', 'internet']) })
+export type ListenRequest = v.InferOutput<typeof ListenRequest>
+
 export const DownRequest = v.strictObject({ drainMs: v.optional(Duration) })
 export type DownRequest = v.InferOutput<typeof DownRequest>
 
@@ -95,6 +99,8 @@ export interface Status {
   addresses: string[]
   devices: { known: number; online: number }
   tasks: { active: number; total: number }
+  /** null when addresses were given instead. */
+  preset: 'local' | 'lan' | 'internet' | null
   mode: 'local-only' | 'remote-enabled' | 'distributed-cluster'
   healthy: boolean
   problems: string[]

@@ -15,6 +15,7 @@ import type {
   InviteRequest,
   InviteView,
   JoinRequest,
+  ListenRequest,
   JoinView,
   OfferView,
   RevokeRequest,
@@ -91,6 +92,11 @@ export class LocalClient {
 
   join(request: JoinRequest, o: Waiting = {}): Promise<JoinView> {
     return this.#post('/api/runtime/join', request, o, JOIN_MS)
+  }
+
+  /** Where to listen from now on; the node is away for a moment. */
+  listen(request: ListenRequest, o: Waiting = {}): Promise<{ addresses: string[] }> {
+    return this.#post('/api/runtime/listen', request, o, JOIN_MS)
   }
 
   grant(request: GrantRequest, o: Waiting = {}): Promise<GrantView[]> {

@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import * as v from 'valibot'
 import type { AuditRecordView } from '../../protocols/local/messages.ts'
-import { AuditQuery, DownRequest, GrantRequest, InviteRequest, JoinRequest, LOCAL, RevokeRequest } from '../../protocols/local/messages.ts'
+import { AuditQuery, DownRequest, GrantRequest, InviteRequest, JoinRequest, ListenRequest, LOCAL, RevokeRequest } from '../../protocols/local/messages.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { answerOf, checked, refusalOf } from './door.ts'
@@ -49,6 +49,7 @@ export function addRoutes(app: FastifyInstance, on: RoutesOn): void {
   post('/api/runtime/invites', InviteRequest, (request) => runtime.invite(actor, request))
   post('/api/runtime/offers', JoinRequest, (request) => runtime.readOffer(request))
   post('/api/runtime/join', JoinRequest, (request) => runtime.join(actor, request))
+  post('/api/runtime/listen', ListenRequest, (request) => runtime.listen(actor, request))
   post('/api/runtime/grants', GrantRequest, (request) => runtime.grant(actor, request))
   post('/api/runtime/revocations', RevokeRequest, (request) => runtime.revoke(actor, request))
   post('/api/runtime/shutdown', DownRequest, (request) => runtime.shutdown(actor, request))

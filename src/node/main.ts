@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { hostname } from 'node:os'
 import pino from 'pino'
 import pack from '../../package.json' with { type: 'json' }
-import { type JoinRequest, type JoinView, LOCAL, type Status } from '../../protocols/local/messages.ts'
+import { type JoinRequest, type JoinView, type ListenRequest, LOCAL, type Status } from '../../protocols/local/messages.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { socketPathOf } from '../base/paths.ts'
@@ -128,6 +128,7 @@ class Daemon {
       hostFile: fileURLToPath(new URL('./exec-host.mjs', import.meta.url)),
       log: (event: string, facts: Record<string, unknown>) => this.#log.debug(facts, event),
       join: (request: JoinRequest) => this.#join(request),
+      relisten: (request: ListenRequest) => this.#relisten(request),
       shutdown: (request: { drainMs?: number | undefined }) => this.#stopRequested(request),
     }
     const { addresses, chosen } = listenOf(this.config)
@@ -198,6 +199,25 @@ class Daemon {
     this.#log.info({ aside: this.home.leaveMesh() }, 'left the mesh of one')
   }
 
+  /** Starts the node behind the socket again with another preset. */
+  async #relisten({ preset }: ListenRequest): Promise<{ addresses: string[] }> {
+    const here = this.home.mesh()
+    const node = this.#node
+    if (here === undefined || node === undefined) throw new ErrandError('BUSY', 'the node is just starting', { retryable: true })
+    if (this.config.listen.length > 0) throw new ErrandError('LISTEN_GIVEN', 'this node listens where --listen or its config says', { hint: 'errand down, then errand up with other addresses' })
+    if (node.active() > 0) throw new ErrandError('BUSY', `${node.active()} commands are running`, { hint: 'try again when they have ended', retryable: true })
+    saveSetting(this.home.at('config.yaml'), 'preset', preset)
+    this.config = { ...this.config, preset }
+    this.#node = undefined
+    await node.stop()
+    await this.#run({ ...here, brought: [], isNewHere: false })
+    return { addresses: this.#addresses() }
+  }
+
+  #addresses(): string[] {
+    return this.#node?.addresses() ?? []
+  }
+
   /** Who joins over a network must be reachable there too, unless the user has said where to listen. */
   #listenLikeInviter({ offer }: ReadCode): void {
     const isOutside = offer.addrs.some((address) => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address))
@@ -220,7 +240,7 @@ class Daemon {
     return {
       ...{ ready: true, apiVersion: LOCAL.version, did, peerId, name: this.#ownName(), words: wordsOf(did), version: VERSION, mesh: null, pid: process.pid },
       uptimeSeconds: Math.round((clock.monotonic() - this.#startedAt) / 1_000),
-      ...{ addresses: [], devices: { known: 0, online: 0 }, tasks: { active: 0, total: 0 }, mode: 'local-only', healthy: true, problems: [] },
+      ...{ addresses: [], devices: { known: 0, online: 0 }, tasks: { active: 0, total: 0 }, preset: 'local', mode: 'local-only', healthy: true, problems: [] },
     }
   }
 

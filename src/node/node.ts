@@ -2,7 +2,7 @@
  * The builder: the only file that knows everyone. Plain constructor arguments, a written order of starts, the reverse order of stops.
  */
 import { v7 as uuidv7 } from 'uuid'
-import { LOCAL, type JoinRequest, type JoinView } from '../../protocols/local/messages.ts'
+import { LOCAL, type JoinRequest, type JoinView, type ListenRequest } from '../../protocols/local/messages.ts'
 import { AuditLog } from '../audit/log.ts'
 import { Replica } from '../audit/replica.ts'
 import { Revocations } from '../authority/revocations.ts'
@@ -55,6 +55,7 @@ export interface NodeParts {
   readonly startedAt: number
   readonly log: Log
   readonly join: (request: JoinRequest) => Promise<JoinView>
+  readonly relisten: (request: ListenRequest) => Promise<{ addresses: string[] }>
   readonly shutdown: (request: { drainMs?: number | undefined }) => void
 }
 
@@ -217,9 +218,11 @@ function openHall(p: NodeParts, { store, datastore, audit }: Cellar, rooms: Room
       addresses: mesh.addresses(),
       healthy: audit.refusal() === undefined && rooms.damaged.length === 0,
       problems: [...(audit.refusal() === undefined ? [] : [audit.refusal()?.message ?? '']), ...rooms.damaged.map((key) => `the record ${key} was changed on disk`)],
+      preset: p.config.listen.length > 0 ? null : p.config.preset,
       localOnly: p.listen.every((address) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address)),
     }),
     join: p.join,
+    listen: p.relisten,
     shutdown: p.shutdown,
   })
   return { runtime, mesh, door, executor }

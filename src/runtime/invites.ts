@@ -170,7 +170,7 @@ export class Invites {
     if (request.name !== undefined && !v.is(DeviceName, request.name)) {
       throw new ErrandError('BAD_NAME', `"${request.name}" is no device name`, { hint: 'a name has 1–63 letters a–z, digits and inner dashes' })
     }
-    const at = (ms: number): number => Math.floor((clock.now() + ms) / 1_000)
+    const at = (ms: number): number => Math.ceil((clock.now() + ms) / 1_000)
     const right = (text: string): OfferedRight => ({ ...parseRight(text), pol: [...parseRight(text).pol], exp: at(request.forMs ?? RIGHT_LIFE_MS) })
     const admin = request.role === 'admin'
     const role: OfferedRight[] = admin ? [{ cmd: '/', pol: [], exp: at(request.forMs ?? ROLE_LIFE_MS) }] : []

@@ -10,6 +10,7 @@ import type {
   GrantView,
   InviteRequest,
   InviteView,
+  ListenRequest,
   JoinRequest,
   JoinView,
   OfferView,
@@ -53,6 +54,7 @@ export interface LocalRuntimeOn {
   /** What only the whole node knows. */
   readonly status: () => Omit<Status, 'devices' | 'tasks' | 'mode'> & { localOnly: boolean }
   readonly join: (request: JoinRequest) => Promise<JoinView>
+  readonly listen: (request: ListenRequest) => Promise<{ addresses: string[] }>
   readonly shutdown: (request: DownRequest) => void
 }
 
@@ -103,6 +105,10 @@ export class LocalRuntime implements Runtime {
 
   async join(_actor: Actor, request: JoinRequest): Promise<JoinView> {
     return await this.on.join(request)
+  }
+
+  async listen(_actor: Actor, request: ListenRequest): Promise<{ addresses: string[] }> {
+    return await this.on.listen(request)
   }
 
   async grant(_actor: Actor, request: GrantRequest): Promise<GrantView[]> {

@@ -45,7 +45,7 @@ export class RightsDesk {
     const { directory, keyring, records, telling, audit } = this.on
     const subject = directory.resolve(request.on)
     const audience = directory.resolve(request.who)
-    const exp = keyring.nowSeconds() + Math.ceil(request.forMs / 1_000)
+    const exp = Math.ceil((this.on.clock.now() + request.forMs) / 1_000)
     const rights = request.can.map(parseRight)
     const links = rights.map((right) => this.#sign(right, { subject, audience, exp, last: request.passOn === false }))
     for (const link of links) {

@@ -13,6 +13,7 @@ import type {
   GrantView,
   InviteRequest,
   InviteView,
+  ListenRequest,
   JoinRequest,
   JoinView,
   OfferView,
@@ -44,6 +45,8 @@ export interface Runtime {
   revoke(actor: Actor, request: RevokeRequest): Promise<RevokeView>
   audit(query: AuditQuery): AsyncIterable<AuditRecordView>
   verifyAudit(): Promise<AuditVerifyView>
+  /** Listens where a preset says, from now on. @throws BUSY while commands run; LISTEN_GIVEN when addresses were named. */
+  listen(actor: Actor, request: ListenRequest): Promise<{ addresses: string[] }>
   /** Stops the node; with `drainMs` it takes no new work and waits that long for the running. Resolves once the stop has begun. */
   shutdown(actor: Actor, request: DownRequest): Promise<{ stopping: true; active: number }>
 }

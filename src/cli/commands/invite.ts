@@ -1,7 +1,9 @@
 /** `errand invite`: one code for one device, with what it asks and gives said beside it. */
 import type { InviteView, RightView } from '../../../protocols/local/messages.ts'
+import { networkInterfaces } from 'node:os'
 import { systemClock } from '../../base/clock.ts'
 import { sayDuration } from '../../base/duration.ts'
+import { ask as question } from '../ask.ts'
 import type { Context } from '../context.ts'
 import { clean } from '../render.ts'
 
@@ -15,6 +17,7 @@ export interface InviteOptions {
 }
 
 export async function invite(context: Context, { for: forMs, name, mine, ask, role, give }: InviteOptions): Promise<number> {
+  await offerNetwork(context)
   const made = await context.client.invite({
     ...(name === undefined ? {} : { name }),
     ...(mine === undefined ? {} : { mine }),
@@ -25,6 +28,22 @@ export async function invite(context: Context, { for: forMs, name, mine, ask, ro
   })
   context.print(made, () => inviteText(made))
   return 0
+}
+
+/** A code of a node that only this machine can reach is of little use: offers to listen on the local network, where a person can answer. */
+async function offerNetwork(context: Context): Promise<void> {
+  if (context.json || process.stdin.isTTY !== true) return
+  const { preset } = await context.client.status()
+  const address = preset === 'local' ? networkAddress() : undefined
+  if (address === undefined) return
+  const answer = await question(`  Open this device to your local network (/ip4/${address}/tcp/4701)? Only invited devices get past the handshake. [Y/n] `)
+  if (/^(y(es)?)?$/i.test(answer.trim())) await context.client.listen({ preset: 'lan' })
+}
+
+function networkAddress(): string | undefined {
+  return Object.values(networkInterfaces())
+    .flatMap((all) => all ?? [])
+    .find((one) => one.family === 'IPv4' && !one.internal)?.address
 }
 
 function inviteText({ code, expiresAt, membership, asks, gives, notes }: InviteView): string {

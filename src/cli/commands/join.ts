@@ -1,6 +1,7 @@
 /** `errand join`: shows the three parts of joining apart (you become, you give, you get), and joins only after a yes. */
 import type { JoinRequest, OfferView } from '../../../protocols/local/messages.ts'
 import { asErrand, ErrandError } from '../../base/errors.ts'
+import { ask } from '../ask.ts'
 import { startInBackground } from '../background.ts'
 import type { Context } from '../context.ts'
 import { clean } from '../render.ts'
@@ -60,25 +61,4 @@ export function offerText({ mesh, inviter, membership, name, give, get }: OfferV
     `  you give:     ${rights(give)}`,
     `  you get:      ${rights(get)}`,
   ].join('\n')
-}
-
-/** Asks on stderr, so that stdout stays data. The end of input counts as an empty answer. */
-async function ask(question: string): Promise<string> {
-  const { createInterface } = await import('node:readline/promises')
-  const lines = createInterface({ input: process.stdin, output: process.stderr })
-  const ended = new AbortController()
-  let interrupted = false
-  lines.once('close', () => ended.abort())
-  lines.once('SIGINT', () => {
-    interrupted = true
-    lines.close()
-  })
-  try {
-    return await lines.question(question, { signal: ended.signal })
-  } catch {
-    if (interrupted) throw new ErrandError('CANCELLED', 'cancelled')
-    return ''
-  } finally {
-    lines.close()
-  }
 }
