@@ -10,7 +10,8 @@ class Channel {
   #ended = false
   #error: Error | undefined
   #readable: () => void = () => {}
-  #writable: () => void = () => {}
+  /** Everybody who waits: stdout and stderr of a command share one channel. */
+  #writers: (() => void)[] = []
 
   write(bytes: Uint8ArrayList): Promise<void> | undefined {
     if (this.#error !== undefined) throw this.#error
@@ -18,9 +19,7 @@ class Channel {
     this.#queue.append(bytes)
     this.#readable()
     if (this.#queue.byteLength < WINDOW_BYTES) return undefined
-    return new Promise((resolve) => {
-      this.#writable = resolve
-    })
+    return new Promise((resolve) => this.#writers.push(resolve))
   }
 
   end(): void {
@@ -31,7 +30,11 @@ class Channel {
   abort(error: Error): void {
     this.#error ??= error
     this.#readable()
-    this.#writable()
+    this.#wakeWriters()
+  }
+
+  #wakeWriters(): void {
+    for (const wake of this.#writers.splice(0)) wake()
   }
 
   async *read(): AsyncGenerator<Uint8ArrayList> {
@@ -41,7 +44,7 @@ class Channel {
         const chunk = this.#queue
         this.#queue = new Uint8ArrayList<ArrayBufferLike>()
         yield chunk
-        this.#writable()
+        this.#wakeWriters()
       } else if (this.#ended) return
       else {
         await new Promise<void>((resolve) => {
