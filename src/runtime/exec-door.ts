@@ -18,6 +18,7 @@ import type { Board } from '../tasks/board.ts'
 import { endOf, type TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
 import { DenialMeter, denial } from './denial.ts'
+import { Input } from './input.ts'
 
 export interface ExecCaller {
   readonly did: Did
@@ -95,15 +96,11 @@ export class ExecDoor {
   }
 
   async #serve(link: FrameLink, caller: ExecCaller, signal: AbortSignal): Promise<void> {
-    this.#starting++
-    let counted = true
-    const started = (): void => {
-      if (counted) this.#starting--
-      counted = false
-    }
+    let started = (): void => {}
     try {
       const open = await this.#readOpen(link)
       const { admission, spec, task } = await this.#admit(open, caller)
+      started = this.#takePlace()
       const live = await this.#start(link, { admission, spec, task, caller })
       started()
       await this.#run(link, task, live, signal)
@@ -115,6 +112,24 @@ export class ExecDoor {
     }
   }
 
+  /** Only who may run something takes a place: streams that say nothing, or nothing allowed, must not keep others out. @returns gives it back, once. */
+  #takePlace(): () => void {
+    this.#refuseWhenClosed()
+    if (this.#live.size + this.#starting >= this.on.slots) {
+      throw new ErrandError('TOO_BUSY', `all ${this.on.slots} places of this device are taken`, { retryable: true, hint: 'try again in a moment' })
+    }
+    this.#starting++
+    let held = true
+    return () => {
+      if (held) this.#starting--
+      held = false
+    }
+  }
+
+  #refuseWhenClosed(): void {
+    if (this.#closed) throw new ErrandError('DRAINING', 'this device is stopping and takes no new work', { retryable: true })
+  }
+
   async #readOpen(link: FrameLink): Promise<Open> {
     const timeout = this.on.clock.after(EXEC.openMs, () => link.abort(new Error('no request in time')))
     const first = await link.read().finally(timeout)
@@ -122,12 +137,9 @@ export class ExecDoor {
     return decodeAs(Open, first.payload.subarray(), EXEC.maxFrameBytes)
   }
 
-  /** Security order: 1. room, 2. what the mesh knows of revocations, 3. the kernel, 4. the command, 5. undeclared environment. */
+  /** Security order: 1. what the mesh knows of revocations, 2. the kernel, 3. the command, 4. undeclared environment; then, in `#takePlace`, room. */
   async #admit(open: Open, caller: ExecCaller): Promise<{ admission: Admission; spec: CommandSpec; task: TaskId }> {
-    if (this.#closed) throw new ErrandError('DRAINING', 'this device is stopping and takes no new work', { retryable: true })
-    if (this.#live.size + this.#starting > this.on.slots) {
-      throw new ErrandError('TOO_BUSY', `all ${this.on.slots} places of this device are taken`, { retryable: true, hint: 'try again in a moment' })
-    }
+    this.#refuseWhenClosed()
     await Promise.race([caller.synced, pause(this.on.clock, SYNC_WAIT_MS)])
     const { self, revocations, clock } = this.on
     const now = Math.floor(clock.now() / 1_000)
@@ -137,6 +149,7 @@ export class ExecDoor {
     const args = shapeOf(ExecRunArgs, seen.invocation.args)
     const undeclared = Object.keys(open.env).find((name) => !args.env.includes(name)) ?? args.env.find((name) => !(name in open.env))
     if (undeclared !== undefined) throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
+    if (args.tty) throw new ErrandError('UNSUPPORTED', 'this device has no terminals to give yet', { hint: 'run it without one' })
     const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
     return { admission: seen, task: args.task as TaskId, spec: { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin } }
   }
@@ -225,31 +238,18 @@ export class ExecDoor {
   }
 
   async #readInput(link: FrameLink, running: RunningCommand): Promise<void> {
-    const window = { pendingBytes: 0 }
+    const input = new Input(link, running)
     try {
       for (let frame = await link.read(); frame !== undefined; frame = await link.read()) {
         const { tag, payload } = frame
-        if (tag === TAG.stdin) this.#feed(link, running, payload.subarray(), window)
-        else if (tag === TAG.stdinEnd) running.endStdin()
+        if (tag === TAG.stdin) input.take(payload.subarray())
+        else if (tag === TAG.stdinEnd) input.end()
         else if (tag === TAG.cancel) running.stop('cancelled')
       }
-      running.endStdin()
+      input.end()
     } catch {
       running.stop('lost')
     }
-  }
-
-  /** Credit goes back only when the command has taken the bytes; who sends more than the window would have us hold it, and is cut off. */
-  #feed(link: FrameLink, running: RunningCommand, bytes: Uint8Array, window: { pendingBytes: number }): void {
-    window.pendingBytes += bytes.length
-    if (window.pendingBytes > EXEC.stdinWindowBytes) throw new ErrandError('BAD_FRAME', 'more stdin than the window allows')
-    void running
-      .stdin(bytes)
-      .then(() => {
-        window.pendingBytes -= bytes.length
-        return link.write(TAG.stdinCredit, encode({ bytes: bytes.length }))
-      })
-      .catch(() => undefined)
   }
 
   async #end(task: TaskId, admission: Admission, ended: Ended): Promise<void> {

@@ -8,7 +8,7 @@ import { Membership } from '../../protocols/member/messages.ts'
 import type { SetName } from '../../protocols/sync/messages.ts'
 import { decodeAs, Envelope, MAX_ENVELOPE_BYTES } from '../../protocols/wire.ts'
 import type { Delegation } from '../authority/token.ts'
-import type { Revocations } from '../authority/revocations.ts'
+import { decodeRevocation, type Revocations } from '../authority/revocations.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Did } from '../identity/identity.ts'
@@ -37,6 +37,9 @@ export interface Admitted {
 
 /** Delegations kept at most: a member that sends more is not believed. One less than a pull request can name (256 KiB of 8-byte ids). */
 const MAX_DELEGATIONS = 32_767
+/** Revocations kept of one signer that is no owner. All of them together must be named in a pull request, or nobody could catch up on any. */
+const MAX_REVOCATIONS_BY_ONE = 512
+const MAX_REVOCATIONS_BY_OTHERS = 16_384
 const KEEP_ANNOUNCEMENT_MS = 300_000
 /** The order matters: addresses and announcements count only for devices that are members already. */
 const LOAD_ORDER = ['members', 'addresses', 'announcements', 'revocations', 'delegations'] as const satisfies readonly SetName[]
@@ -45,6 +48,7 @@ export class MeshRecords {
   readonly #keptAt = new Map<string, number>()
   /** Records that count already and are not on the disk yet; one whose write failed stays here and is written when it comes again. */
   readonly #unsaved = new Map<string, Promise<void>>()
+  readonly #revocationsBy = new Map<Did, number>()
   #onRevocation: (bytes: Uint8Array) => string[] = () => []
 
   constructor(private readonly on: RecordsOn) {}
@@ -137,7 +141,7 @@ export class MeshRecords {
       case 'announcements':
         return directory.admitAnnouncement(bytes, heardAt)
       case 'revocations':
-        return attempt(() => (this.on.revocations.add(bytes).isNew ? 'new' : 'known'))
+        return attempt(() => this.#takeRevocation(bytes))
       case 'delegations':
         return attempt(() => this.#takeDelegation(bytes))
     }
@@ -153,6 +157,21 @@ export class MeshRecords {
       return 'refused'
     }
     return wallet.list().length > before ? 'new' : 'known'
+  }
+
+  /** A member's flood of revocations must not fill the room that the others' need: what it says beyond its share is not believed, an owner always is. */
+  #takeRevocation(bytes: Uint8Array): Admitted['verdict'] {
+    const { revocations, owners } = this.on
+    const { by, cid } = decodeRevocation(bytes)
+    if (revocations.has(cid)) return 'known'
+    const held = this.#revocationsBy.get(by) ?? 0
+    if (!owners.includes(by)) {
+      const others = [...this.#revocationsBy].reduce((sum, [signer, count]) => sum + (owners.includes(signer) ? 0 : count), 0)
+      if (!this.#isPrincipal(by) || held >= MAX_REVOCATIONS_BY_ONE || others >= MAX_REVOCATIONS_BY_OTHERS) return 'refused'
+    }
+    if (!revocations.add(bytes).isNew) return 'known'
+    this.#revocationsBy.set(by, held + 1)
+    return 'new'
   }
 
   /** Only members and owners give and get rights in this mesh. */
