@@ -1,0 +1,198 @@
+import * as fc from 'fast-check'
+import { beforeEach, expect, test } from 'vitest'
+import type { Ask, Offer, Welcome } from '../../../protocols/join/messages.ts'
+import type { InviteRequest } from '../../../protocols/local/messages.ts'
+import { DOMAIN } from '../../../protocols/wire.ts'
+import type { Fact } from '../../../src/audit/facts.ts'
+import { decodeDelegation, signDelegation } from '../../../src/authority/token.ts'
+import { seal } from '../../../src/identity/envelope.ts'
+import type { Identity } from '../../../src/identity/identity.ts'
+import { offerView, readCode, writeCode } from '../../../src/runtime/invite-code.ts'
+import { deviceName, Invites } from '../../../src/runtime/invites.ts'
+import { checkWelcome, makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
+import { Keyring } from '../../../src/runtime/keyring.ts'
+import { alice, bob, carol, MemoryShelf, MeshWorld, mallory, owner, type Rooms } from './mesh-world.ts'
+
+const CHALLENGE = new Uint8Array(16).fill(0xc4)
+let world: MeshWorld
+let rooms: Rooms
+let shelf: MemoryShelf
+let facts: Fact[]
+let invites: Invites
+
+function invitesOf(device: Identity, holder?: Identity): Invites {
+  const { mesh, clock, random } = world
+  return new Invites({
+    keyring: new Keyring({ device, ...(holder === undefined ? {} : { owner: holder }), wallet: rooms.wallet, revocations: rooms.revocations, clock, random }),
+    ...{ ...rooms, clock, random, shelf },
+    mesh: { id: mesh.id, name: mesh.genesis.name, owners: mesh.genesis.owners, genesis: mesh.bytes },
+    audit: { append: (fact) => Promise.resolve(facts.push(fact)) },
+    addresses: () => ['/ip4/127.0.0.1/tcp/4701'],
+    announceMember: () => undefined,
+  })
+}
+
+beforeEach(async () => {
+  world = new MeshWorld()
+  rooms = world.device()
+  shelf = new MemoryShelf()
+  facts = []
+  await rooms.records.admit('members', world.founder)
+  invites = invitesOf(alice, owner)
+})
+
+const codeOf = async (request: InviteRequest = {}): Promise<string> => (await invites.create(request)).code
+const askOf = (code: string, by: Identity, challenge = CHALLENGE): Ask =>
+  makeAsk(readCode(code), { device: by, clock: world.clock, random: world.random, version: '0.1.0', name: 'new-device', challenge })
+const admit = (ask: Ask, by: Identity): Promise<Welcome> => invites.admit(ask, { did: by.did, challenge: CHALLENGE, address: '/ip4/127.0.0.1/tcp/9' })
+const refusal = (code: string): object => expect.objectContaining({ code })
+
+test('a code brings a device into the mesh: named, known to the inviter, its root given to the owner', async () => {
+  const code = await codeOf({ name: 'gpu1' })
+  const welcome = await admit(askOf(code, bob), bob)
+  expect(checkWelcome(welcome, readCode(code), bob.did)).toMatchObject({ membership: { name: 'gpu1', own: true, device: bob.did } })
+  expect(rooms.directory.resolve('gpu1')).toBe(bob.did)
+  expect(rooms.wallet.find({ issuer: owner.did, subject: bob.did, command: '/exec/run', now: world.now }).ok).toBe(true)
+  expect(facts.map((fact) => fact.action)).toEqual(['device.invite', 'device.join'])
+})
+
+test('a code works once, also for the same device, also at the same moment', async () => {
+  const code = await codeOf()
+  const both = await Promise.allSettled([admit(askOf(code, bob), bob), admit(askOf(code, carol), carol)])
+  expect(both.map((one) => one.status).sort()).toEqual(['fulfilled', 'rejected'])
+  await expect(admit(askOf(code, bob), bob)).rejects.toThrowError(refusal('INVITE_USED'))
+  expect(rooms.directory.members()).toHaveLength(2)
+})
+
+test('a code that was used is still used after a restart of the inviter', async () => {
+  const code = await codeOf()
+  await admit(askOf(code, bob), bob)
+  invites = invitesOf(alice, owner)
+  await expect(admit(askOf(code, carol), carol)).rejects.toThrowError(refusal('INVITE_USED'))
+})
+
+test('a code expires', async () => {
+  const code = await codeOf({ expiresMs: 60_000 })
+  world.clock.advance(61_000)
+  await expect(admit(askOf(code, bob), bob)).rejects.toThrowError(refusal('INVITE_EXPIRED'))
+})
+
+test.each([
+  ['that was made for another connection', (code: string) => askOf(code, bob, new Uint8Array(16)), 'JOIN_DENIED'],
+  ['by another device than the connection’s', (code: string) => askOf(code, carol), 'JOIN_DENIED'],
+  ['without the invite key’s word', (code: string) => ({ ...askOf(code, bob), proofs: [] }), 'INVITE_UNKNOWN'],
+  ['that gives nothing', (code: string) => ({ ...askOf(code, bob), gives: [] }), 'JOIN_DENIED'],
+  ['that gives more than was asked', (code: string) => ({ ...askOf(code, bob), gives: [...askOf(code, bob).gives, ...askOf(code, bob).gives] }), 'JOIN_DENIED'],
+  ['that gives what is another’s', (code: string) => ({ ...askOf(code, bob), gives: askOf(code, carol).gives }), 'JOIN_DENIED'],
+])('an ask %s is refused, logged, and leaves the code unused', async (_name, forged, reason) => {
+  const code = await codeOf()
+  await expect(admit(forged(code), bob)).rejects.toThrowError(refusal(reason))
+  expect(facts.at(-1)).toMatchObject({ action: 'device.join-denied', result: 'denied' })
+  expect(rooms.directory.isMember(bob.did)).toBe(false)
+  await admit(askOf(code, bob), bob)
+})
+
+test('a joiner gives exactly the rights that were asked, and gets exactly those that were offered', async () => {
+  const code = await codeOf({ ask: ['exec: git'], give: ['device: info'], forMs: 3_600_000 })
+  const ask = askOf(code, bob)
+  expect(ask.gives.map((bytes) => decodeDelegation(bytes))).toMatchObject([
+    { iss: bob.did, aud: owner.did, sub: bob.did, cmd: '/exec/run', exp: world.now + 3_600 },
+  ])
+  const welcome = await admit(ask, bob)
+  const got = welcome.delegations.map((bytes) => decodeDelegation(bytes)).filter(({ aud }) => aud === bob.did)
+  expect(got).toMatchObject([{ iss: owner.did, sub: null, cmd: '/device/info', exp: world.now + 3_600 }])
+  expect(rooms.directory.member(bob.did)?.own).toBe(false)
+})
+
+test('an admin may invite; any other member may not', async () => {
+  await admit(askOf(await codeOf({ role: 'admin' }), bob), bob)
+  await admit(askOf(await codeOf(), carol), carol)
+  await expect(invitesOf(carol).create({})).rejects.toThrowError(refusal('NOT_AN_OWNER'))
+  invites = invitesOf(bob)
+  await admit(askOf(await codeOf(), mallory), mallory)
+  expect(rooms.directory.isMember(mallory.did)).toBe(true)
+})
+
+test.each([
+  [{ role: 'emperor' }, 'BAD_ROLE'],
+  [{ name: 'Büro' }, 'BAD_NAME'],
+  [{ mine: true, ask: ['exec: git'] }, 'BAD_INVITE'],
+  [{ ask: ['fly'] }, 'BAD_RIGHT'],
+])('no invite for %j', async (request, code) => {
+  await expect(invites.create(request)).rejects.toThrowError(refusal(code))
+  expect(shelf.kept.size).toBe(0)
+})
+
+test('strangers who knock with all kinds of keys cannot fill the log', async () => {
+  for (let i = 0; i < 100; i++) await expect(admit({ ...askOf(await codeOf(), bob), proofs: [] }, bob)).rejects.toThrow()
+  expect(facts.filter((fact) => fact.action === 'device.join-denied')).toHaveLength(20)
+})
+
+test('any single changed character makes a code no code', async () => {
+  const code = await codeOf({ name: 'gpu1', ask: ['exec: git, npm test'] })
+  const other = fc.constantFrom(...'123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0OIl -_')
+  fc.assert(
+    fc.property(fc.nat(code.length - 1), other, (at, char) => {
+      fc.pre(code[at] !== char)
+      expect(() => readCode(code.slice(0, at) + char + code.slice(at + 1))).toThrowError(refusal('BAD_INVITE'))
+    }),
+    { numRuns: 300 },
+  )
+})
+
+test('a code may be wrapped and indented on its way', async () => {
+  const code = await codeOf()
+  expect(readCode(`  ${code.replace(/(.{60})/g, '$1\n   ')}\n`).inviter).toBe(alice.did)
+})
+
+test('who rewrites the offer, checksum and all, is found out: it is signed', async () => {
+  const { meshId, inviteKey, offer } = readCode(await codeOf({ ask: ['exec: git'] }))
+  const greedy: Offer = { ...offer, mine: true, asks: [] }
+  const forged = writeCode(meshId, inviteKey.seed, seal(mallory, DOMAIN.offer, meshId, greedy))
+  // It reads as an offer by mallory, whose PeerId is then what Noise has to prove; it never reads as one by alice.
+  expect(readCode(forged).inviter).toBe(mallory.did)
+  expect(() => readCode(writeCode(new Uint8Array(32), inviteKey.seed, seal(alice, DOMAIN.offer, meshId, offer)))).toThrowError(refusal('BAD_INVITE'))
+})
+
+test('what is agreed to is shown in words, in three parts', async () => {
+  const code = readCode(await codeOf({ name: 'gpu1', ask: ['exec: git, npm test'], role: 'admin', forMs: 8 * 3_600_000 }))
+  expect(offerView(code, { name: 'x', did: bob.did })).toMatchObject({
+    mesh: { name: 'home' },
+    inviter: { name: 'alice', did: alice.did, words: expect.stringMatching(/^[a-z]+-[a-z]+-[a-z]+$/) },
+    membership: 'member',
+    give: [{ words: 'exec: git …, npm test … on gpu1' }],
+    get: [{ can: 'role admin' }],
+  })
+})
+
+test('a welcome into another mesh, for another device or of another kind is not believed', async () => {
+  const code = await codeOf()
+  const welcome = await admit(askOf(code, bob), bob)
+  const read = readCode(code)
+  const stolen = { ...welcome, membership: world.member(carol, 'carol', { own: true }) }
+  const unsigned = { ...welcome, membership: world.member(bob, 'bob', { own: true, by: mallory }) }
+  const lesser = { ...welcome, membership: world.member(bob, 'bob', { own: false }) }
+  for (const wrong of [stolen, lesser, unsigned]) expect(() => checkWelcome(wrong, read, bob.did)).toThrowError(refusal('BAD_WELCOME'))
+  const elsewhere = { ...welcome, genesis: seal(mallory, DOMAIN.genesis, new Uint8Array(32), { ...world.mesh.genesis, owners: [mallory.did] }) }
+  const greedy = { ...read, offer: { ...read.offer, owner: mallory.did } }
+  expect(() => checkWelcome(welcome, greedy, bob.did)).toThrowError(refusal('BAD_WELCOME'))
+  expect(() => checkWelcome(elsewhere, read, bob.did)).toThrowError(refusal('BAD_WELCOME'))
+})
+
+test('a genesis that none of its owners signed begins no mesh', () => {
+  const forged = seal(mallory, DOMAIN.genesis, new Uint8Array(32), world.mesh.genesis)
+  expect(() => readGenesis(forged)).toThrowError(refusal('BAD_GENESIS'))
+  expect(() => readGenesis(signDelegation(owner, { aud: bob.did, sub: null, cmd: '/', pol: [], exp: 1, nonce: new Uint8Array(12) }).bytes)).toThrowError(
+    refusal('BAD_GENESIS'),
+  )
+})
+
+test('any text becomes a device name', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+      expect(deviceName(text)).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
+    }),
+  )
+  expect(deviceName('Ana’s MacBook Pro')).toBe('ana-s-macbook-pro')
+  expect(deviceName('…')).toBe('device')
+})
