@@ -93,7 +93,7 @@ function addMembers(program: Command, does: Does): void {
   )
   const invite = program
     .command('invite')
-    .usage('[--name N] [--mine | --ask RIGHT…] [--role R | --give RIGHT…] [--for DURATION]')
+    .usage('[--name N] [--mine | --ask RIGHT…] [--role R | --give RIGHT…] [--for DURATION] [--expires DURATION]')
     .description('make a code that admits one device')
     .option('--name <name>', 'what the new device will be called')
     .addOption(new Option('--mine', 'it is my own device: its rights go to the owners (the default)').conflicts('ask'))
@@ -101,6 +101,7 @@ function addMembers(program: Command, does: Does): void {
     .addOption(new Option('--role <role>', 'what the new device may do: a role').conflicts('give'))
     .option('--give <right>', 'what the new device may do: single rights (repeatable)', list)
     .option('--for <duration>', 'how long those rights last', duration)
+    .option('--expires <duration>', 'how long the code can be used (default: 10m)', duration)
     .option('--long', 'a code that carries addresses, for devices on other networks (every code does so far)')
   does(invite, async () => (await import('./commands/invite.ts')).invite)
   const join = program

@@ -14,9 +14,10 @@ export interface InviteOptions {
   readonly role?: string
   readonly give?: string[]
   readonly for?: number
+  readonly expires?: number
 }
 
-export async function invite(context: Context, { for: forMs, name, mine, ask, role, give }: InviteOptions): Promise<number> {
+export async function invite(context: Context, { for: forMs, expires: expiresMs, name, mine, ask, role, give }: InviteOptions): Promise<number> {
   await offerNetwork(context)
   const made = await context.client.invite({
     ...(name === undefined ? {} : { name }),
@@ -25,6 +26,7 @@ export async function invite(context: Context, { for: forMs, name, mine, ask, ro
     ...(role === undefined ? {} : { role }),
     ...(give === undefined ? {} : { give }),
     ...(forMs === undefined ? {} : { forMs }),
+    ...(expiresMs === undefined ? {} : { expiresMs }),
   })
   context.print(made, () => inviteText(made))
   return 0
