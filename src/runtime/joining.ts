@@ -8,7 +8,7 @@ import { parsePolicy } from '../authority/policy.ts'
 import { signDelegation, signInvocation } from '../authority/token.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
-import { open } from '../identity/envelope.ts'
+import { type Opened, open } from '../identity/envelope.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { ReadCode } from './invite-code.ts'
 import { NONCE_BYTES } from './keyring.ts'
@@ -39,8 +39,12 @@ export function readGenesis(bytes: Uint8Array): KnownMesh {
 
 /** @throws BAD_MEMBERSHIP unless it is a signed membership of this mesh. Whether the signer may admit devices is the directory's to judge. */
 export function readMembership(mesh: KnownMesh, bytes: Uint8Array): Membership {
+  return openMembership(mesh, bytes).value
+}
+
+function openMembership(mesh: KnownMesh, bytes: Uint8Array): Opened<Membership> {
   try {
-    return open(Membership, DOMAIN.membership, mesh.id, bytes).value
+    return open(Membership, DOMAIN.membership, mesh.id, bytes)
   } catch (cause) {
     throw new ErrandError('BAD_MEMBERSHIP', `the membership does not hold: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
@@ -85,7 +89,10 @@ export function checkWelcome(welcome: Welcome, code: ReadCode, device: Did): { m
     new ErrandError('BAD_WELCOME', `the inviting device answered wrongly: ${why}`, { hint: 'do not join this mesh with this code' })
   const mesh = readGenesis(welcome.genesis)
   if (!sameBytes(mesh.id, code.meshId)) throw bad('it leads into another mesh than the code says')
-  const membership = readMembership(mesh, welcome.membership)
+  const { owners } = mesh.genesis
+  if (!owners.includes(code.offer.owner)) throw bad('the code gives power over this device to somebody who does not own the mesh')
+  const { value: membership, by } = openMembership(mesh, welcome.membership)
+  if (!owners.includes(by) && membership.proofs.length === 0) throw bad('nobody who may admit signed the membership')
   if (membership.device !== device) throw bad('the membership is that of another device')
   if (membership.own !== code.offer.mine) throw bad('the membership is not what the code offered')
   return { mesh, membership }
