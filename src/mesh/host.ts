@@ -11,11 +11,11 @@ import type { Libp2p } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
 import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { ErrandError } from '../base/errors.ts'
 import type { Identity } from '../identity/identity.ts'
+import { gatherWrites, roomyTcp } from './tcp.ts'
 
 export interface HostOptions {
   readonly identity: Identity
@@ -59,8 +59,8 @@ async function createHost(o: HostOptions): Promise<Host> {
     privateKey: await generateKeyPairFromSeed('Ed25519', o.identity.seed),
     nodeInfo: { name: 'errand', version: o.version, userAgent: `errand/${o.version}` },
     addresses: { listen: [...o.listen] },
-    transports: [tcp()],
-    connectionEncrypters: [noise({ prologueBytes: Buffer.concat([Buffer.from('errand noise v1\0'), o.meshId]) })],
+    transports: [roomyTcp()],
+    connectionEncrypters: [gatherWrites(noise({ prologueBytes: Buffer.concat([Buffer.from('errand noise v1\0'), o.meshId]) }))],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: MAX_WINDOW_BYTES, maxReadBufferLength: MAX_WINDOW_BYTES * 2 } })],
     // Devices behind one NAT or on one machine share an address; libp2p's default of 5/s would leave them alone.
     connectionManager: { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100, reconnectRetries: 0, dialTimeout: 8_000, addressDialTimeout: 4_000, connectionCloseTimeout: 300 },

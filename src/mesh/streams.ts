@@ -16,6 +16,9 @@ import type { ByteLink } from '../base/frames.ts'
 const PAUSE_ABOVE_BYTES = 512 * 1024
 const RESUME_BELOW_BYTES = 128 * 1024
 
+/** Written ahead of what the connection takes: what waits goes out in few large pieces, and the command goes on meanwhile. */
+const SEND_AHEAD_BYTES = 512 * 1024
+
 export class LinkClosed extends ErrandError {
   constructor(cause?: unknown) {
     super('LINK_CLOSED', 'the connection to the device closed', { retryable: true, cause })
@@ -92,7 +95,7 @@ function readable(stream: Stream): AsyncIterable<Uint8ArrayList> {
 
 function send(stream: Stream, bytes: Uint8ArrayList | Uint8Array): Promise<void> | undefined {
   try {
-    if (stream.send(bytes)) return undefined
+    if (stream.send(bytes) || stream.writeBufferLength < SEND_AHEAD_BYTES) return undefined
   } catch (cause) {
     throw new LinkClosed(cause)
   }
