@@ -49,7 +49,7 @@ export class Rejoin {
   start(host: Host): void {
     this.#host = host
     host.addEventListener('peer:discovery', (event) => this.#discovered(event.detail.id.toString(), event.detail.multiaddrs))
-    for (const address of this.on.bootstrap) void host.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_MS) }).catch(() => undefined)
+    for (const address of this.on.bootstrap) void this.#bootstrap(host, multiaddr(address)).catch(() => undefined)
     this.#tick()
     this.#stop = every(this.on.clock, TICK_MS, () => this.#tick())
   }
@@ -77,6 +77,13 @@ export class Rejoin {
       this.#dial(did),
       new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new ErrandError('CANCELLED', 'cancelled while dialling')), { once: true })),
     ])
+  }
+
+  /** Remembered before it is dialled: a device that is not there yet is tried again like every other, also after a restart. */
+  async #bootstrap(host: Host, address: Multiaddr): Promise<void> {
+    const peerId = address.getComponents().findLast(({ name }) => name === 'p2p')?.value
+    if (peerId !== undefined) await host.peerStore.merge(peerIdFromString(peerId), { multiaddrs: [address] })
+    await host.dial(address, { signal: AbortSignal.timeout(DIAL_MS) })
   }
 
   #tick(): void {

@@ -122,7 +122,7 @@ class Daemon {
     await this.#run({ ...founded, brought: [], isNewHere: true })
   }
 
-  async #run(o: Pick<NodeParts, 'mesh' | 'membership' | 'brought' | 'isNewHere'>): Promise<void> {
+  async #run(o: Pick<NodeParts, 'mesh' | 'membership' | 'brought' | 'met' | 'isNewHere'>): Promise<void> {
     const parts = {
       ...{ home: this.home, config: this.config, device: this.#device.identity, version: VERSION, startedAt: this.#startedAt, umask: this.umask },
       hostFile: fileURLToPath(new URL('./exec-host.mjs', import.meta.url)),
@@ -153,11 +153,13 @@ class Daemon {
     try {
       const device = this.#device.identity
       const name = request.name === undefined ? this.#ownName() : deviceName(request.name)
+      const inviterPeerId = peerIdOf(code.inviter)
+      const met = (request.via ?? code.offer.addrs).map((address) => (address.includes('/p2p/') ? address : `${address}/p2p/${inviterPeerId}`))
       const welcome = await askToJoin({
         identity: device,
         meshId: code.meshId,
-        inviterPeerId: peerIdOf(code.inviter),
-        addresses: request.via ?? code.offer.addrs,
+        inviterPeerId,
+        addresses: met,
         version: VERSION,
         makeAsk: (challenge) => makeAsk(code, { device, clock, random, version: VERSION, name, challenge }),
       })
@@ -166,7 +168,8 @@ class Daemon {
       this.#listenLikeInviter(code)
       this.home.saveMesh(mesh.bytes, welcome.membership)
       const sets = ['members', 'addresses', 'revocations', 'delegations'] as const
-      await this.#run({ mesh, membership: welcome.membership, brought: sets.flatMap((set) => welcome[set].map((bytes) => [set, bytes] as const)), isNewHere: true })
+      const brought = sets.flatMap((set) => welcome[set].map((bytes) => [set, bytes] as const))
+      await this.#run({ mesh, membership: welcome.membership, brought, met, isNewHere: true })
       const id = Buffer.from(mesh.id).toString('hex')
       return { mesh: { id, name: mesh.genesis.name }, did: device.did, name: membership.name, membership: membership.kind, gave: givesOf(code.offer, membership.name), got: getsOf(code.offer) }
     } finally {

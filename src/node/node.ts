@@ -44,6 +44,8 @@ export interface NodeParts {
   readonly membership: Uint8Array
   /** Records that founding or joining brought along; empty at a restart. */
   readonly brought: readonly (readonly [set: BroughtSet, bytes: Uint8Array])[]
+  /** Addresses, with PeerId, where a device of this mesh was met a moment ago. */
+  readonly met?: readonly string[]
   /** This device founds or joins the mesh right now, so an empty database is what is expected. */
   readonly isNewHere: boolean
   readonly version: string
@@ -187,7 +189,7 @@ function openHall(p: NodeParts, { store, datastore, audit }: Cellar, rooms: Room
     announceMember: membersTold,
   })
   const mesh: MeshNode = new MeshNode(
-    { identity: p.device, meshId: p.mesh.id, version: p.version, listen: p.listen, bootstrap: p.config.bootstrap, datastore, discovery: p.config },
+    { identity: p.device, meshId: p.mesh.id, version: p.version, listen: p.listen, bootstrap: [...p.config.bootstrap, ...(p.met ?? [])], datastore, discovery: p.config },
     {
       ...{ directory, records, door, replica, clock, random, log: p.log },
       auditLog: audit,
