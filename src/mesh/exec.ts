@@ -1,6 +1,7 @@
 /** `/errand/exec/1` on libp2p: opens a stream to another device, hands inbound ones to the door. Carries frames, understands none. */
 import type { Stream } from '@libp2p/interface'
 import { EXEC } from '../../protocols/exec/messages.ts'
+import type { Clock } from '../base/clock.ts'
 import { FrameLink } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Host } from './host.ts'
@@ -35,13 +36,76 @@ export async function serveExec(host: Host, on: { links: Links; door: ExecDoor }
   )
 }
 
-/** @throws LinkClosed when the connection went away meanwhile. */
-export async function openExec(peer: Peer, { signal }: { signal: AbortSignal }): Promise<FrameLink> {
-  try {
-    const bounded = AbortSignal.any([signal, AbortSignal.timeout(EXEC.openMs)])
-    return new FrameLink(byteLink(await peer.connection.newStream([...EXEC.ids], { signal: bounded })), EXEC.maxFrameBytes)
-  } catch (cause) {
-    throw new LinkClosed(cause)
+/** Below the time that an executor waits for the first frame, so that a spare stream is never found cut. */
+const SPARE_MS = 7_000
+/** For so long after a command a stream is kept ready for the next one. */
+const BUSY_MS = 60_000
+
+interface Spare {
+  readonly stream: Stream
+  readonly link: FrameLink
+  readonly cancel: () => void
+}
+
+/**
+ * Opens exec streams. Negotiating one takes a round trip and a millisecond of work on both sides, so while commands keep
+ * coming for a device the next stream is opened ahead of its command: one a device, for seconds, used once.
+ */
+export class ExecStreams {
+  readonly #spares = new Map<string, Spare>()
+
+  constructor(private readonly on: { readonly clock: Clock }) {}
+
+  /** @throws LinkClosed when the connection went away meanwhile. */
+  async open(peer: Peer, { signal }: { signal: AbortSignal }): Promise<FrameLink> {
+    const spare = this.#take(peer)
+    const link = spare ?? (await this.#negotiate(peer, signal)).link
+    this.#prepare(peer, this.on.clock.monotonic() + BUSY_MS)
+    return link
+  }
+
+  stop(): void {
+    for (const { cancel } of this.#spares.values()) cancel()
+    this.#spares.clear()
+  }
+
+  #take({ connection }: Peer): FrameLink | undefined {
+    const spare = this.#spares.get(connection.id)
+    if (spare === undefined) return undefined
+    spare.cancel()
+    this.#spares.delete(connection.id)
+    return spare.stream.status === 'open' && !spare.stream.readableEnded ? spare.link : undefined
+  }
+
+  async #negotiate(peer: Peer, signal: AbortSignal): Promise<{ stream: Stream; link: FrameLink }> {
+    try {
+      const bounded = AbortSignal.any([signal, AbortSignal.timeout(EXEC.openMs)])
+      const stream = await peer.connection.newStream([...EXEC.ids], { signal: bounded })
+      return { stream, link: new FrameLink(byteLink(stream), EXEC.maxFrameBytes) }
+    } catch (cause) {
+      throw new LinkClosed(cause)
+    }
+  }
+
+  #prepare(peer: Peer, busyUntil: number): void {
+    this.on.clock.after(0, () => {
+      if (peer.connection.status !== 'open' || this.#spares.has(peer.connection.id)) return
+      void this.#negotiate(peer, AbortSignal.timeout(EXEC.openMs)).then(
+        ({ stream, link }) => this.#keep(peer, { stream, link }, busyUntil),
+        () => undefined, // the next command negotiates for itself, and says what is wrong
+      )
+    })
+  }
+
+  #keep(peer: Peer, { stream, link }: { stream: Stream; link: FrameLink }, busyUntil: number): void {
+    const { id } = peer.connection
+    const drop = (): void => {
+      this.#spares.delete(id)
+      stream.abort(new Error('not needed any more'))
+      if (this.on.clock.monotonic() < busyUntil) this.#prepare(peer, busyUntil)
+    }
+    if (this.#spares.has(id)) return stream.abort(new Error('one spare is enough'))
+    this.#spares.set(id, { stream, link, cancel: this.on.clock.after(SPARE_MS, drop) })
   }
 }
 

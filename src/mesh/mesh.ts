@@ -15,7 +15,7 @@ import { seal } from '../identity/envelope.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory, Verdict } from '../registry/directory.ts'
 import { AuditExchange } from './audit.ts'
-import { type ExecDoor, openExec, serveExec } from './exec.ts'
+import { type ExecDoor, ExecStreams, serveExec } from './exec.ts'
 import { Gossip } from './gossip.ts'
 import { type Host, meshTag, startHost } from './host.ts'
 import { type AdmitJoin, serveJoin } from './join.ts'
@@ -59,6 +59,7 @@ export class MeshNode {
   readonly #gossip: Gossip
   readonly #rejoin: Rejoin
   readonly #exchange: AuditExchange
+  readonly #streams: ExecStreams
   #host: Host | undefined
   #stops: (() => void)[] = []
   #seq = 0
@@ -69,6 +70,7 @@ export class MeshNode {
   ) {
     const { directory, records, clock, random, log } = on
     this.#links = new Links({ meshId: o.meshId, directory, admitMember: (bytes) => this.#admitMember(bytes), clock, random, log, ownHello: () => this.#ownHello(), onUp: (peer) => this.#up(peer), onDown: (did) => this.#rejoin.lost(did) })
+    this.#streams = new ExecStreams({ clock })
     this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, log })
     this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, replica: on.replica, clock, mayRead: on.mayRead, log })
     this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
@@ -96,6 +98,7 @@ export class MeshNode {
     for (const stop of this.#stops.splice(0)) stop()
     this.#gossip.stop()
     this.#sync.stop()
+    this.#streams.stop()
     const rest = (async () => {
       await this.#rejoin.stop()
       await this.#host?.stop()
@@ -119,13 +122,13 @@ export class MeshNode {
   async open(did: Did, { signal }: { signal: AbortSignal }): Promise<{ link: FrameLink; challenge: Uint8Array }> {
     const first = await this.#rejoin.reach(did, { signal })
     try {
-      return { link: await openExec(first, { signal }), challenge: first.theirChallenge }
+      return { link: await this.#streams.open(first, { signal }), challenge: first.theirChallenge }
     } catch (thrown) {
       if (signal.aborted) throw thrown
       // The line was dead and nobody had noticed. Nothing was asked on it yet, so asking on a fresh one is safe.
       first.connection.abort(new Error('no stream could be opened'))
       const fresh = await this.#rejoin.reach(did, { signal })
-      return { link: await openExec(fresh, { signal }), challenge: fresh.theirChallenge }
+      return { link: await this.#streams.open(fresh, { signal }), challenge: fresh.theirChallenge }
     }
   }
 

@@ -49,6 +49,11 @@ interface Submission {
   readonly env: Record<string, string>
 }
 
+interface Noted extends Submission {
+  /** Resolves when the submission is durable in our log. */
+  readonly noted: Promise<void>
+}
+
 interface Far {
   readonly link: FrameLink
   readonly challenge: Uint8Array
@@ -62,8 +67,10 @@ export class Submitter {
     let submission: Submission | undefined
     try {
       submission = this.#read(request)
-      const far = await this.#noteAndOpen(submission, signal)
-      await this.#carry(submission, { near, far }, signal)
+      const noted = this.#note(submission)
+      noted.catch(() => undefined) // awaited before anybody is told anything
+      const far = await this.#open(submission.device, signal)
+      await this.#carry({ ...submission, noted }, { near, far }, signal)
     } catch (thrown) {
       await this.#failed(submission, near, asErrand(thrown))
     }
@@ -94,7 +101,7 @@ export class Submitter {
     return { task: task as TaskId, device, name: directory.nameOf(device) ?? device, args, env }
   }
 
-  /** The submission is in our log before it leaves. */
+  /** Begins to write the submission into our log; the promise is its durability. */
   async #note({ task, device, args }: Submission): Promise<void> {
     const { keyring, clock, board, audit } = this.on
     const command = [args.exe, ...args.argv]
@@ -102,29 +109,22 @@ export class Submitter {
     await audit.append({ actor: keyring.device.did, action: 'task.submit', result: 'ok', subject: device, task, details: { command, device } })
   }
 
-  /** Writing the log and finding the way take turns waiting for disk and network, so they run side by side; nothing leaves before both are done. */
-  async #noteAndOpen(submission: Submission, signal: AbortSignal): Promise<Far> {
-    const opening = this.#open(submission.device, signal)
-    opening.catch(() => undefined) // awaited below, unless the log fails first
-    try {
-      await this.#note(submission)
-    } catch (thrown) {
-      void opening.then((far) => far.link.abort(asErrand(thrown))).catch(() => undefined)
-      throw thrown
-    }
-    return await opening
-  }
-
-  async #carry(submission: Submission, { near, far }: { near: FrameLink; far: Far }, signal: AbortSignal): Promise<void> {
+  /**
+   * The record and the request are on their way side by side. A log that is known to be broken refuses before anything leaves;
+   * nothing of the answer is handed on before the record is durable; and if it fails meanwhile, the command is cut off.
+   */
+  async #carry(submission: Noted, { near, far }: { near: FrameLink; far: Far }, signal: AbortSignal): Promise<void> {
     const gone = (): void => far.link.abort(new ErrandError('CANCELLED', 'whoever started this command is gone'))
     signal.addEventListener('abort', gone, { once: true })
     try {
       if (signal.aborted) gone()
+      await Promise.race([submission.noted, Promise.resolve()])
       if (submission.device !== this.on.keyring.device.did) this.on.board.note(submission.task, { t: 'planned', at: this.on.clock.now() })
       await far.link.write(TAG.open, this.#invocation(submission, far.challenge))
       void carryInput(near, far.link)
       await this.#carryOutput(submission, near, far.link)
     } catch (thrown) {
+      far.link.abort(asErrand(thrown))
       throw asErrand(thrown).code === 'LINK_CLOSED' ? lost(submission.name, thrown) : thrown
     } finally {
       signal.removeEventListener('abort', gone)
@@ -159,8 +159,10 @@ export class Submitter {
   }
 
   /** @throws the far side's refusal; LINK_LOST when it fell silent without an outcome. */
-  async #carryOutput(submission: Submission, near: FrameLink, far: FrameLink): Promise<void> {
-    for (let frame = await far.read(); frame !== undefined; frame = await far.read()) {
+  async #carryOutput(submission: Noted, near: FrameLink, far: FrameLink): Promise<void> {
+    const first = await far.read()
+    await submission.noted
+    for (let frame = first; frame !== undefined; frame = await far.read()) {
       const { tag, payload } = frame
       if (tag === TAG.stdout || tag === TAG.stderr) await near.write(tag, payload)
       else if (tag === TAG.stdinCredit) await near.write(tag, json(controlOf(StdinCredit, frame)))
