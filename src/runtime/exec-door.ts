@@ -90,15 +90,17 @@ export class ExecDoor {
   }
 
   async serve(link: FrameLink, caller: ExecCaller, { signal }: { signal: AbortSignal }): Promise<void> {
-    const serving = this.#serve(link, caller, signal).finally(() => this.#serving.delete(serving))
+    const open = await this.#readOpen(link).catch(async (thrown: unknown) => void (await refuse(link, thrown)))
+    if (open === undefined) return await link.end().catch(() => undefined)
+    // Counted from here on: a stream that was opened ahead of its command must not hold up a drain.
+    const serving = this.#serve(link, { open, caller, signal }).finally(() => this.#serving.delete(serving))
     this.#serving.add(serving)
     await serving
   }
 
-  async #serve(link: FrameLink, caller: ExecCaller, signal: AbortSignal): Promise<void> {
+  async #serve(link: FrameLink, { open, caller, signal }: { open: Open; caller: ExecCaller; signal: AbortSignal }): Promise<void> {
     let started = (): void => {}
     try {
-      const open = await this.#readOpen(link)
       const { admission, spec, task } = await this.#admit(open, caller)
       started = this.#takePlace()
       const live = await this.#start(link, { admission, spec, task, caller })
