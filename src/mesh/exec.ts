@@ -31,6 +31,8 @@ export async function serveExec(host: Host, on: { links: Links; door: ExecDoor }
       const peer = on.links.peerOn(connection)
       if (peer === undefined) return stream.abort(new Error('exec is served after hello only'))
       await on.door.serve(link, callerOf(peer), { signal: goneSignal(stream) })
+      // All is said: what still comes is thrown away, or a caller that was refused could fill our memory through every stream it leaves half open.
+      await stream.closeRead()
     },
     { maxInboundStreams: EXEC.streamsPerPeer, maxOutboundStreams: EXEC.streamsPerPeer },
   )

@@ -21,9 +21,9 @@ export class Input {
     private readonly running: Pick<RunningCommand, 'stdin' | 'endStdin'>,
   ) {}
 
-  /** @throws BAD_FRAME when more is sent than the window allows. */
+  /** @throws BAD_FRAME when more is sent than the window allows, or nothing: frames without bytes would be under no window at all. */
   take(bytes: Uint8Array): void {
-    if (bytes.length === 0) return
+    if (bytes.length === 0) throw new ErrandError('BAD_FRAME', 'a stdin frame without bytes')
     this.#pendingBytes += bytes.length
     if (this.#pendingBytes > EXEC.stdinWindowBytes) throw new ErrandError('BAD_FRAME', 'more stdin than the window allows')
     if (!this.#isBusy) return void this.#carry(bytes)

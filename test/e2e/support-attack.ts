@@ -213,9 +213,20 @@ export class ExecStream {
 export async function ask(connection: Connection, open: Uint8Array): Promise<Answer> {
   const stream = await ExecStream.open(connection)
   await stream.link.write(TAG.open, open)
-  return await stream.answer()
+  const answer = await stream.answer()
+  await stream.stream.close().catch(() => undefined)
+  return answer
 }
 
 export function delegationsOf({ welcome }: Papers): Delegation[] {
   return welcome.delegations.map((bytes) => decodeDelegation(bytes))
+}
+
+/** The chain that a giving invite brought: from the device's root over the owner to whoever joined. */
+export function chainTo(papers: Papers, device: string): Delegation[] {
+  const links = delegationsOf(papers)
+  const root = links.find(({ iss, sub }) => iss === device && sub === device)
+  const leaf = links.find(({ aud }) => aud === papers.identity.did)
+  if (root === undefined || leaf === undefined) throw new Error('these papers hold no right on that device')
+  return [root, leaf]
 }
