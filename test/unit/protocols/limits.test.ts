@@ -1,0 +1,69 @@
+/** docs/limits.md says what the code does: every row names a constant, and its value is that constant's. */
+import { existsSync, readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+
+const UNIT: Readonly<Record<string, number>> = { '': 1, B: 1, KiB: 1_024, MiB: 1 << 20, ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
+
+interface Row {
+  readonly what: string
+  readonly value: string
+  readonly file: string
+  readonly name: string
+}
+
+const rows: Row[] = readFileSync('docs/limits.md', 'utf8')
+  .split('\n')
+  .flatMap((line) => {
+    const [, what = '', value = '', , constant = ''] = line.split('|').map((cell) => cell.trim())
+    const [file = '', name = ''] = constant.split(' ')
+    return /\.ts$/.test(file) ? [{ what, value, file, name }] : []
+  })
+
+/** `64 KiB`, `10 min`, `32,767`, in the smallest unit: bytes, milliseconds, pieces. */
+function said(text: string): number {
+  const [, digits = '', unit = ''] = /^([\d,]+) ?([A-Za-z]*)$/.exec(text) ?? []
+  return Number(digits.replaceAll(',', '')) * (UNIT[unit] ?? Number.NaN)
+}
+
+/** The number that a constant or a field is given in the source: literals with `+`, `-`, `*` and `<<`. */
+function written({ file, name }: Row): number {
+  const source = readFileSync(file, 'utf8')
+  const found = [...source.matchAll(new RegExp(`\\b${name}(?: = |: )([\\d_(][\\d_ ()*+<-]*)`, 'g'))].map((match) => match[1] ?? '')
+  expect(found, `${name} in ${file}`).toHaveLength(1)
+  return sum(found[0] ?? '') * (/seconds/i.test(name) ? 1_000 : 1)
+}
+
+function sum(text: string): number {
+  return text
+    .replace(/[_()]/g, '')
+    .split('+')
+    .map((term) =>
+      term
+        .split('*')
+        .map(shifted)
+        .reduce((a, b) => a * b, 1),
+    )
+    .reduce((a, b) => a + b, 0)
+}
+
+function shifted(text: string): number {
+  const [base = '', by = '0'] = text.split('<<')
+  return Number(base) * 2 ** Number(by)
+}
+
+test('there are limits to check', () => expect(rows.length).toBeGreaterThan(50))
+
+test.each(rows)('$what: $value', (row) => {
+  expect(existsSync(row.file)).toBe(true)
+  expect(said(row.value)).toBe(written(row))
+})
+
+test('every cap and deadline of the protocols is in the document', () => {
+  for (const protocol of ['hello', 'join', 'sync', 'announce', 'exec']) {
+    const source = readFileSync(`protocols/${protocol}/messages.ts`, 'utf8')
+    const names = [...source.matchAll(/^ {2}(max\w+|\w+Ms|\w+WindowBytes|streamsPerPeer): [\d(]/gm)].map((match) => match[1])
+    const documented = rows.filter(({ file }) => file === `protocols/${protocol}/messages.ts`).map(({ name }) => name)
+    expect(documented).toEqual(expect.arrayContaining(names))
+    expect(names.length).toBeGreaterThan(0)
+  }
+})
