@@ -1,6 +1,6 @@
 /** The local API's words: requests (checked at the door) and answers (JSON, as the command line prints them). See README.md beside this file. */
 import * as v from 'valibot'
-import { TASK_STATES } from '../task/messages.ts'
+import type { TASK_STATES } from '../task/messages.ts'
 import { Count, List, Text } from '../wire.ts'
 
 export const LOCAL = {
@@ -227,6 +227,9 @@ export interface AuditRecordView {
   n: number
   time: string
   actor: string
+  /** Names that this device knows for the two; null where it knows none. */
+  actorName: string | null
+  subjectName: string | null
   action: string
   subject: string | null
   task: string | null

@@ -13,6 +13,12 @@ export function parseDuration(text: string): number {
   return Math.round(ms)
 }
 
+/** The time that is left of something, as a person would say it: 8h and not 7h59m when it began a moment ago. Never for a bound that is to be kept. */
+export function sayAbout(ms: number): string {
+  const step = ms >= UNIT_MS.d ? UNIT_MS.h : ms >= 10 * UNIT_MS.m ? UNIT_MS.m : UNIT_MS.s
+  return sayDuration(Math.max(UNIT_MS.s, Math.round(ms / step) * step))
+}
+
 /** The two largest units of a span, as a person says it: 7h58m, 2d, 45s. */
 export function sayDuration(ms: number): string {
   if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`

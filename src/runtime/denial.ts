@@ -1,15 +1,34 @@
 /** A refusal of the kernel in the words that people get to read. */
 import type { Refusal } from '../authority/verify.ts'
 import type { Clock } from '../base/clock.ts'
-import { sayDuration } from '../base/duration.ts'
+import { sayAbout } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
 
-export function denial(refusal: Refusal, nowMs: number): ErrandError {
+/** Names for the hint: who asked, on which device, for which program. */
+export interface Asked {
+  readonly who: string
+  readonly on: string
+  readonly exe?: unknown
+}
+
+export function denial(refusal: Refusal, nowMs: number, asked: Asked = { who: 'WHO', on: 'DEVICE' }): ErrandError {
   const { code, detail, grant, expiresAt } = refusal
   return new ErrandError('DENIED', `${detail}${grantNote(refusal, nowMs)}`, {
-    hint: HINTS[code] ?? 'who owns the device can allow it: errand grant WHO --on DEVICE --can \'exec: …\' --for 1h',
-    fields: { reason: code, detail, ...(grant === undefined ? {} : { grant }), ...(typeof expiresAt === 'number' ? { expiresAt: new Date(expiresAt * 1_000).toISOString() } : {}) },
+    hint:
+      HINTS[code] ??
+      `${asked.on} itself, or whoever has that right there, can allow it: errand grant ${asked.who} --on ${asked.on} --can 'exec: ${sayExe(asked.exe)}' --for 1h`,
+    fields: {
+      reason: code,
+      detail,
+      ...(grant === undefined ? {} : { grant }),
+      ...(typeof expiresAt === 'number' ? { expiresAt: new Date(expiresAt * 1_000).toISOString() } : {}),
+    },
   })
+}
+
+/** Only what can be typed again as it stands. */
+function sayExe(exe: unknown): string {
+  return typeof exe === 'string' && /^[\w./+-]{1,64}$/.test(exe) ? exe : '…'
 }
 
 const HINTS: Partial<Record<Refusal['code'], string>> = {
@@ -21,10 +40,10 @@ const HINTS: Partial<Record<Refusal['code'], string>> = {
 
 function grantNote({ grant, expiresAt }: Refusal, nowMs: number): string {
   if (grant === undefined) return ''
-  const short = `${grant.slice(0, 4)}…${grant.slice(-4)}`
+  const short = `${grant.slice(0, 6)}…${grant.slice(-6)}`
   if (typeof expiresAt !== 'number') return `  (grant ${short})`
   const left = expiresAt * 1_000 - nowMs
-  return left > 0 ? `  (grant ${short}, expires in ${sayDuration(left)})` : `  (grant ${short}, expired)`
+  return left > 0 ? `  (grant ${short}, expires in ${sayAbout(left)})` : `  (grant ${short}, expired)`
 }
 
 const RECORDED_AT_ONCE = 20

@@ -2,14 +2,14 @@
  * The executor's side of a command: verifies, records, runs, streams, records again. Transport-agnostic: frames in, frames out.
  * Every caller comes through here, other devices and this one alike. Spec: protocols/exec/README.md.
  */
-import { Accepted, EXEC, type Ended, Open, TAG } from '../../protocols/exec/messages.ts'
+import { type Accepted, type Ended, EXEC, Open, TAG } from '../../protocols/exec/messages.ts'
 import type { CommandSpec } from '../../protocols/task/messages.ts'
 import { decodeAs, encode, shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
+import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
 import { type Admission, verifyInvocation } from '../authority/verify.ts'
-import type { Revocations } from '../authority/revocations.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
@@ -146,11 +146,20 @@ export class ExecDoor {
     const { self, revocations, clock } = this.on
     const now = Math.floor(clock.now() / 1_000)
     const seen = verifyInvocation(open.invocation, open.proofs, { self, peer: caller.did, challenge: caller.challenge, now, revocations, seen: this.#seen })
-    if (!seen.ok) throw await this.#denied(denial({ ...seen, detail: this.on.named(seen.detail) }, now * 1_000), { caller, args: seen.invocation?.args, grant: seen.grant })
-    if (seen.invocation.cmd !== '/exec/run') throw await this.#denied(new ErrandError('DENIED', `${seen.invocation.cmd} is not served here`), { caller, args: {} })
+    if (!seen.ok) {
+      const asked = { who: this.on.named(caller.did), on: this.on.named(self), exe: seen.invocation?.args['exe'] }
+      throw await this.#denied(denial({ ...seen, detail: this.on.named(seen.detail) }, now * 1_000, asked), {
+        caller,
+        args: seen.invocation?.args,
+        grant: seen.grant,
+      })
+    }
+    if (seen.invocation.cmd !== '/exec/run')
+      throw await this.#denied(new ErrandError('DENIED', `${seen.invocation.cmd} is not served here`), { caller, args: {} })
     const args = shapeOf(ExecRunArgs, seen.invocation.args)
     const undeclared = Object.keys(open.env).find((name) => !args.env.includes(name)) ?? args.env.find((name) => !(name in open.env))
-    if (undeclared !== undefined) throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
+    if (undeclared !== undefined)
+      throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
     if (args.tty) throw new ErrandError('UNSUPPORTED', 'this device has no terminals to give yet', { hint: 'run it without one' })
     const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
     return { admission: seen, task: args.task as TaskId, spec: { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin } }
@@ -167,7 +176,12 @@ export class ExecDoor {
       result: 'denied',
       task: typeof declared?.task === 'string' ? declared.task : null,
       grant: grant ?? null,
-      details: { reason: more === 0 ? error.message : `${error.message} (and ${more} more refusals before)`, command, from: caller.address, requestedBy: caller.did },
+      details: {
+        reason: more === 0 ? error.message : `${error.message} (and ${more} more refusals before)`,
+        command,
+        from: caller.address,
+        requestedBy: caller.did,
+      },
     })
     return error
   }
@@ -194,7 +208,13 @@ export class ExecDoor {
     } catch (thrown) {
       const error = asErrand(thrown, 'SPAWN_FAILED')
       this.on.board.note(task, { t: 'ended', at: this.on.clock.now(), to: 'FAILED', why: error.code, exitCode: null })
-      if (recorded) await this.on.audit.append({ ...base, action: 'exec.end', result: 'failed', details: { command, why: error.code, reason: error.message, startTime: at } })
+      if (recorded)
+        await this.on.audit.append({
+          ...base,
+          action: 'exec.end',
+          result: 'failed',
+          details: { command, why: error.code, reason: error.message, startTime: at },
+        })
       throw error
     }
   }
@@ -265,7 +285,15 @@ export class ExecDoor {
       result: why === 'exit' && exitCode === 0 ? 'ok' : 'failed',
       task,
       grant: admission.chain.at(-1)?.cid ?? null,
-      details: { command: [exe, ...argv], why, startTime, durationMs: endTime - startTime, requestedBy: iss, ...(exitCode === null ? {} : { exitCode }), ...(signal === null ? {} : { signal }) },
+      details: {
+        command: [exe, ...argv],
+        why,
+        startTime,
+        durationMs: endTime - startTime,
+        requestedBy: iss,
+        ...(exitCode === null ? {} : { exitCode }),
+        ...(signal === null ? {} : { signal }),
+      },
     })
   }
 }

@@ -1,4 +1,6 @@
 /** The Runtime of this node: one thin method for each thing that can be asked, each handed to the room that knows. */
+
+import { ANNOUNCE } from '../../protocols/announce/messages.ts'
 import type {
   AuditQuery,
   AuditRecordView,
@@ -10,19 +12,18 @@ import type {
   GrantView,
   InviteRequest,
   InviteView,
-  ListenRequest,
   JoinRequest,
   JoinView,
+  ListenRequest,
   OfferView,
   RevokeRequest,
   RevokeView,
   Status,
   TaskView,
 } from '../../protocols/local/messages.ts'
-import { ANNOUNCE } from '../../protocols/announce/messages.ts'
 import type { Membership } from '../../protocols/member/messages.ts'
-import { query } from '../audit/query.ts'
 import type { AuditRecord } from '../audit/facts.ts'
+import { query } from '../audit/query.ts'
 import type { LogReader } from '../audit/segments.ts'
 import { verifyLogs } from '../audit/verify.ts'
 import type { Witnesses } from '../audit/witness.ts'
@@ -187,7 +188,14 @@ export class LocalRuntime implements Runtime {
   }
 
   #record(record: AuditRecord): AuditRecordView {
-    return { ...record, deviceName: this.on.directory.nameOf(record.device) ?? null }
+    const { device, actor, subject } = record
+    const { directory } = this.on
+    return {
+      ...record,
+      deviceName: directory.nameOf(device) ?? null,
+      actorName: nameIn(directory, actor),
+      subjectName: subject === null ? null : nameIn(directory, subject),
+    }
   }
 
   #deviceDid(text: string): Did {
@@ -197,6 +205,11 @@ export class LocalRuntime implements Runtime {
   #actorDid(text: string): string {
     return isDid(text) ? text : this.on.directory.resolve(text)
   }
+}
+
+function nameIn(directory: Directory, did: string): string | null {
+  const name = directory.named(did)
+  return name === did ? null : name
 }
 
 function capabilitiesOf(said: NonNullable<ReturnType<Directory['announcementOf']>>['said']): NonNullable<DeviceView['capabilities']> {

@@ -2,13 +2,14 @@
  * Every signed record this device holds, under one roof: members, addresses, announcements, revocations, delegations.
  * Verifies on the way in, persists what is new, and says who may see what.
  */
-import type { Digests } from '../../protocols/hello/messages.ts'
+
 import { ANNOUNCE } from '../../protocols/announce/messages.ts'
+import type { Digests } from '../../protocols/hello/messages.ts'
 import { Membership } from '../../protocols/member/messages.ts'
 import type { SetName } from '../../protocols/sync/messages.ts'
 import { decodeAs, Envelope, MAX_ENVELOPE_BYTES } from '../../protocols/wire.ts'
-import type { Delegation } from '../authority/token.ts'
 import { decodeRevocation, type Revocations } from '../authority/revocations.ts'
+import type { Delegation } from '../authority/token.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Did } from '../identity/identity.ts'
@@ -40,6 +41,7 @@ const MAX_DELEGATIONS = 32_767
 /** Revocations kept of one signer that is no owner. All of them together must be named in a pull request, or nobody could catch up on any. */
 const MAX_REVOCATIONS_BY_ONE = 512
 const MAX_REVOCATIONS_BY_OTHERS = 16_384
+const MAX_STOPPED = 1_024
 const KEEP_ANNOUNCEMENT_MS = 300_000
 /** The order matters: addresses and announcements count only for devices that are members already. */
 const LOAD_ORDER = ['members', 'addresses', 'announcements', 'revocations', 'delegations'] as const satisfies readonly SetName[]
@@ -49,6 +51,8 @@ export class MeshRecords {
   /** Records that count already and are not on the disk yet; one whose write failed stays here and is written when it comes again. */
   readonly #unsaved = new Map<string, Promise<void>>()
   readonly #revocationsBy = new Map<Did, number>()
+  /** What each of the last revocations has ended here. */
+  readonly #stopped = new Map<string, string[]>()
   #onRevocation: (bytes: Uint8Array) => string[] = () => []
 
   constructor(private readonly on: RecordsOn) {}
@@ -73,7 +77,7 @@ export class MeshRecords {
   async admit(set: SetName, bytes: Uint8Array): Promise<Admitted> {
     const verdict = this.#take(set, bytes, () => this.on.clock.now())
     if (verdict === 'new') {
-      const stopped = set === 'revocations' ? this.#onRevocation(bytes) : []
+      const stopped = set === 'revocations' ? this.#revoked(bytes) : []
       const key = keyOf(set, bytes)
       if (set !== 'announcements' || this.#worthKeeping(key)) await this.#save(`${set}/${key}`, bytes)
       return { verdict, stopped }
@@ -81,7 +85,16 @@ export class MeshRecords {
     const id = recordId(bytes)
     const saving = verdict === 'known' ? this.#unsaved.get(id) : undefined
     await saving?.catch(() => this.#save(`${set}/${keyOf(set, bytes)}`, bytes))
-    return { verdict, stopped: [] }
+    return { verdict, stopped: verdict === 'known' ? (this.#stopped.get(id) ?? []) : [] }
+  }
+
+  /** A revocation comes by several ways at once, and whoever gave it asks by the slowest what it has ended. */
+  #revoked(bytes: Uint8Array): string[] {
+    const stopped = this.#onRevocation(bytes)
+    const [oldest] = this.#stopped.keys()
+    if (stopped.length > 0) this.#stopped.set(recordId(bytes), stopped)
+    if (this.#stopped.size > MAX_STOPPED && oldest !== undefined) this.#stopped.delete(oldest)
+    return stopped
   }
 
   async #save(key: string, bytes: Uint8Array): Promise<void> {

@@ -4,13 +4,13 @@ import type { SetName } from '../../protocols/sync/messages.ts'
 import type { Fact } from '../audit/facts.ts'
 import { LAST_LINK } from '../authority/chain.ts'
 import { coversPath } from '../authority/commands.ts'
-import { revoke } from '../authority/revocations.ts'
 import type { Revocations } from '../authority/revocations.ts'
+import { revoke } from '../authority/revocations.ts'
 import { parseRight, type Right, sayRight } from '../authority/rights.ts'
 import { type Delegation, signDelegation } from '../authority/token.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock, Random } from '../base/clock.ts'
-import { sayDuration } from '../base/duration.ts'
+import { sayAbout } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
@@ -60,7 +60,11 @@ export class RightsDesk {
       await records.admit('delegations', link.bytes)
     }
     const concerned = [...new Set([audience, subject, ...this.#ownDevices()])].filter((did) => did !== keyring.device.did)
-    await telling.push('delegations', [...links.flatMap((link) => this.#above(link)), ...links].map((link) => link.bytes), concerned)
+    await telling.push(
+      'delegations',
+      [...links.flatMap((link) => this.#above(link)), ...links].map((link) => link.bytes),
+      concerned,
+    )
     return links.map((link) => this.#view(link))
   }
 
@@ -89,23 +93,39 @@ export class RightsDesk {
       for (const task of (await records.admit('revocations', revocation.bytes)).stopped) stopped.add(task)
       telling.gossipRevocation(revocation.bytes)
     }
-    const told = await telling.push('revocations', signed.map(({ revocation }) => revocation.bytes))
+    const told = await telling.push(
+      'revocations',
+      signed.map(({ revocation }) => revocation.bytes),
+    )
     for (const task of told.flatMap((one) => one.stopped)) stopped.add(task)
     const acknowledged = told.filter((one) => one.acknowledged).map((one) => one.did)
-    return { grants: links.map((link) => link.cid), stopped: [...stopped], acknowledged: acknowledged.map((did) => this.#name(did)), unreachable: this.#unreached(links, acknowledged) }
+    return {
+      grants: links.map((link) => link.cid),
+      stopped: [...stopped],
+      acknowledged: acknowledged.map((did) => this.#name(did)),
+      unreachable: this.#unreached(links, acknowledged),
+    }
   }
 
   #sign({ cmd, pol }: Right, o: { subject: Did; audience: Did; exp: number; last: boolean }): Delegation {
     const { subject, audience, exp, last } = o
     const issuer = this.#grantor(subject, cmd, exp)
     if (issuer.did === audience) throw new ErrandError('CANNOT_GRANT', `${this.#name(audience)} already holds what it would be given`)
-    return signDelegation(issuer, { aud: audience, sub: subject, cmd, pol, exp, nonce: this.on.random(NONCE_BYTES), ...(last ? { meta: { [LAST_LINK]: true } } : {}) })
+    return signDelegation(issuer, {
+      aud: audience,
+      sub: subject,
+      cmd,
+      pol,
+      exp,
+      nonce: this.on.random(NONCE_BYTES),
+      ...(last ? { meta: { [LAST_LINK]: true } } : {}),
+    })
   }
 
   #grantor(subject: Did, command: string, exp: number): Identity {
     const { keyring, wallet, revocations } = this.on
     const whys: string[] = []
-    for (const key of [keyring.device, ...keyring.keys()]) {
+    for (const key of new Set([keyring.device, ...keyring.keys()])) {
       const may = wallet.canDelegate({ issuer: key.did, subject, command, now: keyring.nowSeconds(), revocations }, exp)
       if (may.ok) return key
       if (may.code !== 'NO_GRANT' || whys.length === 0) whys.unshift(may.why)
@@ -120,7 +140,9 @@ export class RightsDesk {
     const upstream = new Set([link.iss, ...this.#above(link).map((one) => one.iss)])
     const key = this.on.keyring.keys().find((one) => upstream.has(one.did))
     if (key !== undefined) return key
-    throw new ErrandError('CANNOT_REVOKE', `grant ${link.cid} was not given by this device or its owner`, { hint: `who gave it can revoke it: ${this.#name(link.iss)}` })
+    throw new ErrandError('CANNOT_REVOKE', `grant ${link.cid} was not given by this device or its owner`, {
+      hint: `who gave it can revoke it: ${this.#name(link.iss)}`,
+    })
   }
 
   #chosen(request: RevokeRequest): Delegation[] {
@@ -129,8 +151,27 @@ export class RightsDesk {
     const subject = this.on.directory.resolve(request.on)
     const audience = request.to === undefined ? undefined : this.on.directory.resolve(request.to)
     const path = request.can === undefined ? '/' : commandOf(request.can)
-    const links = this.on.wallet.list().filter((link) => link.sub === subject && link.iss !== link.sub && coversPath(path, link.cmd) && (audience === undefined || link.aud === audience) && this.#isLive(link))
-    const given = this.on.wallet.list().filter((link) => link.sub === subject && link.iss === subject && !this.#isOwner(link.aud) && coversPath(path, link.cmd) && (audience === undefined || link.aud === audience) && this.#isLive(link))
+    const links = this.on.wallet
+      .list()
+      .filter(
+        (link) =>
+          link.sub === subject &&
+          link.iss !== link.sub &&
+          coversPath(path, link.cmd) &&
+          (audience === undefined || link.aud === audience) &&
+          this.#isLive(link),
+      )
+    const given = this.on.wallet
+      .list()
+      .filter(
+        (link) =>
+          link.sub === subject &&
+          link.iss === subject &&
+          !this.#isOwner(link.aud) &&
+          coversPath(path, link.cmd) &&
+          (audience === undefined || link.aud === audience) &&
+          this.#isLive(link),
+      )
     const chosen = [...links, ...given].filter((link) => this.#canRevoke(link))
     if (chosen.length === 0) throw new ErrandError('NO_SUCH_GRANT', `no live grant on ${request.on} fits that`, { hint: 'errand grants lists them' })
     return chosen
@@ -139,7 +180,10 @@ export class RightsDesk {
   #byId(id: string): Delegation {
     const fitting = this.on.wallet.list().filter((link) => link.cid === id || (id.length >= MIN_ID_CHARS && (link.cid.startsWith(id) || link.cid.endsWith(id))))
     const [only] = fitting
-    if (only === undefined) throw new ErrandError('NO_SUCH_GRANT', `no grant "${id}" is known here`, { hint: 'errand grants lists them; any unique prefix or suffix of 6 characters or more will do' })
+    if (only === undefined)
+      throw new ErrandError('NO_SUCH_GRANT', `no grant "${id}" is known here`, {
+        hint: 'errand grants lists them; any unique prefix or suffix of 6 characters or more will do',
+      })
     if (fitting.length > 1) throw new ErrandError('AMBIGUOUS_GRANT', `${fitting.length} grants fit "${id}"`, { hint: 'give more characters' })
     return only
   }
@@ -170,7 +214,10 @@ export class RightsDesk {
   }
 
   #ownDevices(): Did[] {
-    return this.on.directory.members().filter((member) => member.own).map((member) => member.device as Did)
+    return this.on.directory
+      .members()
+      .filter((member) => member.own)
+      .map((member) => member.device as Did)
   }
 
   #unreached(links: readonly Delegation[], acknowledged: readonly Did[]): RevokeView['unreachable'] {
@@ -183,7 +230,12 @@ export class RightsDesk {
 
   #view(link: Delegation): GrantView {
     const words = sayRight(link.cmd, link.pol)
-    const until = link.exp === null ? 'without end' : link.exp > this.on.keyring.nowSeconds() ? `for ${sayDuration((link.exp - this.on.keyring.nowSeconds()) * 1_000)}` : 'expired'
+    const until =
+      link.exp === null
+        ? 'without end'
+        : link.exp > this.on.keyring.nowSeconds()
+          ? `for ${sayAbout((link.exp - this.on.keyring.nowSeconds()) * 1_000)}`
+          : 'expired'
     const device = link.sub === null ? null : this.#name(link.sub)
     return {
       cid: link.cid,
@@ -191,7 +243,7 @@ export class RightsDesk {
       audience: this.#name(link.aud),
       device,
       can: [words],
-      words: `${this.#name(link.aud)} may ${words} on ${device ?? 'every device of the giver'}, ${until}${link.meta?.[LAST_LINK] === true ? ', not to be passed on' : ''}`,
+      words: `${this.#name(link.aud)} may ${words === 'everything' ? 'do everything' : words} on ${device ?? 'every device of the giver'}, ${until}${link.meta?.[LAST_LINK] === true ? ', not to be passed on' : ''}`,
       expiresAt: link.exp === null ? null : new Date(link.exp * 1_000).toISOString(),
       revoked: this.#isRevoked(link),
       parents: this.#above(link).map((one) => one.cid),
@@ -199,7 +251,7 @@ export class RightsDesk {
   }
 
   #name(did: string): string {
-    return this.on.directory.nameOf(did) ?? (this.on.keyring.owner?.did === did ? 'owner' : did)
+    return this.on.directory.named(did)
   }
 }
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { parseDuration, sayDuration } from '../../../src/base/duration.ts'
+import { parseDuration, sayAbout, sayDuration } from '../../../src/base/duration.ts'
 
 test('a duration that is said is read back within its smallest unit', () => {
   fc.assert(
@@ -36,3 +36,14 @@ test.each([
   [172_800_000, '2d'],
   [86_460_000, '1d'],
 ])('%i ms is said %s', (ms, text) => expect(sayDuration(ms)).toBe(text))
+
+test.each([
+  [28_799_000, '8h'],
+  [28_680_000, '7h58m'],
+  [3_598_500, '1h'],
+  [600_900, '10m'],
+  [119_600, '2m'],
+  [45_400, '45s'],
+  [3, '1s'],
+  [172_799_000, '2d'],
+])('%i ms that are left are said %s', (ms, text) => expect(sayAbout(ms)).toBe(text))

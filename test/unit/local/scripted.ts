@@ -98,6 +98,8 @@ export function record(n: number): AuditRecordView {
     n,
     time: OUTCOME.startTime,
     actor: DID,
+    actorName: 'laptop',
+    subjectName: null,
     action: 'exec.start',
     subject: null,
     task: null,

@@ -105,7 +105,7 @@ test('a new revocation is told before it is stored, and what it ended is named',
   const revocation = revoke(bob, world.grant(bob, carol, bob).cid, world.random).bytes
   here.records.onRevocation((bytes) => (bytes === revocation ? ['task-1'] : []))
   expect(await here.records.admit('revocations', revocation)).toEqual({ verdict: 'new', stopped: ['task-1'] })
-  expect(await here.records.admit('revocations', revocation)).toEqual({ verdict: 'known', stopped: [] })
+  expect(await here.records.admit('revocations', revocation)).toEqual({ verdict: 'known', stopped: ['task-1'] })
 })
 
 test('rights from or for somebody outside the mesh are refused', async () => {

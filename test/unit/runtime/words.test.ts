@@ -17,8 +17,12 @@ test('a refusal says what was refused, by which grant, how long that still lives
   const grant = 'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
   const said = denial({ ok: false, code: 'POLICY', detail: 'exe "rm" is not in {git}', grant, expiresAt: NOW + 7_200 }, NOW * 1_000)
   expect(said).toMatchObject({ code: 'DENIED', fields: { reason: 'POLICY', grant, expiresAt: '2027-01-15T10:00:00.000Z' } })
-  expect(said.message).toBe('exe "rm" is not in {git}  (grant bafy…52zy, expires in 2h)')
+  expect(said.message).toBe('exe "rm" is not in {git}  (grant bafyre…4s52zy, expires in 2h)')
   expect(said.hint).toContain('errand grant')
+  expect(denial({ ok: false, code: 'NO_GRANT', detail: 'x' }, 0, { who: 'nas', on: 'gpu1', exe: 'train' }).hint).toContain(
+    "errand grant nas --on gpu1 --can 'exec: train'",
+  )
+  expect(denial({ ok: false, code: 'NO_GRANT', detail: 'x' }, 0, { who: 'nas', on: 'gpu1', exe: "'; rm" }).hint).toContain("--can 'exec: …'")
   const hintOf = (code: RefusalCode): string | undefined => denial({ ok: false, code, detail: 'x' }, 0).hint
   expect(hintOf('REVOKED')).toContain('taken back')
   expect(hintOf('GRANT_EXPIRED')).toContain('new grant')
