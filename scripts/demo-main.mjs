@@ -113,7 +113,7 @@ async function delegate(laptop, nas) {
   stage.title('A delegated command', 'Being in the mesh gives no right to anything. So far nas may run nothing on gpu1:')
   stage.expect(await nas.errand('run', 'gpu1', '--', 'train', '--epochs', '5'), 126, /errand: denied on gpu1: no grant from gpu1 reaches nas/)
   stage.note('gpu1 allowed it to the owner, and the owner, on laptop, hands a part of it on, for an hour:')
-  stage.expect(await laptop.errand('grant', 'nas', '--on', 'gpu1', '--can', 'exec: train', '--for', '1h'), 0, /✓ nas on gpu1: .*exec: train/)
+  stage.expect(await laptop.errand('grant', 'nas', '--on', 'gpu1', '--can', 'exec: train', '--for', '1h'), 0, /✓ nas may exec: train … on gpu1, for 1h/)
   stage.note('Output comes as it is written (left: when it arrived), stderr apart from stdout; the exit code is the command’s own.')
   const trained = await nas.errand.timed('run', 'gpu1', '--', 'train', '--epochs', '5')
   stage.expect(trained, 3, /epoch 1\/5/, /epoch 5\/5/, /no space left/)
@@ -142,7 +142,7 @@ async function revoke(laptop, nas) {
   )
   const running = nas.errand.beside('run', 'gpu1', '--', 'train', '--epochs', '1000')
   await running.line(/epoch 2\/1000/)
-  stage.expect(await laptop.errand('revoke', '--on', 'gpu1', '--can', 'exec', '--to', 'nas'), 0, /✓ 1 grant revoked/, /acknowledged by .*gpu1/)
+  stage.expect(await laptop.errand('revoke', '--on', 'gpu1', '--can', 'exec', '--to', 'nas'), 0, /✓ 1 grant revoked · 1 live task stopped/, /acknowledged by .*gpu1/)
   const stopped = await running.ended
   stage.expect(stopped, 126, /errand: gpu1: stopped: the right to run it was revoked/)
   stage.check('the command did not run to its end', !stopped.stdout.includes('epoch 100/'))

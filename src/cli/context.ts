@@ -1,10 +1,11 @@
 /** What every command gets: whom to ask, and where to put data (stdout) and talk (stderr). */
 
+import { existsSync } from 'node:fs'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
 import { homeOf, LocalClient, socketPathOf } from '../local/client.ts'
 import type { Paint } from './render.ts'
-import { clean, errorText, paintFor } from './render.ts'
+import { clean, errorText, paintFor, sayCommand } from './render.ts'
 
 export interface Shared {
   readonly home?: string
@@ -14,12 +15,15 @@ export interface Shared {
 export class Context {
   readonly home: string
   readonly json: boolean
+  /** What `--home` said, as it was typed. */
+  readonly givenHome: string | undefined
   /** For stdout. */
   readonly paint: Paint = paintFor(process.stdout)
   #client: LocalClient | undefined
 
   constructor({ home, json }: Shared) {
     this.home = homeOf(home)
+    this.givenHome = home
     this.json = json ?? false
   }
 
@@ -44,9 +48,19 @@ export class Context {
 }
 
 /** An error where the caller looks for it: one JSON document on stdout, or words on stderr. */
-export function printError(error: ErrandError, { json, device }: { json: boolean; device?: string | undefined }): void {
+export function printError(
+  thrown: ErrandError,
+  { json, device, givenHome }: { json: boolean; device?: string | undefined; givenHome?: string | undefined },
+): void {
+  const error = thrown.code === 'NO_NODE' && givenHome !== undefined ? noNodeIn(givenHome, thrown) : thrown
   if (json) process.stdout.write(`${JSON.stringify({ error: wireOf(error) })}\n`)
   else process.stderr.write(errorText(error, device))
+}
+
+/** A home that was typed may be the wrong one: it is said, and so is the command that fits it. */
+function noNodeIn(home: string, { code, fields }: ErrandError): ErrandError {
+  const missing = existsSync(home) ? '' : ', and there is no such directory'
+  return new ErrandError(code, `no node is running in ${home}${missing}`, { hint: `start it with: errand up --home ${sayCommand([home])}`, fields })
 }
 
 function wireOf(error: ErrandError): WireError {

@@ -19,6 +19,12 @@ export const EXIT = {
 const BY_CODE: Readonly<Record<string, number>> = {
   USAGE: EXIT.usage,
   BAD_DURATION: EXIT.usage,
+  BAD_NAME: EXIT.usage,
+  BAD_REVOKE: EXIT.usage,
+  BAD_RIGHT: EXIT.usage,
+  BAD_ROLE: EXIT.usage,
+  BAD_SETTING: EXIT.usage,
+  NO_CODE: EXIT.usage,
   DENIED: EXIT.denied,
   NOT_EXECUTABLE: EXIT.denied,
   COMMAND_NOT_FOUND: EXIT.notFound,

@@ -1,6 +1,7 @@
 /** The command line. Reads it, runs one command, leaves with its code; every failure ends here as words and a number. */
 import { CommanderError } from 'commander'
 import { asErrand, ErrandError } from '../base/errors.ts'
+import type { Shared } from './context.ts'
 import { printError } from './context.ts'
 import { EXIT, exitCodeOfError } from './exitcodes.ts'
 import { makeProgram } from './program.ts'
@@ -14,7 +15,7 @@ async function main(argv: readonly string[]): Promise<number> {
     // Help that was asked for is an answer; help because nothing was asked is a usage error.
     if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage
     const error = thrown instanceof ErrandError ? thrown : asErrand(thrown)
-    printError(error, { json: wantsJson(argv) })
+    printError(error, { json: wantsJson(argv), givenHome: parsed.program.opts<Shared>().home })
     return exitCodeOfError(error.code)
   }
 }

@@ -117,7 +117,7 @@ function addWork(program: Command, does: Does, argv: readonly string[]): void {
   const run = program
     .command('run')
     .argument('<device>', 'a name, a DID or a PeerId')
-    .argument('<command...>', 'what to run there, without a shell')
+    .argument('[command...]', 'what to run there, without a shell')
     .usage('DEVICE [-i] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--id UUID] -- COMMAND [ARG…]')
     .description("run one command on a device; output, input and exit code are the command's own")
     .option('-i, --interactive', 'forward stdin')
@@ -140,11 +140,15 @@ on the device; 128+N killed by signal N; 130 after Ctrl-C.`
 function demandDashes(run: Command, argv: readonly string[]): void {
   const at = argv.indexOf('--')
   const behind = at < 0 ? 0 : argv.length - at - 1
-  if (behind === run.args.length - 1) return
-  throw new UsageError(
-    at < 0 ? "put -- before the command: what follows it is the command's alone" : 'one device before --, the command after it',
-    usageOf(run),
-  )
+  const before = run.args.length - behind
+  if (before === 1 && behind > 0) return
+  throw new UsageError(dashesFault(at < 0 && run.args.length > 1, before, behind), usageOf(run))
+}
+
+function dashesFault(isMissing: boolean, before: number, behind: number): string {
+  if (isMissing) return "put -- before the command: what follows it is the command's alone"
+  if (before < 1) return 'name the device before --, the command after it'
+  return behind === 0 ? 'name the command after --' : 'one device before --, the command after it'
 }
 
 function addRights(program: Command, does: Does): void {

@@ -4,7 +4,7 @@ import { pause, systemClock } from '../../base/clock.ts'
 import { stayAwake } from '../awake.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exitcodes.ts'
-import { clean, plural, shortDid } from '../render.ts'
+import { clean, plural, sayCommand, shortDid } from '../render.ts'
 import { timeOf } from '../values.ts'
 import { drained } from '../writer.ts'
 
@@ -25,10 +25,13 @@ const POLL_MS = 500
 export async function list(context: Context, { follow, ...options }: AuditOptions): Promise<number> {
   const query = queryOf(options)
   const seen = new Seen()
+  let some = false
   for await (const record of context.client.audit(query)) {
+    some = true
     seen.add(record)
     await show(context, record)
   }
+  if (!some && !context.json) context.say('no entry of any log fits that')
   if (follow === true) await goOn(context, query, seen)
   return 0
 }
@@ -79,30 +82,22 @@ async function show({ json, paint }: Context, record: AuditRecordView): Promise<
   )
 }
 
-function recordText(
-  { time, deviceName, device, n, action, actor, subject, result, task, ...details }: AuditRecordView,
-  paint: (text: string) => string,
-): string {
-  const command = Array.isArray(details['command']) ? details['command'].map(String).join(' ') : subject
-  const parts = [
-    time,
-    `${deviceName ?? shortDid(device)}#${n}`.padEnd(14),
-    action.padEnd(13),
-    result.padEnd(7),
-    shortDid(actor),
-    command ?? '',
-    exitText(details['exitCode']),
-    task ?? '',
-  ]
-  return `${parts.slice(0, 3).map(clean).join('  ')}  ${paint(clean(parts[3] ?? ''))}  ${parts
-    .slice(4)
-    .filter((part) => part !== '')
-    .map(clean)
-    .join('  ')}`
+function recordText(record: AuditRecordView, paint: (text: string) => string): string {
+  const { time, deviceName, device, n, action, actor, actorName, result } = record
+  const log = `${deviceName ?? shortDid(device)}#${n}`
+  const facts = [actorName ?? shortDid(actor), ...factsOf(record)].filter((fact) => fact !== '').map(clean)
+  return `${clean(time)}  ${clean(log).padEnd(12)}  ${clean(action).padEnd(13)}  ${paint(clean(result).padEnd(7))}  ${facts.join('  ')}`
 }
 
-function exitText(code: unknown): string {
-  return typeof code === 'number' ? `exit ${code}` : ''
+/** What a refusal adds for whoever is refused; in a log it is old. */
+const GRANT_NOTE = / {2}\(grant [^()]*\)/
+
+/** What an entry says besides who, where and when: what it is about, how it ended and why. */
+function factsOf({ subject, subjectName, command, words, exitCode, signal, why, reason, task }: AuditRecordView): string[] {
+  const about = Array.isArray(command) ? sayCommand(command.map(String)) : subject === null ? '' : `→ ${subjectName ?? shortDid(subject)}`
+  const end = typeof exitCode === 'number' ? `exit ${exitCode}` : typeof signal === 'string' ? signal : ''
+  const cause = typeof reason === 'string' ? reason.replace(GRANT_NOTE, '') : typeof why === 'string' && why !== 'exit' ? why : ''
+  return [about, typeof words === 'string' ? words : '', end, cause === '' ? '' : `(${cause})`, task ?? '']
 }
 
 export async function verify(context: Context): Promise<number> {

@@ -1,7 +1,7 @@
 /** `errand grant` and `errand revoke`: give rights, take them back, and say who has heard of it. */
-import type { GrantView, RevokeView } from '../../../protocols/local/messages.ts'
+import type { RevokeView } from '../../../protocols/local/messages.ts'
 import { systemClock } from '../../base/clock.ts'
-import { sayDuration } from '../../base/duration.ts'
+import { sayAbout } from '../../base/duration.ts'
 import type { Context } from '../context.ts'
 import { plural, shortCid, shortDid } from '../render.ts'
 
@@ -11,13 +11,8 @@ export async function grant(
   { on, can, for: forMs, passOn }: { readonly on: string; readonly can: string[]; readonly for: number; readonly passOn: boolean },
 ): Promise<number> {
   const made = await context.client.grant({ who, on, can, forMs, ...(passOn ? {} : { passOn }) })
-  context.print(made, () => made.map((one) => context.tick(grantText(one, who, on))).join('\n'))
+  context.print(made, () => made.map(({ words, cid }) => context.tick(`${words} · ${shortCid(cid)}`)).join('\n'))
   return 0
-}
-
-function grantText({ words, expiresAt, cid }: GrantView, who: string, on: string): string {
-  const until = expiresAt === null ? 'does not expire' : `expires in ${sayDuration(Date.parse(expiresAt) - systemClock.now())}`
-  return `${who} on ${on}: ${words} · ${until} · ${shortCid(cid)}`
 }
 
 export async function revoke(
@@ -26,13 +21,18 @@ export async function revoke(
   { on, can, to }: { readonly on?: string; readonly can?: string; readonly to?: string },
 ): Promise<number> {
   const done = await context.client.revoke({
-    ...(grant === undefined ? {} : { grant }),
+    ...(grant === undefined ? {} : { grant: unshorten(grant) }),
     ...(on === undefined ? {} : { on }),
     ...(can === undefined ? {} : { can }),
     ...(to === undefined ? {} : { to }),
   })
   context.print(done, () => context.tick(revokeText(done)))
   return 0
+}
+
+/** CIDs are shown as bafyre…fuoise and copied like that; all begin alike, so the end is what tells. */
+function unshorten(cid: string): string {
+  return cid.split('…').at(-1) ?? cid
 }
 
 function revokeText({ grants, stopped, acknowledged, unreachable }: RevokeView): string {
@@ -42,7 +42,7 @@ function revokeText({ grants, stopped, acknowledged, unreachable }: RevokeView):
     ...(acknowledged.length === 0 ? [] : [`acknowledged by ${acknowledged.map(called).join(', ')}`]),
     ...unreachable.map(
       ({ device, expiresAt }) =>
-        `${called(device)} offline${expiresAt === null ? '' : ` (grant dies in ${sayDuration(Date.parse(expiresAt) - systemClock.now())})`}`,
+        `${called(device)} offline${expiresAt === null ? '' : ` (grant dies in ${sayAbout(Date.parse(expiresAt) - systemClock.now())})`}`,
     ),
   ]
   return parts.join(' · ')

@@ -1,8 +1,9 @@
 /** `errand invite`: one code for one device, with what it asks and gives said beside it. */
-import type { InviteView, RightView } from '../../../protocols/local/messages.ts'
+
 import { networkInterfaces } from 'node:os'
+import type { InviteView, RightView } from '../../../protocols/local/messages.ts'
 import { systemClock } from '../../base/clock.ts'
-import { sayDuration } from '../../base/duration.ts'
+import { sayAbout } from '../../base/duration.ts'
 import { ask as question } from '../ask.ts'
 import type { Context } from '../context.ts'
 import { clean } from '../render.ts'
@@ -51,7 +52,7 @@ function networkAddress(): string | undefined {
 function inviteText({ code, expiresAt, membership, asks, gives, notes }: InviteView): string {
   return [
     '  On the other device:   errand join',
-    `  and give it this code  (once, within ${sayDuration(Date.parse(expiresAt) - systemClock.now())}):`,
+    `  and give it this code  (once, within ${sayAbout(Date.parse(expiresAt) - systemClock.now())}):`,
     '',
     clean(code),
     '',
@@ -68,6 +69,6 @@ export function rights(all: readonly RightView[]): string {
 }
 
 function sayRight({ words, expiresAt }: RightView): string {
-  const left = expiresAt === null ? '' : ` · ${sayDuration(Date.parse(expiresAt) - systemClock.now())}`
+  const left = expiresAt === null ? '' : ` · ${sayAbout(Date.parse(expiresAt) - systemClock.now())}`
   return `${clean(words)}${left}`
 }

@@ -15,6 +15,7 @@ export interface JoinOptions {
 export async function join(context: Context, given: string | undefined, options: JoinOptions): Promise<number> {
   const code = (given ?? (await ask('  code: '))).trim()
   if (code === '') throw new ErrandError('NO_CODE', 'no code was given', { hint: 'errand join CODE; on the inviting device: errand invite' })
+  refuseOther(code)
   const request: JoinRequest = { code, ...(options.via === undefined ? {} : { via: options.via }) }
   const started = await ensureNode(context)
   try {
@@ -28,6 +29,14 @@ export async function join(context: Context, given: string | undefined, options:
     if (started) await context.client.shutdown().catch(() => undefined)
     throw error
   }
+}
+
+/** Said before a node is started and a home is made for nothing; whether the code holds is the node's to say. */
+function refuseOther(code: string): void {
+  if (code.startsWith('errand1')) return
+  throw new ErrandError('BAD_INVITE', 'this is not a whole invite code: it does not begin with errand1', {
+    hint: 'copy the whole line that begins with errand1',
+  })
 }
 
 /** @returns whether it had to start one. */

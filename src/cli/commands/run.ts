@@ -1,5 +1,6 @@
 /** `errand run`: one command on a device. Its output and exit code are the command's own; everything errand says goes to stderr. */
 import type { ExecOutcome } from '../../../protocols/local/messages.ts'
+import { systemClock } from '../../base/clock.ts'
 import { sayDuration } from '../../base/duration.ts'
 import { asErrand } from '../../base/errors.ts'
 import type { ExecOptions } from '../../local/client.ts'
@@ -18,6 +19,7 @@ export interface RunOptions {
   readonly id?: string
 }
 
+const SAY_WAITING_MS = 1_000
 const STOPPERS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export async function run(context: Context, device: string, command: string[], options: RunOptions): Promise<number> {
@@ -33,7 +35,7 @@ export async function run(context: Context, device: string, command: string[], o
   } catch (thrown) {
     if (thrown instanceof Unread) return EXIT.unread
     const error = asErrand(thrown)
-    if (stop.exitCode === undefined || context.json) printError(error, { json: context.json, device })
+    if (stop.exitCode === undefined || context.json) printError(error, { json: context.json, device, givenHome: context.givenHome })
     return stop.exitCode ?? exitCodeOfError(error.code)
   }
 }
@@ -55,8 +57,15 @@ class Stop {
 
   #take(signal: (typeof STOPPERS)[number]): void {
     if (this.asked.signal.aborted) this.demanded.abort()
+    else this.#sayLater()
     this.exitCode ??= exitCodeOfSignal(signal)
     this.asked.abort()
+  }
+
+  /** Most commands end at once; whoever waits for one that does not learns what is going on and how to get out. */
+  #sayLater(): void {
+    if (process.stderr.isTTY !== true) return
+    systemClock.after(SAY_WAITING_MS, () => process.stderr.write('errand: asked the device to stop it, and waiting for that; Ctrl-C again leaves at once\n'))
   }
 }
 
@@ -90,5 +99,6 @@ const ENDS: Readonly<Record<string, (outcome: ExecOutcome) => string>> = {
 function sayEnd(context: Context, outcome: ExecOutcome, device: string): void {
   const say = ENDS[outcome.why]
   if (say === undefined) return
-  context.say(`errand: ${clean(device)}: ${outcome.message ?? say(outcome)}`)
+  const words = outcome.why === 'timeout' ? say(outcome) : (outcome.message ?? say(outcome))
+  context.say(`errand: ${clean(device)}: ${words}`)
 }

@@ -1,7 +1,7 @@
 /** Commands that only show: status, devices, ps, grants. */
 import type { DeviceView, GrantView, Status, TaskView } from '../../../protocols/local/messages.ts'
 import { systemClock } from '../../base/clock.ts'
-import { sayDuration } from '../../base/duration.ts'
+import { sayAbout, sayDuration } from '../../base/duration.ts'
 import type { Context } from '../context.ts'
 import { clean, plural, sayCommand, shortCid, shortDid, table } from '../render.ts'
 
@@ -72,10 +72,12 @@ export async function grants(context: Context): Promise<number> {
   return 0
 }
 
-function grantRow({ cid, issuer, audience, device, words, revoked, expiresAt }: GrantView): string[] {
+function grantRow({ cid, issuer, audience, device, can, words, revoked, expiresAt }: GrantView): string[] {
+  // The other columns say the rest of the words.
+  const what = `${can.join('; ')}${words.endsWith('not to be passed on') ? ', not to be passed on' : ''}`
   const left = expiresAt === null ? Number.POSITIVE_INFINITY : Date.parse(expiresAt) - systemClock.now()
-  const until = revoked ? 'revoked' : expiresAt === null ? 'never' : left <= 0 ? 'expired' : `in ${sayDuration(left)}`
-  return [shortCid(cid), shortDid(issuer), shortDid(audience), device === null ? 'any' : shortDid(device), words, until]
+  const until = revoked ? 'revoked' : expiresAt === null ? 'never' : left <= 0 ? 'expired' : `in ${sayAbout(left)}`
+  return [shortCid(cid), shortDid(issuer), shortDid(audience), device === null ? 'any' : shortDid(device), what, until]
 }
 
 function ago(time: string): string {

@@ -103,7 +103,7 @@ function runtimeOf(o: Options, stop: () => void): Partial<Runtime> {
     getStatus: async () => ({ ...STATUS, pid: process.pid, mesh: o.awaitJoin === true ? null : STATUS.mesh }),
     listDevices: async () => [DEVICE],
     readOffer: async ({ code }) => {
-      if (code !== 'good') throw new ErrandError('BAD_INVITE', 'this code was changed on its way')
+      if (code !== 'errand1good') throw new ErrandError('BAD_INVITE', 'this code was changed on its way')
       return OFFER
     },
     join: async (_actor, request) => {
@@ -124,10 +124,16 @@ function runtimeOf(o: Options, stop: () => void): Partial<Runtime> {
         parents: [],
       },
     ],
-    revoke: async () => ({ grants: ['bafyreigrant'], stopped: ['t1'], acknowledged: ['gpu1'], unreachable: [{ device: 'jetson', expiresAt: null }] }),
+    revoke: async (_actor, { grant }) => ({
+      grants: [grant ?? 'bafyreigrant'],
+      stopped: ['t1'],
+      acknowledged: ['gpu1'],
+      unreachable: [{ device: 'jetson', expiresAt: null }],
+    }),
     audit: async function* (query) {
       // Who follows asks for one device at a time; by then it has one record more.
-      for (let n = 0; n < (query.limit ?? (query.device === undefined ? 3 : 4)); n++) yield record(n)
+      for (let n = 0; n < (query.limit ?? (query.device === undefined ? 3 : 4)); n++)
+        yield { ...record(n), command: ['sh', '-c', 'make all'], exitCode: 2, reason: 'no rule  (grant bafyre…fuoise, expires in 1h)' }
     },
     verifyAudit: async () => ({
       ok: o.name !== 'tampered',
@@ -153,7 +159,7 @@ export async function startFake(o: Options): Promise<{ close(): Promise<void>; s
   const asked = new Promise<void>((resolve) => {
     stop = resolve
   })
-  await mkdir(o.home, { recursive: true, mode: 0o700 })
+  await mkdir(`${o.home}/identity`, { recursive: true, mode: 0o700 }) // what a home is known by
   const server = await startLocalServer({ runtime: scripted(runtimeOf(o, stop)), actorDid: DID, socketPath: socketPathOf(o.home) })
   return { close: () => server.close(), stopped: asked.then(() => server.close()) }
 }

@@ -64,7 +64,7 @@ test('down without a node says so', async () => {
 })
 
 test('join without anybody to agree shows the three parts apart, joins nothing and leaves no node behind', async () => {
-  const said = await errand.run(['join', 'good'])
+  const said = await errand.run(['join', 'errand1good'])
   expect([said.code, said.stdout]).toEqual([125, ''])
   expect(said.stderr).toMatch(/started a node in the background \(process \d+; stop it with: errand down\)/)
   expect(said.stderr).toContain('laptop (otter-lamp-fjord), mesh "home[2J"')
@@ -74,18 +74,26 @@ test('join without anybody to agree shows the three parts apart, joins nothing a
 })
 
 test('join --yes joins, with a node that waits for nothing else', async () => {
-  const said = await errand.run(['join', 'good', '--yes', '--json'])
+  const said = await errand.run(['join', 'errand1good', '--yes', '--json'])
   expect(said.code).toBe(0)
   expect(JSON.parse(said.stdout)).toMatchObject({ mesh: { name: 'home' }, name: 'gpu1', membership: 'member', gave: [], got: [] })
   expect(JSON.parse(await readFile(join(errand.home, 'options.json'), 'utf8'))).toMatchObject({ awaitJoin: true })
   await errand.run(['down'])
 })
 
+test('what is no code at all is refused before a node is started for it', async () => {
+  const said = await errand.run(['join', 'otter', '--yes'])
+  expect(said).toMatchObject({ code: 125, stderr: expect.stringMatching(/^errand: this is not a whole invite code.*\nhint: copy the whole line/) })
+})
+
 test('a code is read from a pipe as well; a changed one and none at all are refused', async () => {
   await errand.run(['up', '--detach'])
-  expect(await errand.run(['join', '--yes'], { input: 'good\n' })).toMatchObject({ code: 0, stdout: expect.stringContaining('joined mesh "home" as gpu1') })
-  expect(await errand.run(['join', '--yes'])).toMatchObject({ code: 125, stderr: expect.stringContaining('no code was given') })
-  expect(await errand.run(['join', 'bad', '--yes'])).toMatchObject({ code: 125, stderr: 'errand: this code was changed on its way\n' })
+  expect(await errand.run(['join', '--yes'], { input: 'errand1good\n' })).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining('joined mesh "home" as gpu1'),
+  })
+  expect(await errand.run(['join', '--yes'])).toMatchObject({ code: 2, stderr: expect.stringContaining('no code was given') })
+  expect(await errand.run(['join', 'errand1bad', '--yes'])).toMatchObject({ code: 125, stderr: 'errand: this code was changed on its way\n' })
   await errand.run(['down'])
 })
 

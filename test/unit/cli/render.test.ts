@@ -48,6 +48,7 @@ test("an outcome's own code counts only when nothing else ended the command", ()
   expect(exitCodeOfOutcome({ why: 'exit', exitCode: null, signal: 'SIGSEGV' })).toBe(139)
   expect(exitCodeOfOutcome({ why: 'exit', exitCode: null, signal: 'SIGWHAT' })).toBe(125)
   expect(exitCodeOfError('CANCELLED')).toBe(130)
+  for (const code of ['BAD_RIGHT', 'BAD_NAME', 'BAD_SETTING']) expect(exitCodeOfError(code)).toBe(2)
   expect(exitCodeOfError('ANYTHING_ELSE')).toBe(125)
 })
 

@@ -26,7 +26,7 @@ test('invite sends what was asked and prints the code on a line of its own', asy
 test('grant and revoke say what was given and who has heard that it is gone', async () => {
   expect((await errand.run(['grant', 'gpu1', '--on', 'laptop', '--can', 'exec: git', '--for', '8h', '--json'])).stdout).toContain('"words":"exec: git"')
   expect((await errand.run(['grant', 'gpu1', '--on', 'laptop', '--can', 'exec: git', '--can', 'exec: ls', '--for', '8h', '--no-pass-on'])).stdout).toContain(
-    'gpu1 on laptop: exec: git; exec: ls, not to be passed on',
+    'exec: git; exec: ls, not to be passed on',
   )
   const { stdout } = await errand.run(['revoke', '--on', 'gpu1', '--can', 'exec'])
   expect(Buffer.from(stdout, 'latin1').toString()).toBe('✓ 1 grant revoked · 1 live task stopped · acknowledged by gpu1 · jetson offline\n')
@@ -43,6 +43,17 @@ test('audit prints one line a record, with and without its list, and its filters
         .map((line) => JSON.parse(line).n),
     ).toEqual([0, 1])
   }
+})
+
+test('audit names who did what, and says when nothing fits', async () => {
+  const shown = Buffer.from((await errand.run(['audit', '--limit', '1'])).stdout, 'latin1').toString()
+  expect(shown).toMatch(/^20\S+Z {2}laptop#0 +exec\.start +ok +laptop {2}sh -c 'make all' {2}exit 2 {2}\(no rule\)\n$/)
+  expect(await errand.run(['audit', '--limit', '0'])).toEqual({ code: 0, stdout: '', stderr: 'no entry of any log fits that\n' })
+})
+
+test('a grant can be named as it is shown', async () => {
+  expect(JSON.parse((await errand.run(['revoke', 'bafyre…fuoise', '--json'])).stdout).grants).toEqual(['fuoise'])
+  expect(JSON.parse((await errand.run(['revoke', 'bafyreigrant', '--json'])).stdout).grants).toEqual(['bafyreigrant'])
 })
 
 test('audit --follow shows what is there, then what is new, each record once, until it is stopped', async () => {

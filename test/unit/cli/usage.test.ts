@@ -6,10 +6,12 @@ const errand = await commandLine()
 test.each([
   [['stauts'], "unknown command 'stauts' (Did you mean status?)"],
   [['run'], "missing required argument 'device'"],
-  [['run', 'gpu1'], "missing required argument 'command'"],
+  [['run', 'gpu1'], 'name the command after --'],
   [['run', 'gpu1', 'ls'], 'put -- before the command'],
   [['run', 'gpu1', 'ls', '--', 'x'], 'one device before --'],
-  [['run', '--', 'gpu1', 'ls'], 'one device before --'],
+  [['run', 'gpu1', '--'], 'name the command after --'],
+  [['run', '--', 'gpu1', 'ls'], 'name the device before --'],
+  [['run', '--', 'ls'], 'name the device before --'],
   [['run', '--timeout', '5', 'gpu1', '--', 'ls'], 'like 90s, 10m, 8h or 2d'],
   [['run', '--env', 'A', 'gpu1', '--', 'ls'], 'NAME=VALUE'],
   [['run', '--id', '7', 'gpu1', '--', 'ls'], 'UUID'],
@@ -69,6 +71,12 @@ test('a missing node is said within half a second, with what to do', async () =>
   const said = await errand.run(['status'])
   expect(performance.now() - began).toBeLessThan(3_000) // the whole process, on a busy machine; the client's own 0.5 s are tested in local/client.test.ts
   expect(said).toEqual({ code: 125, stdout: '', stderr: 'errand: no node is running here\nhint: start it with: errand up\n' })
+})
+
+test('a home that was typed is named when no node runs there', async () => {
+  expect((await errand.run(['status', '--home', '/tmp'])).stderr).toBe('errand: no node is running in /tmp\nhint: start it with: errand up --home /tmp\n')
+  const { stderr } = await errand.run(['run', '--home', '/tmp/no such', 'gpu1', '--', 'ls'])
+  expect(stderr).toBe("errand: no node is running in /tmp/no such, and there is no such directory\nhint: start it with: errand up --home '/tmp/no such'\n")
 })
 
 test('--home and --json count before and after the command, and --home over $ERRAND_HOME', async () => {
