@@ -5,7 +5,7 @@ import { Command, Option } from 'commander'
 import type { Shared } from './context.ts'
 import { Context } from './context.ts'
 import { UsageError, usageError, usageOf } from './usage.ts'
-import { count, duration, list, pairs, time, uuid } from './values.ts'
+import { addresses, count, duration, list, pairs, time, uuid } from './values.ts'
 import { VERSION } from './version.ts'
 
 export interface Parsed {
@@ -64,8 +64,8 @@ function addNode(program: Command, does: Does): void {
     .usage('[--name N] [--listen MULTIADDR]… [--bootstrap MULTIADDR]… [--label K=V]… [--preset local|lan|internet] [--detach]')
     .description('start the node of this home')
     .option('--name <name>', 'what this device is called')
-    .option('--listen <multiaddr>', 'an address to listen on, like /ip4/0.0.0.0/tcp/4701 (repeatable)', list)
-    .option('--bootstrap <multiaddr>', 'an address to find the mesh by (repeatable)', list)
+    .option('--listen <multiaddr>', 'an address to listen on, like /ip4/0.0.0.0/tcp/4701 (repeatable)', addresses)
+    .option('--bootstrap <multiaddr>', 'an address to find the mesh by (repeatable)', addresses)
     .option('--label <k=v>', 'something to choose this device by (repeatable)', pairs)
     .addOption(new Option('--preset <preset>', 'whom to be reachable for').choices(['local', 'lan', 'internet']))
     .option('--detach', 'return once the node is ready; it goes on in the background')
@@ -109,7 +109,7 @@ function addMembers(program: Command, does: Does): void {
     .argument('[code]', 'asked for when absent')
     .usage('[CODE] [--via MULTIADDR] [--yes]')
     .description('join the mesh that a code is for')
-  join.option('--via <multiaddr>', 'where to reach the inviting device (repeatable)', list).option('--yes', 'agree to what is shown')
+  join.option('--via <multiaddr>', 'where to reach the inviting device (repeatable)', addresses).option('--yes', 'agree to what is shown')
   does(join, async () => (await import('./commands/join.ts')).join)
 }
 

@@ -16,6 +16,8 @@ test.each([
   [['run', '--env', 'A', 'gpu1', '--', 'ls'], 'NAME=VALUE'],
   [['run', '--id', '7', 'gpu1', '--', 'ls'], 'UUID'],
   [['run', '--intractive', 'gpu1', '--', 'ls'], 'Did you mean --interactive?'],
+  [['up', '--listen', '0.0.0.0:4701'], 'a TCP address like /ip4/'],
+  [['join', 'errand1x', '--via', 'laptop'], 'a TCP address like /ip4/'],
   [['up', '--preset', 'wan'], 'Allowed choices are local, lan, internet'],
   [['grant', 'gpu1', '--on', 'laptop'], "required option '--can <right>' not specified"],
   [['revoke'], 'name either one grant, or a device'],
