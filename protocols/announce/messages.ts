@@ -1,7 +1,7 @@
 /** Gossip topics: what devices say of themselves, and news that everybody needs. See README.md beside this file. */
 import * as v from 'valibot'
-import { Count, DidText, Text } from '../wire.ts'
 import { DeviceName } from '../member/messages.ts'
+import { Count, DidText, Text } from '../wire.ts'
 
 export const ANNOUNCE = {
   maxBytes: 16 * 1024,

@@ -1,7 +1,7 @@
 /** `/errand/join/1`: a device with an invite becomes a member. See README.md beside this file. */
 import * as v from 'valibot'
-import { Bytes, Count, DidText, ExactBytes, List, Text, WireFault } from '../wire.ts'
 import { DeviceName } from '../member/messages.ts'
+import { Bytes, Count, DidText, ExactBytes, List, Text, WireFault } from '../wire.ts'
 
 export const JOIN = {
   ids: ['/errand/join/1'],

@@ -41,7 +41,10 @@ export function every(clock: Clock, ms: number, fn: () => void | Promise<void>):
   const arm = (): void => {
     if (stopped) return
     cancel = clock.after(ms, () => {
-      void Promise.resolve().then(fn).catch(() => undefined).then(arm)
+      void Promise.resolve()
+        .then(fn)
+        .catch(() => undefined)
+        .then(arm)
     })
   }
   arm()

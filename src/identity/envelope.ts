@@ -1,6 +1,6 @@
 /** Signed records: seal a value for one domain and one mesh, open it again or say why not. */
 import type * as v from 'valibot'
-import { decodeAs, type Domain, Envelope, encode, MAX_ENVELOPE_BYTES, signingInput } from '../../protocols/wire.ts'
+import { type Domain, decodeAs, Envelope, encode, MAX_ENVELOPE_BYTES, signingInput } from '../../protocols/wire.ts'
 import { asDid, type Did, type Identity, verifySignature } from './identity.ts'
 
 export interface Opened<T> {

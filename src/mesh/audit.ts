@@ -33,7 +33,10 @@ export class AuditExchange {
   constructor(private readonly on: AuditExchangeOn) {}
 
   async attach(host: Host): Promise<void> {
-    await host.handle([...AUDIT.ids], (stream, connection) => this.#serve(stream, this.on.links.peerOn(connection)), { maxInboundStreams: 16, maxOutboundStreams: 16 })
+    await host.handle([...AUDIT.ids], (stream, connection) => this.#serve(stream, this.on.links.peerOn(connection)), {
+      maxInboundStreams: 16,
+      maxOutboundStreams: 16,
+    })
     this.#stop = every(this.on.clock, ASK_EVERY_MS, () => this.meetAll())
   }
 

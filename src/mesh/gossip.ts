@@ -16,7 +16,6 @@ export interface GossipOn {
   readonly onHead: (head: Uint8Array) => Promise<boolean>
 }
 
-
 export class Gossip {
   readonly #topics
   #host: Host | undefined

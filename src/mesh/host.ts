@@ -6,7 +6,7 @@ import './polyfill.ts'
 import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub'
-import { identify, type Identify, identifyPush } from '@libp2p/identify'
+import { type Identify, identify, identifyPush } from '@libp2p/identify'
 import type { Libp2p } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
@@ -63,7 +63,14 @@ async function createHost(o: HostOptions): Promise<Host> {
     connectionEncrypters: [gatherWrites(noise({ prologueBytes: Buffer.concat([Buffer.from('errand noise v1\0'), o.meshId]) }))],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: MAX_WINDOW_BYTES, maxReadBufferLength: MAX_WINDOW_BYTES * 2 } })],
     // Devices behind one NAT or on one machine share an address; libp2p's default of 5/s would leave them alone.
-    connectionManager: { inboundConnectionThreshold: 100, maxIncomingPendingConnections: 100, reconnectRetries: 0, dialTimeout: 8_000, addressDialTimeout: 4_000, connectionCloseTimeout: 300 },
+    connectionManager: {
+      inboundConnectionThreshold: 100,
+      maxIncomingPendingConnections: 100,
+      reconnectRetries: 0,
+      dialTimeout: 8_000,
+      addressDialTimeout: 4_000,
+      connectionCloseTimeout: 300,
+    },
     connectionMonitor: { enabled: true, protocolPrefix: `errand/${tag}`, pingInterval: 15_000 },
     connectionGater: { denyDialMultiaddr: () => false },
     peerDiscovery: o.mdns ? [mdns({ serviceTag: `_errand-${tag}._udp.local`, interval: 20_000 })] : [],
@@ -73,8 +80,15 @@ async function createHost(o: HostOptions): Promise<Host> {
       identify: identify({ protocolPrefix: `errand/${tag}`, runOnConnectionOpen: false, maxInboundStreams: 4, maxOutboundStreams: 4 }),
       identifyPush: identifyPush({ protocolPrefix: `errand/${tag}`, maxInboundStreams: 4, maxOutboundStreams: 4 }),
       ping: ping({ protocolPrefix: `errand/${tag}`, maxInboundStreams: 8, maxOutboundStreams: 8 }),
-      pubsub: gossipsub({ globalSignaturePolicy: 'StrictSign', allowPublishToZeroTopicPeers: true, emitSelf: false, scoreParams: { IPColocationFactorWeight: 0 } }),
-      ...(o.dht ? { dht: kadDHT({ protocol: `/errand/${tag}/kad/1.0.0`, clientMode: false, peerInfoMapper: passthroughMapper, initialQuerySelfInterval: 1_000 }) } : {}),
+      pubsub: gossipsub({
+        globalSignaturePolicy: 'StrictSign',
+        allowPublishToZeroTopicPeers: true,
+        emitSelf: false,
+        scoreParams: { IPColocationFactorWeight: 0 },
+      }),
+      ...(o.dht
+        ? { dht: kadDHT({ protocol: `/errand/${tag}/kad/1.0.0`, clientMode: false, peerInfoMapper: passthroughMapper, initialQuerySelfInterval: 1_000 }) }
+        : {}),
     },
   })) as unknown as Host
 }
@@ -88,5 +102,8 @@ function listenError(listen: readonly string[], cause: unknown): ErrandError {
       cause,
     })
   }
-  return new ErrandError('CANNOT_LISTEN', `cannot listen on ${listen.join(', ')}: ${message}`, { hint: 'give addresses as multiaddrs: --listen /ip4/0.0.0.0/tcp/4701', cause })
+  return new ErrandError('CANNOT_LISTEN', `cannot listen on ${listen.join(', ')}: ${message}`, {
+    hint: 'give addresses as multiaddrs: --listen /ip4/0.0.0.0/tcp/4701',
+    cause,
+  })
 }

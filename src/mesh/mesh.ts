@@ -1,10 +1,10 @@
 /** The street door: one libp2p node with everything that this mesh speaks on it. Started by the node, in this order, and stopped in reverse. */
 import type { Libp2pOptions } from 'libp2p'
-import { Announcement } from '../../protocols/announce/messages.ts'
+import type { Announcement } from '../../protocols/announce/messages.ts'
+import { AUDIT } from '../../protocols/audit/messages.ts'
 import { EXEC } from '../../protocols/exec/messages.ts'
 import { HELLO } from '../../protocols/hello/messages.ts'
-import { AUDIT } from '../../protocols/audit/messages.ts'
-import { SYNC, type SetName } from '../../protocols/sync/messages.ts'
+import { type SetName, SYNC } from '../../protocols/sync/messages.ts'
 import { DOMAIN } from '../../protocols/wire.ts'
 import type { AuditLog } from '../audit/log.ts'
 import type { Replica } from '../audit/replica.ts'
@@ -69,12 +69,31 @@ export class MeshNode {
     private readonly on: MeshOn,
   ) {
     const { directory, records, clock, random, log } = on
-    this.#links = new Links({ meshId: o.meshId, directory, admitMember: (bytes) => this.#admitMember(bytes), clock, random, log, ownHello: () => this.#ownHello(), onUp: (peer) => this.#up(peer), onDown: (did) => this.#rejoin.lost(did) })
+    this.#links = new Links({
+      meshId: o.meshId,
+      directory,
+      admitMember: (bytes) => this.#admitMember(bytes),
+      clock,
+      random,
+      log,
+      ownHello: () => this.#ownHello(),
+      onUp: (peer) => this.#up(peer),
+      onDown: (did) => this.#rejoin.lost(did),
+    })
     this.#streams = new ExecStreams({ clock })
     this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, log })
     this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, replica: on.replica, clock, mayRead: on.mayRead, log })
     this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
-    this.#rejoin = new Rejoin({ self: o.identity.did, links: this.#links, directory, clock, random, addressSync: o.discovery.addressSync, bootstrap: o.bootstrap, log })
+    this.#rejoin = new Rejoin({
+      self: o.identity.did,
+      links: this.#links,
+      directory,
+      clock,
+      random,
+      addressSync: o.discovery.addressSync,
+      bootstrap: o.bootstrap,
+      log,
+    })
   }
 
   /** @throws PORT_TAKEN, CANNOT_LISTEN */
@@ -176,7 +195,9 @@ export class MeshNode {
 
   async #publishAddress(): Promise<void> {
     const { identity, meshId } = this.o
-    const addrs = this.addresses().map((address) => address.replace(/\/p2p\/[^/]+$/, '')).slice(0, 16)
+    const addrs = this.addresses()
+      .map((address) => address.replace(/\/p2p\/[^/]+$/, ''))
+      .slice(0, 16)
     const record = seal(identity, DOMAIN.address, meshId, { v: 1, device: identity.did, seq: this.on.clock.now(), addrs })
     await this.on.records.admit('addresses', record)
   }
@@ -218,4 +239,3 @@ export class MeshNode {
   }
 }
 
-export { meshTag }

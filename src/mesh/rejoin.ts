@@ -75,7 +75,9 @@ export class Rejoin {
     signal.throwIfAborted()
     return await Promise.race([
       this.#dial(did),
-      new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(new ErrandError('CANCELLED', 'cancelled while dialling')), { once: true })),
+      new Promise<never>((_, reject) =>
+        signal.addEventListener('abort', () => reject(new ErrandError('CANCELLED', 'cancelled while dialling')), { once: true }),
+      ),
     ])
   }
 
@@ -134,7 +136,13 @@ export class Rejoin {
     const host = this.#host
     const peerId = peerIdOf(did)
     const recorded = this.on.addressSync ? this.on.directory.addressesOf(did) : []
-    const remembered = host === undefined ? [] : await host.peerStore.get(peerIdFromString(peerId)).then((peer) => peer.addresses.map((a) => a.multiaddr.toString()), () => [])
+    const remembered =
+      host === undefined
+        ? []
+        : await host.peerStore.get(peerIdFromString(peerId)).then(
+            (peer) => peer.addresses.map((a) => a.multiaddr.toString()),
+            () => [],
+          )
     return [...new Set([...recorded, ...remembered])].map((address) => withPeer(address, peerId))
   }
 

@@ -3,8 +3,8 @@
  * Gossip may lose messages; this is what settles them. Spec: protocols/sync/README.md.
  */
 import type { Stream } from '@libp2p/interface'
-import { Digests } from '../../protocols/hello/messages.ts'
-import { type SetName, SETS, SYNC, SyncAnswer, SyncAsk } from '../../protocols/sync/messages.ts'
+import type { Digests } from '../../protocols/hello/messages.ts'
+import { SETS, type SetName, SYNC, SyncAnswer, SyncAsk } from '../../protocols/sync/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
 import { type Clock, every, type Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -40,11 +40,21 @@ export class Sync {
   #stop = (): void => {}
 
   constructor(
-    private readonly on: { links: Links; records: SyncedRecords; clock: Clock; random: Random; addresses: boolean; log: (event: string, facts: Record<string, unknown>) => void },
+    private readonly on: {
+      links: Links
+      records: SyncedRecords
+      clock: Clock
+      random: Random
+      addresses: boolean
+      log: (event: string, facts: Record<string, unknown>) => void
+    },
   ) {}
 
   async attach(host: Host): Promise<void> {
-    await host.handle([...SYNC.ids], (stream, connection) => this.#serve(stream, this.on.links.peerOn(connection)), { maxInboundStreams: 64, maxOutboundStreams: 64 })
+    await host.handle([...SYNC.ids], (stream, connection) => this.#serve(stream, this.on.links.peerOn(connection)), {
+      maxInboundStreams: 64,
+      maxOutboundStreams: 64,
+    })
     this.#stop = every(this.on.clock, ANTI_ENTROPY_MS, async () => {
       const peers = this.on.links.all()
       const peer = peers[(this.on.random(1)[0] ?? 0) % Math.max(1, peers.length)]

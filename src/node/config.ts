@@ -3,9 +3,9 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import * as v from 'valibot'
 import { parseDocument } from 'yaml'
+import { DeviceName } from '../../protocols/member/messages.ts'
 import { ErrandError } from '../base/errors.ts'
 import { makePrivateDirectory } from './home.ts'
-import { DeviceName } from '../../protocols/member/messages.ts'
 
 export const CONFIG_VERSION = 1
 
@@ -15,22 +15,37 @@ interface Setting {
   readonly doc: string
 }
 
-const Address = v.pipe(v.string(), v.regex(/^\/(ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d{1,5}(\/p2p\/[A-Za-z0-9]+)?$/, 'a TCP multiaddr, like /ip4/0.0.0.0/tcp/4701'))
+const Address = v.pipe(
+  v.string(),
+  v.regex(/^\/(ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d{1,5}(\/p2p\/[A-Za-z0-9]+)?$/, 'a TCP multiaddr, like /ip4/0.0.0.0/tcp/4701'),
+)
 const Switch = v.boolean()
 
 /** What a user may set. The names are the keys of config.yaml. */
 export const SETTINGS = {
   version: { schema: v.literal(CONFIG_VERSION), fallback: CONFIG_VERSION, doc: 'version of this file' },
   name: { schema: v.optional(DeviceName), fallback: undefined, doc: 'name of this device where it founds or joins a mesh; default: the host name' },
-  preset: { schema: v.picklist(['local', 'lan', 'internet']), fallback: 'local', doc: 'where the node listens: local = loopback only, lan and internet = every interface, port 4701' },
+  preset: {
+    schema: v.picklist(['local', 'lan', 'internet']),
+    fallback: 'local',
+    doc: 'where the node listens: local = loopback only, lan and internet = every interface, port 4701',
+  },
   listen: { schema: v.pipe(v.array(Address), v.maxLength(8)), fallback: [], doc: 'addresses to listen on instead of the preset’s' },
   bootstrap: { schema: v.pipe(v.array(Address), v.maxLength(16)), fallback: [], doc: 'addresses dialled at start, besides those of the known devices' },
-  labels: { schema: v.pipe(v.record(v.pipe(v.string(), v.regex(/^[a-z0-9._-]{1,64}$/)), v.pipe(v.string(), v.maxLength(256))), v.maxEntries(32)), fallback: {}, doc: 'labels that this device announces' },
+  labels: {
+    schema: v.pipe(v.record(v.pipe(v.string(), v.regex(/^[a-z0-9._-]{1,64}$/)), v.pipe(v.string(), v.maxLength(256))), v.maxEntries(32)),
+    fallback: {},
+    doc: 'labels that this device announces',
+  },
   slots: { schema: v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(4_096)), fallback: 256, doc: 'commands that may run here at once' },
   mdns: { schema: Switch, fallback: true, doc: 'find devices on the local network by multicast' },
   dht: { schema: Switch, fallback: true, doc: 'find moved devices through the mesh’s DHT' },
   addressSync: { schema: Switch, fallback: true, doc: 'exchange signed address records with other devices' },
-  execPath: { schema: v.pipe(v.array(v.pipe(v.string(), v.startsWith('/'), v.maxLength(4_096))), v.maxLength(32)), fallback: [], doc: 'directories searched for commands after the fixed system path' },
+  execPath: {
+    schema: v.pipe(v.array(v.pipe(v.string(), v.startsWith('/'), v.maxLength(4_096))), v.maxLength(32)),
+    fallback: [],
+    doc: 'directories searched for commands after the fixed system path',
+  },
 } as const satisfies Record<string, Setting>
 
 export type SettingName = keyof typeof SETTINGS
@@ -51,7 +66,9 @@ export function parseConfig(text: string, path: string): Config {
   const given = new Map<string, unknown>(Object.entries(value ?? {}))
   const version = given.get('version')
   if (typeof version === 'number' && version > CONFIG_VERSION) {
-    throw new ErrandError('NEWER_STATE', `${path} has version ${version}; this errand knows up to ${CONFIG_VERSION}`, { hint: 'a newer errand wrote it: run that version again, or use another --home' })
+    throw new ErrandError('NEWER_STATE', `${path} has version ${version}; this errand knows up to ${CONFIG_VERSION}`, {
+      hint: 'a newer errand wrote it: run that version again, or use another --home',
+    })
   }
   for (const key of given.keys()) if (!(key in SETTINGS)) throw configError(path, unknownKey(key))
   const entries = Object.entries(SETTINGS).map(([name, setting]) => [name, checked(name, setting, given, path)])
@@ -71,7 +88,9 @@ export function unknownKey(key: string): string {
 }
 
 function configError(path: string, why: string): ErrandError {
-  return new ErrandError('CONFIG_DAMAGED', `${path}: ${why}`, { hint: 'mend the file, or move it away to go back to the defaults; errand config list shows the settings' })
+  return new ErrandError('CONFIG_DAMAGED', `${path}: ${why}`, {
+    hint: 'mend the file, or move it away to go back to the defaults; errand config list shows the settings',
+  })
 }
 
 /** Levenshtein distance, for short words. */
@@ -117,7 +136,12 @@ export interface SettingView {
 export function listSettings(path: string): SettingView[] {
   const config = readConfig(path)
   const document = parseDocument(existsSync(path) ? readFileSync(path, 'utf8') : '')
-  return Object.entries(SETTINGS).map(([name, { doc }]) => ({ name, value: config[name as SettingName] ?? null, from: document.has(name) ? 'file' : 'default', doc }))
+  return Object.entries(SETTINGS).map(([name, { doc }]) => ({
+    name,
+    value: config[name as SettingName] ?? null,
+    from: document.has(name) ? 'file' : 'default',
+    doc,
+  }))
 }
 
 /** Sets a value as a person types it: YAML, and for lists also a bare word. @throws BAD_SETTING */

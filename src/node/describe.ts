@@ -2,7 +2,12 @@
 import { arch, cpus, loadavg, platform, totalmem } from 'node:os'
 import type { Announcement } from '../../protocols/announce/messages.ts'
 
-export function describeMachine(o: { name: string; labels: Record<string, string>; version: string; freeSlots: number }): Omit<Announcement, 'v' | 'device' | 'seq'> {
+export function describeMachine(o: {
+  name: string
+  labels: Record<string, string>
+  version: string
+  freeSlots: number
+}): Omit<Announcement, 'v' | 'device' | 'seq'> {
   return {
     ...o,
     os: platform(),

@@ -2,35 +2,26 @@
  * The builder: the only file that knows everyone. Plain constructor arguments, a written order of starts, the reverse order of stops.
  */
 import { v7 as uuidv7 } from 'uuid'
-import { LOCAL, type JoinRequest, type JoinView, type ListenRequest } from '../../protocols/local/messages.ts'
-import { AuditLog } from '../audit/log.ts'
-import { Replica } from '../audit/replica.ts'
-import { Revocations } from '../authority/revocations.ts'
-import { Wallet } from '../authority/wallet.ts'
-import { pause, systemClock as clock, systemRandom as random } from '../base/clock.ts'
+import type { JoinRequest, JoinView, ListenRequest } from '../../protocols/local/messages.ts'
+import { systemClock as clock, pause, systemRandom as random } from '../base/clock.ts'
 import { asErrand } from '../base/errors.ts'
 import { createExecutor } from '../exec/executor.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import { MeshNode } from '../mesh/mesh.ts'
-import { Directory } from '../registry/directory.ts'
+import type { Directory } from '../registry/directory.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
 import { Invites } from '../runtime/invites.ts'
 import type { KnownMesh } from '../runtime/joining.ts'
-import { Keyring } from '../runtime/keyring.ts'
 import { LocalRuntime } from '../runtime/local.ts'
-import { MeshRecords } from '../runtime/records.ts'
 import { RightsDesk } from '../runtime/rights-desk.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Submitter } from '../runtime/submit.ts'
-import { wordsOf } from '../runtime/words.ts'
-import { Store } from '../store/level.ts'
-import { openPeerDatastore } from '../store/peers.ts'
-import { Board } from '../tasks/board.ts'
-import { admission } from './admission.ts'
+import { dialable } from './addresses.ts'
 import type { Config } from './config.ts'
 import { describeMachine } from './describe.ts'
-import { rootFor } from './found.ts'
 import type { Home } from './home.ts'
+import { type Cellar, openCellar, openRooms, type Rooms } from './rooms.ts'
+import { statusOf } from './status.ts'
 
 export type Log = (event: string, facts: Record<string, unknown>) => void
 type BroughtSet = 'members' | 'addresses' | 'revocations' | 'delegations'
@@ -73,9 +64,6 @@ export interface RunningNode {
   stop(): Promise<void>
 }
 
-/** How long a node with an empty database and an old identity waits to hear what its log was, before it begins anew. */
-const RESTORE_WAIT_MS = 15_000
-
 /** Starts one node of one mesh, from its database up. What was started is stopped again when a later step fails. @throws ErrandError with a next step. */
 export async function startNode(p: NodeParts): Promise<RunningNode> {
   const stops: (() => Promise<void>)[] = []
@@ -116,57 +104,6 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
   }
 }
 
-interface Cellar {
-  readonly store: Store
-  readonly datastore: Awaited<ReturnType<typeof openPeerDatastore>>
-  readonly audit: AuditLog
-}
-
-async function openCellar(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Cellar> {
-  const store = await Store.open(p.home.at('db', 'main'))
-  stops.push(() => store.close())
-  const datastore = await openPeerDatastore(p.home.at('db', 'peers'), clock)
-  stops.push(async () => await datastore.close())
-  const audit = await AuditLog.open({ store: store.logs, identity: p.device, mesh: p.mesh.id, clock })
-  if (store.isNew && !p.isNewHere) holdForRestore(audit)
-  return { store, datastore, audit }
-}
-
-/** The database is new, the identity is not: what this log held must come back from the others before anything is appended, or it would fork. */
-function holdForRestore(audit: AuditLog): void {
-  audit.hold('the database is new: this device first asks the others for its log')
-  clock.after(RESTORE_WAIT_MS, () => audit.release())
-}
-
-interface Rooms {
-  readonly directory: Directory
-  readonly wallet: Wallet
-  readonly revocations: Revocations
-  readonly records: MeshRecords
-  readonly replica: Replica
-  readonly board: Board
-  readonly keyring: Keyring
-  readonly damaged: readonly string[]
-}
-
-async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise<Rooms> {
-  const { genesis, id } = p.mesh
-  const wallet = new Wallet()
-  const revocations = new Revocations()
-  const directory = new Directory({ id, genesis }, admission(genesis.owners, revocations))
-  const records = new MeshRecords({ directory, wallet, revocations, shelf: store.shelf('records'), clock, owners: genesis.owners })
-  const damaged = await records.load()
-  await records.admit('members', p.membership)
-  for (const [set, bytes] of p.brought) await records.admit(set, bytes)
-  const replica = await Replica.open({ store: store.logs, shelf: store.shelf('heads'), mesh: id, own: audit, keeps: (log) => directory.isMember(log) })
-  const owner = p.home.owner()
-  if (owner !== undefined && !wallet.list().some(({ iss, sub, aud, cmd }) => iss === p.device.did && sub === iss && aud === owner.did && cmd === '/')) {
-    await records.admit('delegations', rootFor(owner, p.device, random).bytes)
-  }
-  const keyring = new Keyring({ device: p.device, ...(owner === undefined ? {} : { owner }), wallet, revocations, clock, random })
-  return { directory, wallet, revocations, records, replica, board: new Board(), keyring, damaged }
-}
-
 interface Hall {
   readonly runtime: Runtime
   readonly mesh: MeshNode
@@ -174,65 +111,64 @@ interface Hall {
   readonly executor: ReturnType<typeof createExecutor>
 }
 
-function openHall(p: NodeParts, { store, datastore, audit }: Cellar, rooms: Rooms): Hall {
-  const { directory, wallet, revocations, records, replica, board, keyring } = rooms
-  const self = p.device.did
+function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
+  const { directory, wallet, revocations, records, board, keyring } = rooms
+  const { audit } = cellar
   const executor = createExecutor({ clock, hostFile: p.hostFile, runtimeDir: p.home.at('run'), path: p.config.execPath, umask: p.umask })
-  const door = new ExecDoor({ self, executor, revocations, audit, board, clock, named: (text) => directory.named(text), slots: p.config.slots })
+  const door = new ExecDoor({ self: p.device.did, executor, revocations, audit, board, clock, named: (text) => directory.named(text), slots: p.config.slots })
   records.onRevocation(() => door.stopRevoked())
-  const membersTold = (bytes: Uint8Array): void => void mesh.push('members', [bytes])
-  const invites: Invites = new Invites({
-    ...{ keyring, directory, wallet, revocations, records, audit, clock, random },
-    mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
-    shelf: store.shelf('invites'),
-    addresses: () => dialable(mesh.addresses()),
-    announceMember: membersTold,
-  })
-  const mesh: MeshNode = new MeshNode(
-    { identity: p.device, meshId: p.mesh.id, version: p.version, listen: p.listen, bootstrap: [...p.config.bootstrap, ...(p.met ?? [])], datastore, discovery: p.config },
-    {
-      ...{ directory, records, door, replica, clock, random, log: p.log },
-      auditLog: audit,
-      admitJoin: (ask, from) => invites.admit(ask, from),
-      mayRead: (did: Did) => directory.member(did)?.own === true,
-      describe: () => describeMachine({ name: directory.nameOf(self) ?? 'device', labels: p.config.labels, version: p.version, freeSlots: door.freeSlots() }),
-    },
-  )
+  const invites: Invites = openInvites(p, cellar, rooms, () => mesh)
+  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, invites })
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
   const rights = new RightsDesk({ keyring, wallet, revocations, directory, records, telling, audit, clock, random })
   const submitter = new Submitter({ keyring, directory, route: mesh, door, board, audit, clock, random, newTaskId: uuidv7 })
-  const runtime = new LocalRuntime({
-    ...{ self, directory, board, submitter, invites, rights, clock, witnesses: replica.witnesses },
+  return { runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, submitter }), mesh, door, executor }
+}
+
+/** Invites name this device's addresses and tell the mesh of members; the mesh serves joins through invites. So one of them gets the other late. */
+function openInvites(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, mesh: () => MeshNode): Invites {
+  const { directory, wallet, revocations, records, keyring } = rooms
+  return new Invites({
+    ...{ keyring, directory, wallet, revocations, records, audit, clock, random },
+    mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
+    shelf: store.shelf('invites'),
+    addresses: () => dialable(mesh().addresses()),
+    announceMember: (bytes) => void mesh().push('members', [bytes]),
+  })
+}
+
+function openMesh(p: NodeParts, { datastore, audit }: Cellar, rooms: Rooms, { door, invites }: { door: ExecDoor; invites: Invites }): MeshNode {
+  const { directory, records, replica } = rooms
+  const { config, device, version, listen, log } = p
+  const { labels } = config
+  return new MeshNode(
+    { identity: device, meshId: p.mesh.id, version, listen, bootstrap: [...config.bootstrap, ...(p.met ?? [])], datastore, discovery: config },
+    {
+      ...{ directory, records, door, replica, clock, random, log },
+      auditLog: audit,
+      admitJoin: (ask, from) => invites.admit(ask, from),
+      mayRead: (did: Did) => directory.member(did)?.own === true,
+      describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: door.freeSlots() }),
+    },
+  )
+}
+
+function openRuntime(
+  p: NodeParts,
+  { store, audit }: Cellar,
+  rooms: Rooms,
+  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; submitter: Submitter },
+): Runtime {
+  const { directory, board, replica, damaged } = rooms
+  const { mesh, ...desks } = on
+  return new LocalRuntime({
+    ...{ self: p.device.did, directory, board, clock, witnesses: replica.witnesses, ...desks },
     logs: { store: store.logs, mesh: p.mesh.id, nameOf: (did) => directory.nameOf(did) },
     lineTo: (did) => mesh.lineTo(did),
     refreshLogs: () => mesh.refreshLogs(),
-    status: () => ({
-      ready: true,
-      apiVersion: LOCAL.version,
-      did: self,
-      peerId: p.device.peerId,
-      name: directory.nameOf(self) ?? '',
-      words: wordsOf(self),
-      version: p.version,
-      mesh: { id: Buffer.from(p.mesh.id).toString('hex'), name: p.mesh.genesis.name },
-      pid: process.pid,
-      uptimeSeconds: Math.round((clock.monotonic() - p.startedAt) / 1_000),
-      addresses: mesh.addresses(),
-      healthy: audit.refusal() === undefined && rooms.damaged.length === 0,
-      problems: [...(audit.refusal() === undefined ? [] : [audit.refusal()?.message ?? '']), ...rooms.damaged.map((key) => `the record ${key} was changed on disk`)],
-      preset: p.config.listen.length > 0 ? null : p.config.preset,
-      localOnly: p.listen.every((address) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address)),
-    }),
+    status: () => statusOf(p, { addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged }),
     join: p.join,
     listen: p.relisten,
     shutdown: p.shutdown,
   })
-  return { runtime, mesh, door, executor }
-}
-
-/** Addresses for an invite: without the PeerId, those of the network first, loopback only when there is nothing else. */
-function dialable(addresses: readonly string[]): string[] {
-  const plain = addresses.map((address) => address.replace(/\/p2p\/[^/]+$/, ''))
-  const outside = plain.filter((address) => !/^\/ip4\/127\.|^\/ip6\/::1\//.test(address))
-  return outside.length > 0 ? outside : plain
 }

@@ -2,13 +2,20 @@
  * Everyone this mesh knows: who is a member, where they were last reachable, what they say of themselves.
  * Pure: no dialling, no clock of its own, no store. Every record is verified before it counts.
  */
-import { DOMAIN } from '../../protocols/wire.ts'
+
 import { type Announcement, Announcement as AnnouncementSchema } from '../../protocols/announce/messages.ts'
-import { type AddressRecord, AddressRecord as AddressSchema, type Genesis, type Membership, Membership as MembershipSchema } from '../../protocols/member/messages.ts'
+import {
+  type AddressRecord,
+  AddressRecord as AddressSchema,
+  type Genesis,
+  type Membership,
+  Membership as MembershipSchema,
+} from '../../protocols/member/messages.ts'
+import { DOMAIN } from '../../protocols/wire.ts'
 import { ErrandError } from '../base/errors.ts'
 import { open } from '../identity/envelope.ts'
 import { type Did, didOfPeerId, isDid, peerIdOf } from '../identity/identity.ts'
-import { digestOf, recordId, type RecordSet } from './records.ts'
+import { digestOf, type RecordSet, recordId } from './records.ts'
 
 export interface Mesh {
   readonly id: Uint8Array
@@ -55,7 +62,12 @@ export class Directory {
   admitAnnouncement(bytes: Uint8Array, heardAt: (saidAt: number) => number): Verdict {
     const seen = attempt(() => open(AnnouncementSchema, DOMAIN.announce, this.mesh.id, bytes))
     if (seen === undefined || seen.by !== seen.value.device || !this.#members.has(seen.by)) return 'refused'
-    return keepNewest(this.#announcements, seen.value.device, { id: recordId(bytes), bytes, value: seen.value, heardAt: heardAt(seen.value.seq) }, (held) => held.value.seq)
+    return keepNewest(
+      this.#announcements,
+      seen.value.device,
+      { id: recordId(bytes), bytes, value: seen.value, heardAt: heardAt(seen.value.seq) },
+      (held) => held.value.seq,
+    )
   }
 
   isMember(did: string): boolean {
@@ -108,7 +120,9 @@ export class Directory {
     const [only] = named
     if (named.length === 1 && only !== undefined) return only.value.device as Did
     if (named.length > 1) {
-      throw new ErrandError('AMBIGUOUS_DEVICE', `${named.length} devices are called "${text}"`, { hint: `use the DID: ${named.map((held) => held.value.device).join(' or ')}` })
+      throw new ErrandError('AMBIGUOUS_DEVICE', `${named.length} devices are called "${text}"`, {
+        hint: `use the DID: ${named.map((held) => held.value.device).join(' or ')}`,
+      })
     }
     const did = isDid(text) ? text : attempt(() => didOfPeerId(text))
     if (did !== undefined && this.#members.has(did)) return did
@@ -125,7 +139,9 @@ export class Directory {
   }
 
   peers(self: Did): { did: Did; peerId: string; addrs: readonly string[] }[] {
-    return [...this.#members.keys()].filter((did) => did !== self).map((did) => ({ did: did as Did, peerId: peerIdOf(did as Did), addrs: this.addressesOf(did) }))
+    return [...this.#members.keys()]
+      .filter((did) => did !== self)
+      .map((did) => ({ did: did as Did, peerId: peerIdOf(did as Did), addrs: this.addressesOf(did) }))
   }
 }
 

@@ -29,7 +29,11 @@ export interface Page {
 }
 
 /** What the other side lacks, at most `maxRecords` and `maxBytes` of it. */
-export function missing(records: Iterable<readonly [string, Uint8Array]>, held: Uint8Array, o: { prefixBytes: number; maxRecords: number; maxBytes: number }): Page {
+export function missing(
+  records: Iterable<readonly [string, Uint8Array]>,
+  held: Uint8Array,
+  o: { prefixBytes: number; maxRecords: number; maxBytes: number },
+): Page {
   const prefixes = new Set<string>()
   for (let at = 0; at + o.prefixBytes <= held.length; at += o.prefixBytes) prefixes.add(Buffer.from(held.subarray(at, at + o.prefixBytes)).toString('hex'))
   const page: Uint8Array[] = []

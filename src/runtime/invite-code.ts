@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto'
 import { base58btc } from 'multiformats/bases/base58'
 import { Code, JOIN, Offer, type OfferedRight } from '../../protocols/join/messages.ts'
 import type { OfferView, RightView } from '../../protocols/local/messages.ts'
-import { decodeAs, DOMAIN, encode, sameBytes } from '../../protocols/wire.ts'
-import { sayRight } from '../authority/rights.ts'
+import { DOMAIN, decodeAs, encode, sameBytes } from '../../protocols/wire.ts'
 import { parsePolicy } from '../authority/policy.ts'
+import { sayRight } from '../authority/rights.ts'
 import { ErrandError } from '../base/errors.ts'
 import { open } from '../identity/envelope.ts'
 import { type Did, Identity } from '../identity/identity.ts'
@@ -88,7 +88,8 @@ function checksum(body: Uint8Array): Uint8Array {
 }
 
 function uncheck(code: string): Uint8Array {
-  const damaged = (why: string): ErrandError => new ErrandError('BAD_INVITE', `this is not a whole invite code: ${why}`, { hint: `copy the whole line that begins with ${JOIN.codePrefix}` })
+  const damaged = (why: string): ErrandError =>
+    new ErrandError('BAD_INVITE', `this is not a whole invite code: ${why}`, { hint: `copy the whole line that begins with ${JOIN.codePrefix}` })
   if (code.length > MAX_CODE_CHARS) throw damaged('it is too long')
   if (!code.startsWith(JOIN.codePrefix)) throw damaged(`it does not begin with ${JOIN.codePrefix}`)
   let bytes: Uint8Array

@@ -1,15 +1,17 @@
 /** The inviting side: makes codes, and admits who comes with one. One-time, expiring; every yes and no is in the log. */
-import { type Ask, type Offer, Offer as OfferSchema, type OfferedRight, type Welcome } from '../../protocols/join/messages.ts'
+
+import * as v from 'valibot'
+import { type Ask, type Offer, type OfferedRight, Offer as OfferSchema, type Welcome } from '../../protocols/join/messages.ts'
 import type { InviteRequest, InviteView } from '../../protocols/local/messages.ts'
 import { DeviceName } from '../../protocols/member/messages.ts'
-import { Bytes, DOMAIN, encode, decodeAs, sameBytes, shapeOf } from '../../protocols/wire.ts'
+import { Bytes, DOMAIN, decodeAs, encode, sameBytes, shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { parsePolicy } from '../authority/policy.ts'
+import type { Revocations } from '../authority/revocations.ts'
 import { parseRight } from '../authority/rights.ts'
 import { NonceMemory } from '../authority/seen.ts'
-import { decodeDelegation, type Delegation, signDelegation } from '../authority/token.ts'
+import { type Delegation, decodeDelegation, signDelegation } from '../authority/token.ts'
 import { verifyInvocation } from '../authority/verify.ts'
-import type { Revocations } from '../authority/revocations.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -20,7 +22,6 @@ import { DenialMeter } from './denial.ts'
 import { getsOf, givesOf, writeCode } from './invite-code.ts'
 import { type Keyring, NONCE_BYTES } from './keyring.ts'
 import type { MeshRecords } from './records.ts'
-import * as v from 'valibot'
 
 const CODE_LIFE_MS = 10 * 60_000
 const RIGHT_LIFE_MS = 8 * 3_600_000
@@ -81,9 +82,20 @@ export class Invites {
       result: 'ok',
       subject: inviteKey.did,
       grant: proof.cid,
-      details: { words: [...asks, ...gives].map((right) => right.words).join('; '), expiresAt: offer.expiresAt * 1_000, ...(offer.name === null ? {} : { name: offer.name }) },
+      details: {
+        words: [...asks, ...gives].map((right) => right.words).join('; '),
+        expiresAt: offer.expiresAt * 1_000,
+        ...(offer.name === null ? {} : { name: offer.name }),
+      },
     })
-    return { code: writeCode(mesh.id, seed, sealed), expiresAt: new Date(offer.expiresAt * 1_000).toISOString(), membership: 'member', asks, gives, notes: notesOn(offer) }
+    return {
+      code: writeCode(mesh.id, seed, sealed),
+      expiresAt: new Date(offer.expiresAt * 1_000).toISOString(),
+      membership: 'member',
+      asks,
+      gives,
+      notes: notesOn(offer),
+    }
   }
 
   /**
@@ -107,7 +119,11 @@ export class Invites {
     const name = await this.#checkInvocation(ask, kept, from)
     if (kept.usedBy !== null) {
       const when = new Date(kept.usedAt).toISOString()
-      throw await this.#refused('INVITE_USED', `this code was used ${kept.usedBy === from.did ? 'by this device' : 'by another device'} at ${when}; a code works once`, from)
+      throw await this.#refused(
+        'INVITE_USED',
+        `this code was used ${kept.usedBy === from.did ? 'by this device' : 'by another device'} at ${when}; a code works once`,
+        from,
+      )
     }
     if (offer.expiresAt <= now) throw await this.#refused('INVITE_EXPIRED', `this code expired at ${new Date(offer.expiresAt * 1_000).toISOString()}`, from)
     const given = await this.#checkGifts(ask.gives, offer, from)
@@ -119,18 +135,32 @@ export class Invites {
     const { records, directory, mesh, audit, keyring } = this.on
     const { offer, given, from, name } = o
     const { signer, proofs } = this.#admitter()
-    const membership = seal(signer, DOMAIN.membership, mesh.id, { v: 1, device: from.did, name, kind: offer.kind, own: offer.mine, at: this.on.clock.now(), proofs })
+    const membership = seal(signer, DOMAIN.membership, mesh.id, {
+      v: 1,
+      device: from.did,
+      name,
+      kind: offer.kind,
+      own: offer.mine,
+      at: this.on.clock.now(),
+      proofs,
+    })
     await audit.append({
       actor: from.did,
       action: 'device.join',
       result: 'ok',
       subject: from.did,
-      details: { name, from: from.address, requestedBy: keyring.device.did, words: [...givesOf(offer, name), ...getsOf(offer)].map((right) => right.words).join('; ') },
+      details: {
+        name,
+        from: from.address,
+        requestedBy: keyring.device.did,
+        words: [...givesOf(offer, name), ...getsOf(offer)].map((right) => right.words).join('; '),
+      },
     })
     await records.admit('members', membership)
     for (const link of [...given, ...this.#gifts(offer, from.did)]) await records.admit('delegations', link.bytes)
     this.on.announceMember(membership)
-    const bytesOf = (set: 'members' | 'addresses' | 'revocations' | 'delegations'): Uint8Array[] => [...records.visible(set, from.did)].map(([, bytes]) => bytes)
+    const bytesOf = (set: 'members' | 'addresses' | 'revocations' | 'delegations'): Uint8Array[] =>
+      [...records.visible(set, from.did)].map(([, bytes]) => bytes)
     return {
       t: 'welcome',
       genesis: mesh.genesis,
@@ -146,7 +176,9 @@ export class Invites {
   #gifts(offer: Offer, to: Did): Delegation[] {
     const { signer } = this.#admitter()
     const nonce = (): Uint8Array => this.on.random(NONCE_BYTES)
-    const rights = offer.gives.map((right) => signDelegation(signer, { aud: to, sub: null, cmd: right.cmd, pol: parsePolicy(right.pol), exp: right.exp, nonce: nonce() }))
+    const rights = offer.gives.map((right) =>
+      signDelegation(signer, { aud: to, sub: null, cmd: right.cmd, pol: parsePolicy(right.pol), exp: right.exp, nonce: nonce() }),
+    )
     const [first] = offer.gives
     if (!offer.admin || first === undefined || this.on.keyring.owner === undefined) return rights
     return [...rights, signDelegation(signer, { aud: to, sub: signer.did, cmd: '/mesh/join', pol: [], exp: first.exp, nonce: nonce() })]
@@ -160,13 +192,16 @@ export class Invites {
       const found = wallet.find({ issuer: keyring.device.did, subject: owner, command: '/mesh/join', now: keyring.nowSeconds(), revocations })
       if (found.ok) return { signer: keyring.device, proofs: found.chain.map((link) => link.bytes) }
     }
-    throw new ErrandError('NOT_AN_OWNER', 'this device may not invite others into the mesh', { hint: 'run errand invite on the device that made the mesh, or be invited with --role admin' })
+    throw new ErrandError('NOT_AN_OWNER', 'this device may not invite others into the mesh', {
+      hint: 'run errand invite on the device that made the mesh, or be invited with --role admin',
+    })
   }
 
   #offer(request: InviteRequest, invite: Did): Offer {
     const { mesh, directory, keyring, clock } = this.on
     if (request.mine === true && request.ask !== undefined) throw new ErrandError('BAD_INVITE', '--mine asks for everything, --ask for some rights: choose one')
-    if (request.role !== undefined && request.role !== 'admin') throw new ErrandError('BAD_ROLE', `no role "${request.role}"`, { hint: 'the role that exists is admin; or name rights with --give' })
+    if (request.role !== undefined && request.role !== 'admin')
+      throw new ErrandError('BAD_ROLE', `no role "${request.role}"`, { hint: 'the role that exists is admin; or name rights with --give' })
     if (request.name !== undefined && !v.is(DeviceName, request.name)) {
       throw new ErrandError('BAD_NAME', `"${request.name}" is no device name`, { hint: 'a name has 1–63 letters a–z, digits and inner dashes' })
     }
@@ -210,12 +245,20 @@ export class Invites {
   /** @returns the name that the joiner would like to have. */
   async #checkInvocation(ask: Ask, kept: Kept, from: { did: Did; challenge: Uint8Array; address: string }): Promise<string> {
     const proof = decodeDelegation(kept.proof)
-    const context = { self: this.on.keyring.device.did, peer: from.did, challenge: from.challenge, now: this.on.keyring.nowSeconds(), revocations: this.on.revocations, seen: this.#seen }
+    const context = {
+      self: this.on.keyring.device.did,
+      peer: from.did,
+      challenge: from.challenge,
+      now: this.on.keyring.nowSeconds(),
+      revocations: this.on.revocations,
+      seen: this.#seen,
+    }
     const seen = verifyInvocation(ask.invocation, ask.proofs, { ...context, known: (cid) => (cid === proof.cid ? proof : undefined) })
     if (!seen.ok && seen.code === 'GRANT_EXPIRED') throw await this.#refused('INVITE_EXPIRED', 'this code has expired', from)
     if (!seen.ok) throw await this.#refused('JOIN_DENIED', seen.detail, from)
     const { device, name } = seen.invocation.args as { device?: unknown; name?: unknown }
-    if (seen.invocation.cmd !== '/mesh/join' || device !== from.did) throw await this.#refused('JOIN_DENIED', 'the device that asks is not the one that is to join', from)
+    if (seen.invocation.cmd !== '/mesh/join' || device !== from.did)
+      throw await this.#refused('JOIN_DENIED', 'the device that asks is not the one that is to join', from)
     return deviceName(typeof name === 'string' ? name : 'device')
   }
 
@@ -224,7 +267,12 @@ export class Invites {
     const links = gives.map((bytes) => decodeDelegation(bytes))
     const wanted: OfferedRight[] = offer.mine ? [{ cmd: '/', pol: [], exp: 0 }] : offer.asks
     const fits = (link: Delegation, right: OfferedRight): boolean =>
-      link.iss === from.did && link.sub === from.did && link.aud === offer.owner && link.cmd === right.cmd && sameBytes(encode(link.pol), encode(right.pol)) && (offer.mine ? link.exp === null : link.exp === right.exp)
+      link.iss === from.did &&
+      link.sub === from.did &&
+      link.aud === offer.owner &&
+      link.cmd === right.cmd &&
+      sameBytes(encode(link.pol), encode(right.pol)) &&
+      (offer.mine ? link.exp === null : link.exp === right.exp)
     if (links.length !== wanted.length || !wanted.every((right, i) => links[i] !== undefined && fits(links[i], right))) {
       throw await this.#refused('JOIN_DENIED', 'the device does not give what the invite asks for', from)
     }
@@ -236,7 +284,13 @@ export class Invites {
     const more = this.#denials.take('join')
     if (more !== undefined) {
       const reason = more === 0 ? message : `${message} (and ${more} more refusals before)`
-      await this.on.audit.append({ actor: from.did, action: 'device.join-denied', result: 'denied', subject: from.did, details: { reason, from: from.address } })
+      await this.on.audit.append({
+        actor: from.did,
+        action: 'device.join-denied',
+        result: 'denied',
+        subject: from.did,
+        details: { reason, from: from.address },
+      })
     }
     return new ErrandError(code, message, { hint: 'ask for a new code: errand invite' })
   }
@@ -244,12 +298,18 @@ export class Invites {
 
 /** Any text as a device name: what is not allowed becomes a dash. */
 export function deviceName(text: string): string {
-  const plain = text.toLowerCase().replace(/[^a-z0-9]+/g, '-').slice(0, 63).replace(/^-+|-+$/g, '')
+  const plain = text
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, 63)
+    .replace(/^-+|-+$/g, '')
   return plain === '' ? 'device' : plain
 }
 
 function notesOn(offer: Offer): string[] {
-  return offer.addrs.every((address) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address)) ? ['this code works on this machine only: nothing listens on the network yet (errand up --preset lan)'] : []
+  return offer.addrs.every((address) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address))
+    ? ['this code works on this machine only: nothing listens on the network yet (errand up --preset lan)']
+    : []
 }
 
 function attempt<T>(fn: () => T): T | undefined {

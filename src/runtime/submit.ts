@@ -3,7 +3,7 @@
  * A command for a device that cannot be reached fails; it never runs anywhere else.
  */
 import { posix } from 'node:path'
-import { Accepted, EXEC, Ended, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
+import { Accepted, Ended, EXEC, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
 import type { ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
@@ -84,7 +84,9 @@ export class Submitter {
     const env = request.env ?? {}
     const task = request.id?.toLowerCase() ?? this.on.newTaskId()
     if (this.on.board.get(task as TaskId) !== undefined) {
-      throw new ErrandError('TASK_EXISTS', `a task with the id ${task} exists already`, { hint: 'errand ps shows it; without --id every run gets an id of its own' })
+      throw new ErrandError('TASK_EXISTS', `a task with the id ${task} exists already`, {
+        hint: 'errand ps shows it; without --id every run gets an id of its own',
+      })
     }
     const args: ExecRunArgs = {
       exe,
@@ -202,7 +204,14 @@ export class Submitter {
     if (submission !== undefined) {
       const { task, device, args } = submission
       this.on.board.note(task, { t: 'ended', at: this.on.clock.now(), to: 'FAILED', why: error.code, exitCode: null })
-      const fact: Fact = { actor: this.on.keyring.device.did, action: 'task.failed', result: 'failed', subject: device, task, details: { command: [args.exe, ...args.argv], why: error.code, reason: error.message } }
+      const fact: Fact = {
+        actor: this.on.keyring.device.did,
+        action: 'task.failed',
+        result: 'failed',
+        subject: device,
+        task,
+        details: { command: [args.exe, ...args.argv], why: error.code, reason: error.message },
+      }
       await this.on.audit.append(fact).catch(() => undefined) // the caller is told in any case
     }
     const device = submission === undefined ? {} : { device: submission.name }

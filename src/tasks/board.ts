@@ -1,5 +1,5 @@
 /** The tasks this device knows of: those it submitted and those it runs. Keeps all that live and the last ended ones. */
-import { isOver, type Task, type TaskEvent, type TaskId, moved } from './machine.ts'
+import { isOver, moved, type Task, type TaskEvent, type TaskId } from './machine.ts'
 
 const KEPT_ENDED = 1_000
 

@@ -1,0 +1,69 @@
+/** The lower storeys of a node: the database with the log in it, and the rooms that hold what is known. */
+import { AuditLog } from '../audit/log.ts'
+import { Replica } from '../audit/replica.ts'
+import { Revocations } from '../authority/revocations.ts'
+import { Wallet } from '../authority/wallet.ts'
+import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
+import { Directory } from '../registry/directory.ts'
+import { Keyring } from '../runtime/keyring.ts'
+import { MeshRecords } from '../runtime/records.ts'
+import { Store } from '../store/level.ts'
+import { openPeerDatastore } from '../store/peers.ts'
+import { Board } from '../tasks/board.ts'
+import { admission } from './admission.ts'
+import { rootFor } from './found.ts'
+import type { NodeParts } from './node.ts'
+
+/** How long a node with an empty database and an old identity waits to hear what its log was, before it begins anew. */
+const RESTORE_WAIT_MS = 15_000
+
+export interface Cellar {
+  readonly store: Store
+  readonly datastore: Awaited<ReturnType<typeof openPeerDatastore>>
+  readonly audit: AuditLog
+}
+
+export async function openCellar(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Cellar> {
+  const store = await Store.open(p.home.at('db', 'main'))
+  stops.push(() => store.close())
+  const datastore = await openPeerDatastore(p.home.at('db', 'peers'), clock)
+  stops.push(async () => await datastore.close())
+  const audit = await AuditLog.open({ store: store.logs, identity: p.device, mesh: p.mesh.id, clock })
+  if (store.isNew && !p.isNewHere) holdForRestore(audit)
+  return { store, datastore, audit }
+}
+
+/** The database is new, the identity is not: what this log held must come back from the others before anything is appended, or it would fork. */
+function holdForRestore(audit: AuditLog): void {
+  audit.hold('the database is new: this device first asks the others for its log')
+  clock.after(RESTORE_WAIT_MS, () => audit.release())
+}
+
+export interface Rooms {
+  readonly directory: Directory
+  readonly wallet: Wallet
+  readonly revocations: Revocations
+  readonly records: MeshRecords
+  readonly replica: Replica
+  readonly board: Board
+  readonly keyring: Keyring
+  readonly damaged: readonly string[]
+}
+
+export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise<Rooms> {
+  const { genesis, id } = p.mesh
+  const wallet = new Wallet()
+  const revocations = new Revocations()
+  const directory = new Directory({ id, genesis }, admission(genesis.owners, revocations))
+  const records = new MeshRecords({ directory, wallet, revocations, shelf: store.shelf('records'), clock, owners: genesis.owners })
+  const damaged = await records.load()
+  await records.admit('members', p.membership)
+  for (const [set, bytes] of p.brought) await records.admit(set, bytes)
+  const replica = await Replica.open({ store: store.logs, shelf: store.shelf('heads'), mesh: id, own: audit, keeps: (log) => directory.isMember(log) })
+  const owner = p.home.owner()
+  if (owner !== undefined && !wallet.list().some(({ iss, sub, aud, cmd }) => iss === p.device.did && sub === iss && aud === owner.did && cmd === '/')) {
+    await records.admit('delegations', rootFor(owner, p.device, random).bytes)
+  }
+  const keyring = new Keyring({ device: p.device, ...(owner === undefined ? {} : { owner }), wallet, revocations, clock, random })
+  return { directory, wallet, revocations, records, replica, board: new Board(), keyring, damaged }
+}

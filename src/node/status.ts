@@ -1,0 +1,29 @@
+/** How a node is, as far as only the whole node knows it. */
+import { LOCAL } from '../../protocols/local/messages.ts'
+import { systemClock as clock } from '../base/clock.ts'
+import type { LocalRuntimeOn } from '../runtime/local.ts'
+import { wordsOf } from '../runtime/words.ts'
+import { isLoopback } from './addresses.ts'
+import type { NodeParts } from './node.ts'
+
+export interface Seen {
+  readonly addresses: string[]
+  readonly name: string
+  /** Why the log takes nothing at the moment. */
+  readonly logRefusal: string | undefined
+  /** Records that were changed on disk. */
+  readonly damaged: readonly string[]
+}
+
+export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged }: Seen): ReturnType<LocalRuntimeOn['status']> {
+  const { did, peerId } = p.device
+  const problems = [...(logRefusal === undefined ? [] : [logRefusal]), ...damaged.map((key) => `the record ${key} was changed on disk`)]
+  return {
+    ...{ ready: true, apiVersion: LOCAL.version, did, peerId, name, words: wordsOf(did), version: p.version, pid: process.pid, addresses, problems },
+    mesh: { id: Buffer.from(p.mesh.id).toString('hex'), name: p.mesh.genesis.name },
+    uptimeSeconds: Math.round((clock.monotonic() - p.startedAt) / 1_000),
+    healthy: problems.length === 0,
+    preset: p.config.listen.length > 0 ? null : p.config.preset,
+    localOnly: p.listen.every(isLoopback),
+  }
+}
