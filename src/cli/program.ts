@@ -181,7 +181,11 @@ function addRights(program: Command, does: Does): void {
 }
 
 function addAudit(program: Command, does: Does): void {
-  const audit = program.command('audit').usage('[list] [filters] | verify').description('what happened, on every device')
+  const audit = program
+    .command('audit')
+    .usage('[list] [filters] | verify')
+    .description('what happened, on every device')
+    .addHelpText('after', '\nThe filters: errand audit list --help')
   strict(audit)
   const all = audit
     .command('list', { isDefault: true })

@@ -173,8 +173,18 @@ export class RightsDesk {
           this.#isLive(link),
       )
     const chosen = [...links, ...given].filter((link) => this.#canRevoke(link))
-    if (chosen.length === 0) throw new ErrandError('NO_SUCH_GRANT', `no live grant on ${request.on} fits that`, { hint: 'errand grants lists them' })
+    if (chosen.length === 0)
+      throw new ErrandError('NO_SUCH_GRANT', `no live grant on ${request.on} that this device could take back fits that`, { hint: this.#othersHint(subject) })
     return chosen
+  }
+
+  /** What a device itself gave the owner is never swept away by a filter: it is taken back there, by name. */
+  #othersHint(subject: Did): string {
+    const root = this.on.wallet.list().find((link) => link.sub === subject && link.iss === subject && this.#isLive(link))
+    const name = this.#name(subject)
+    return root === undefined
+      ? 'errand grants lists them'
+      : `what ${name} gave ${this.#name(root.aud)} is taken back on ${name} itself: errand revoke ${root.cid.slice(-MIN_ID_CHARS)}`
   }
 
   #byId(id: string): Delegation {
