@@ -3,45 +3,25 @@
  * Every caller comes through here, other devices and this one alike. Spec: protocols/exec/README.md.
  */
 import { type Accepted, type Ended, EXEC, Open, TAG } from '../../protocols/exec/messages.ts'
-import type { CommandSpec } from '../../protocols/task/messages.ts'
 import { decodeAs, encode, shapeOf } from '../../protocols/wire.ts'
-import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
-import type { Revocations } from '../authority/revocations.ts'
-import { NonceMemory } from '../authority/seen.ts'
-import { type Admission, verifyInvocation } from '../authority/verify.ts'
-import { type Clock, pause } from '../base/clock.ts'
+import type { Admission } from '../authority/verify.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Board } from '../tasks/board.ts'
 import { endOf, type TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
-import { DenialMeter, denial } from './denial.ts'
+import { denial } from './denial.ts'
+import { type Admitted, ExecAdmission, type ExecAdmissionOn, type ExecCaller } from './exec-admission.ts'
 import { Input } from './input.ts'
 
-export interface ExecCaller {
-  readonly did: Did
-  readonly challenge: Uint8Array
-  readonly address: string
-  readonly synced: Promise<void>
-}
-
-export interface ExecDoorOn {
-  readonly self: Did
+export interface ExecDoorOn extends ExecAdmissionOn {
   readonly executor: Executor
-  readonly revocations: Revocations
-  readonly audit: { append(fact: Fact): Promise<unknown> }
   readonly board: Board
-  readonly clock: Clock
-  /** Puts names in the place of the DIDs in a sentence. */
-  readonly named: (text: string) => string
   /** Commands at once, over all callers. */
   readonly slots: number
 }
-
-/** How long a fresh connection's revocations are waited for before a command on it is judged with what is known. */
-const SYNC_WAIT_MS = 5_000
 
 interface Live {
   readonly admission: Admission
@@ -49,15 +29,14 @@ interface Live {
 }
 
 export class ExecDoor {
-  readonly #seen = new NonceMemory()
-  readonly #denials: DenialMeter
+  readonly #admission: ExecAdmission
   readonly #live = new Map<string, Live>()
   readonly #serving = new Set<Promise<void>>()
   #starting = 0
   #closed = false
 
   constructor(private readonly on: ExecDoorOn) {
-    this.#denials = new DenialMeter(on.clock)
+    this.#admission = new ExecAdmission(on)
   }
 
   freeSlots(): number {
@@ -101,11 +80,12 @@ export class ExecDoor {
   async #serve(link: FrameLink, { open, caller, signal }: { open: Open; caller: ExecCaller; signal: AbortSignal }): Promise<void> {
     let started = (): void => {}
     try {
-      const { admission, spec, task } = await this.#admit(open, caller)
+      this.#refuseWhenClosed()
+      const admitted = await this.#admission.admit(open, caller)
       started = this.#takePlace()
-      const live = await this.#start(link, { admission, spec, task, caller })
+      const live = await this.#start(link, { ...admitted, caller })
       started()
-      await this.#run(link, task, live, signal)
+      await this.#run(link, admitted.task, live, signal)
     } catch (thrown) {
       await refuse(link, thrown)
     } finally {
@@ -139,55 +119,8 @@ export class ExecDoor {
     return decodeAs(Open, first.payload.subarray(), EXEC.maxFrameBytes)
   }
 
-  /** Security order: 1. what the mesh knows of revocations, 2. the kernel, 3. the command, 4. undeclared environment; then, in `#takePlace`, room. */
-  async #admit(open: Open, caller: ExecCaller): Promise<{ admission: Admission; spec: CommandSpec; task: TaskId }> {
-    this.#refuseWhenClosed()
-    await Promise.race([caller.synced, pause(this.on.clock, SYNC_WAIT_MS)])
-    const { self, revocations, clock } = this.on
-    const now = Math.floor(clock.now() / 1_000)
-    const seen = verifyInvocation(open.invocation, open.proofs, { self, peer: caller.did, challenge: caller.challenge, now, revocations, seen: this.#seen })
-    if (!seen.ok) {
-      const asked = { who: this.on.named(caller.did), on: this.on.named(self), exe: seen.invocation?.args['exe'] }
-      throw await this.#denied(denial({ ...seen, detail: this.on.named(seen.detail) }, now * 1_000, asked), {
-        caller,
-        args: seen.invocation?.args,
-        grant: seen.grant,
-      })
-    }
-    if (seen.invocation.cmd !== '/exec/run')
-      throw await this.#denied(new ErrandError('DENIED', `${seen.invocation.cmd} is not served here`), { caller, args: {} })
-    const args = shapeOf(ExecRunArgs, seen.invocation.args)
-    const undeclared = Object.keys(open.env).find((name) => !args.env.includes(name)) ?? args.env.find((name) => !(name in open.env))
-    if (undeclared !== undefined)
-      throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
-    if (args.tty) throw new ErrandError('UNSUPPORTED', 'this device has no terminals to give yet', { hint: 'run it without one' })
-    const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
-    return { admission: seen, task: args.task as TaskId, spec: { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin } }
-  }
-
-  async #denied(error: ErrandError, { caller, args, grant }: { caller: ExecCaller; args: unknown; grant?: string | undefined }): Promise<ErrandError> {
-    const more = this.#denials.take(caller.did)
-    if (more === undefined) return error
-    const declared = args as { exe?: unknown; argv?: unknown; task?: unknown } | undefined
-    const command = [declared?.exe, ...(Array.isArray(declared?.argv) ? declared.argv : [])].filter((word): word is string => typeof word === 'string')
-    await this.on.audit.append({
-      actor: caller.did,
-      action: 'exec.denied',
-      result: 'denied',
-      task: typeof declared?.task === 'string' ? declared.task : null,
-      grant: grant ?? null,
-      details: {
-        reason: more === 0 ? error.message : `${error.message} (and ${more} more refusals before)`,
-        command,
-        from: caller.address,
-        requestedBy: caller.did,
-      },
-    })
-    return error
-  }
-
   /** The start is durable in the log before anything is spawned; and the right still holds after the wait for the disk. */
-  async #start(link: FrameLink, o: { admission: Admission; spec: CommandSpec; task: TaskId; caller: ExecCaller }): Promise<Live> {
+  async #start(link: FrameLink, o: Admitted & { readonly caller: ExecCaller }): Promise<Live> {
     const { admission, spec, task, caller } = o
     const at = this.on.clock.now()
     const command = [spec.exe, ...spec.argv]

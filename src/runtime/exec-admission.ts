@@ -1,0 +1,97 @@
+/** Whether a caller may have a command run here: the kernel's verdict in words, and every no in the log. */
+import type { Open } from '../../protocols/exec/messages.ts'
+import type { CommandSpec } from '../../protocols/task/messages.ts'
+import { shapeOf } from '../../protocols/wire.ts'
+import type { Fact } from '../audit/facts.ts'
+import { ExecRunArgs } from '../authority/commands.ts'
+import type { Revocations } from '../authority/revocations.ts'
+import { NonceMemory } from '../authority/seen.ts'
+import { type Admission, verifyInvocation } from '../authority/verify.ts'
+import { type Clock, pause } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { Did } from '../identity/identity.ts'
+import type { TaskId } from '../tasks/machine.ts'
+import { DenialMeter, denial } from './denial.ts'
+
+/** Who asks, as the connection proved it. */
+export interface ExecCaller {
+  readonly did: Did
+  /** What its invocation has to carry. */
+  readonly challenge: Uint8Array
+  readonly address: string
+  /** Resolves when this device has the revocations that the caller knows. */
+  readonly synced: Promise<void>
+}
+
+export interface Admitted {
+  readonly admission: Admission
+  readonly spec: CommandSpec
+  readonly task: TaskId
+}
+
+export interface ExecAdmissionOn {
+  readonly self: Did
+  readonly revocations: Revocations
+  readonly audit: { append(fact: Fact): Promise<unknown> }
+  readonly clock: Clock
+  /** Puts names in the place of the DIDs in a sentence. */
+  readonly named: (text: string) => string
+}
+
+/** How long a fresh connection's revocations are waited for before a command on it is judged with what is known. */
+const SYNC_WAIT_MS = 5_000
+
+export class ExecAdmission {
+  readonly #seen = new NonceMemory()
+  readonly #denials: DenialMeter
+
+  constructor(private readonly on: ExecAdmissionOn) {
+    this.#denials = new DenialMeter(on.clock)
+  }
+
+  /** Security order: 1. what the mesh knows of revocations, 2. the kernel, 3. the command, 4. undeclared environment; then, in `#takePlace`, room. */
+  async admit(open: Open, caller: ExecCaller): Promise<Admitted> {
+    await Promise.race([caller.synced, pause(this.on.clock, SYNC_WAIT_MS)])
+    const { self, revocations, clock } = this.on
+    const now = Math.floor(clock.now() / 1_000)
+    const seen = verifyInvocation(open.invocation, open.proofs, { self, peer: caller.did, challenge: caller.challenge, now, revocations, seen: this.#seen })
+    if (!seen.ok) {
+      const asked = { who: this.on.named(caller.did), on: this.on.named(self), exe: seen.invocation?.args['exe'] }
+      throw await this.#denied(denial({ ...seen, detail: this.on.named(seen.detail) }, now * 1_000, asked), {
+        caller,
+        args: seen.invocation?.args,
+        grant: seen.grant,
+      })
+    }
+    if (seen.invocation.cmd !== '/exec/run')
+      throw await this.#denied(new ErrandError('DENIED', `${seen.invocation.cmd} is not served here`), { caller, args: {} })
+    const args = shapeOf(ExecRunArgs, seen.invocation.args)
+    const undeclared = Object.keys(open.env).find((name) => !args.env.includes(name)) ?? args.env.find((name) => !(name in open.env))
+    if (undeclared !== undefined)
+      throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
+    if (args.tty) throw new ErrandError('UNSUPPORTED', 'this device has no terminals to give yet', { hint: 'run it without one' })
+    const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
+    return { admission: seen, task: args.task as TaskId, spec: { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin } }
+  }
+
+  async #denied(error: ErrandError, { caller, args, grant }: { caller: ExecCaller; args: unknown; grant?: string | undefined }): Promise<ErrandError> {
+    const more = this.#denials.take(caller.did)
+    if (more === undefined) return error
+    const declared = args as { exe?: unknown; argv?: unknown; task?: unknown } | undefined
+    const command = [declared?.exe, ...(Array.isArray(declared?.argv) ? declared.argv : [])].filter((word): word is string => typeof word === 'string')
+    await this.on.audit.append({
+      actor: caller.did,
+      action: 'exec.denied',
+      result: 'denied',
+      task: typeof declared?.task === 'string' ? declared.task : null,
+      grant: grant ?? null,
+      details: {
+        reason: more === 0 ? error.message : `${error.message} (and ${more} more refusals before)`,
+        command,
+        from: caller.address,
+        requestedBy: caller.did,
+      },
+    })
+    return error
+  }
+}
