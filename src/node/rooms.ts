@@ -17,6 +17,9 @@ import type { NodeParts } from './node.ts'
 /** How long a node with an empty database and an old identity waits to hear what its log was, before it begins anew. */
 const RESTORE_WAIT_MS = 15_000
 
+/** How long the first entry after a start waits for a peer that may know more of this log. A line to a device that is there takes a third of a second. */
+const LISTEN_FIRST_MS = 2_000
+
 export interface Cellar {
   readonly store: Store
   readonly datastore: Awaited<ReturnType<typeof openPeerDatastore>>
@@ -60,6 +63,7 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
   await records.admit('members', p.membership)
   for (const [set, bytes] of p.brought) await records.admit(set, bytes)
   const replica = await Replica.open({ store: store.logs, shelf: store.shelf('heads'), mesh: id, own: audit, keeps: (log) => directory.isMember(log) })
+  if (!store.isNew && directory.members().length > 1) audit.listenFirst(LISTEN_FIRST_MS)
   const owner = p.home.owner()
   if (owner !== undefined && !wallet.list().some(({ iss, sub, aud, cmd }) => iss === p.device.did && sub === iss && aud === owner.did && cmd === '/')) {
     await records.admit('delegations', rootFor(owner, p.device, random).bytes)

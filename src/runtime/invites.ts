@@ -3,12 +3,10 @@
 import * as v from 'valibot'
 import { type Ask, type Offer, type OfferedRight, Offer as OfferSchema, type Welcome } from '../../protocols/join/messages.ts'
 import type { InviteRequest, InviteView } from '../../protocols/local/messages.ts'
-import { DeviceName } from '../../protocols/member/messages.ts'
-import { Bytes, DOMAIN, decodeAs, encode, sameBytes, shapeOf } from '../../protocols/wire.ts'
+import { Bytes, DOMAIN, decodeAs, encode, sameBytes } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { parsePolicy } from '../authority/policy.ts'
 import type { Revocations } from '../authority/revocations.ts'
-import { parseRight } from '../authority/rights.ts'
 import { NonceMemory } from '../authority/seen.ts'
 import { type Delegation, decodeDelegation, signDelegation } from '../authority/token.ts'
 import { verifyInvocation } from '../authority/verify.ts'
@@ -21,12 +19,8 @@ import type { Directory } from '../registry/directory.ts'
 import { DenialMeter } from './denial.ts'
 import { getsOf, givesOf, writeCode } from './invite-code.ts'
 import { type Keyring, NONCE_BYTES } from './keyring.ts'
+import { deviceName, makeOffer, notesOn } from './offers.ts'
 import type { MeshRecords } from './records.ts'
-
-const CODE_LIFE_MS = 10 * 60_000
-const RIGHT_LIFE_MS = 8 * 3_600_000
-/** A role is for people who stay; it is renewed, not eternal. */
-const ROLE_LIFE_MS = 365 * 86_400_000
 
 export interface InviteShelf {
   put(key: string, value: Uint8Array): Promise<void>
@@ -198,33 +192,10 @@ export class Invites {
   }
 
   #offer(request: InviteRequest, invite: Did): Offer {
-    const { mesh, directory, keyring, clock } = this.on
-    if (request.mine === true && request.ask !== undefined) throw new ErrandError('BAD_INVITE', '--mine asks for everything, --ask for some rights: choose one')
-    if (request.role !== undefined && request.role !== 'admin')
-      throw new ErrandError('BAD_ROLE', `no role "${request.role}"`, { hint: 'the role that exists is admin; or name rights with --give' })
-    if (request.name !== undefined && !v.is(DeviceName, request.name)) {
-      throw new ErrandError('BAD_NAME', `"${request.name}" is no device name`, { hint: 'a name has 1–63 letters a–z, digits and inner dashes' })
-    }
-    const at = (ms: number): number => Math.ceil((clock.now() + ms) / 1_000)
-    const right = (text: string): OfferedRight => ({ ...parseRight(text), pol: [...parseRight(text).pol], exp: at(request.forMs ?? RIGHT_LIFE_MS) })
-    const admin = request.role === 'admin'
-    const role: OfferedRight[] = admin ? [{ cmd: '/', pol: [], exp: at(request.forMs ?? ROLE_LIFE_MS) }] : []
-    return shapeOf(OfferSchema, {
-      v: 1,
-      meshName: mesh.name,
-      inviterName: directory.nameOf(keyring.device.did),
-      invite,
-      proof: '',
-      owner: keyring.owner?.did ?? mesh.owners[0],
-      name: request.name ?? null,
-      kind: 'member',
-      mine: request.ask === undefined,
-      asks: (request.ask ?? []).map(right),
-      admin,
-      gives: [...role, ...(request.give ?? []).map(right)],
-      expiresAt: at(request.expiresMs ?? CODE_LIFE_MS),
-      addrs: this.on.addresses().slice(0, 8),
-    })
+    const { mesh, directory, keyring, clock, addresses } = this.on
+    const owner = keyring.owner?.did ?? mesh.owners[0] ?? ''
+    const inviterName = directory.nameOf(keyring.device.did) ?? ''
+    return makeOffer(request, { invite, owner, inviterName, meshName: mesh.name, addrs: addresses(), nowMs: clock.now() })
   }
 
   #proof(invite: Did, exp: number): Delegation {
@@ -294,22 +265,6 @@ export class Invites {
     }
     return new ErrandError(code, message, { hint: 'ask for a new code: errand invite' })
   }
-}
-
-/** Any text as a device name: what is not allowed becomes a dash. */
-export function deviceName(text: string): string {
-  const plain = text
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 63)
-    .replace(/^-+|-+$/g, '')
-  return plain === '' ? 'device' : plain
-}
-
-function notesOn(offer: Offer): string[] {
-  return offer.addrs.every((address) => /^\/ip4\/127\.|^\/ip6\/::1\//.test(address))
-    ? ['this code works on this machine only: nothing listens on the network yet (errand up --preset lan)']
-    : []
 }
 
 function attempt<T>(fn: () => T): T | undefined {
