@@ -1,10 +1,5 @@
 /** Builds the golden bytes of hello, join, sync, member, announce and task from fixed seeds, nonces and times. Made anew only on request; see vectors.test.ts. */
-import { ANNOUNCE, Announcement } from '../../../protocols/announce/messages.ts'
-import { HELLO, Hello, HelloRefused } from '../../../protocols/hello/messages.ts'
-import { Ask, Challenge, JOIN, JoinRefused, Offer, Welcome } from '../../../protocols/join/messages.ts'
-import { AddressRecord, Genesis, Membership } from '../../../protocols/member/messages.ts'
-import { Ack, Pull, Push, Records, SYNC, SyncRefused } from '../../../protocols/sync/messages.ts'
-import { CommandSpec } from '../../../protocols/task/messages.ts'
+import { SYNC } from '../../../protocols/sync/messages.ts'
 import { DOMAIN, type Domain, encode, NO_MESH } from '../../../protocols/wire.ts'
 import { signDelegation } from '../../../src/authority/token.ts'
 import type { Clock } from '../../../src/base/clock.ts'
@@ -13,6 +8,7 @@ import { Identity } from '../../../src/identity/identity.ts'
 import { digestOf, have, recordId } from '../../../src/registry/records.ts'
 import { readCode, writeCode } from '../../../src/runtime/invite-code.ts'
 import { makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
+import { legible, type SchemaName } from './shapes.ts'
 
 export const filled = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value)
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
@@ -103,35 +99,6 @@ const WELCOME = {
 }
 const PULL = { t: 'pull', set: 'members', have: have(ids(membersHeld), SYNC.idPrefixBytes) }
 const COMMAND = { exe: 'git', argv: ['status', '--short'], cwd: '/srv/app', env: { LANG: 'C' }, user: '', timeoutMs: 60_000, maxOutputBytes: 0, stdin: false }
-
-/** Everything with a shape: its schema and the longest it may be. */
-export const SCHEMAS = {
-  Genesis: { schema: Genesis, max: 65_536 },
-  Membership: { schema: Membership, max: 65_536 },
-  AddressRecord: { schema: AddressRecord, max: 65_536 },
-  Announcement: { schema: Announcement, max: ANNOUNCE.maxBytes },
-  Offer: { schema: Offer, max: 16_384 },
-  Hello: { schema: Hello, max: HELLO.maxBytes },
-  HelloRefused: { schema: HelloRefused, max: HELLO.maxBytes },
-  Challenge: { schema: Challenge, max: JOIN.maxAskBytes },
-  Ask: { schema: Ask, max: JOIN.maxAskBytes },
-  Welcome: { schema: Welcome, max: JOIN.maxWelcomeBytes },
-  JoinRefused: { schema: JoinRefused, max: JOIN.maxWelcomeBytes },
-  Pull: { schema: Pull, max: SYNC.maxMessageBytes },
-  Push: { schema: Push, max: SYNC.maxMessageBytes },
-  Records: { schema: Records, max: SYNC.maxMessageBytes },
-  Ack: { schema: Ack, max: SYNC.maxMessageBytes },
-  SyncRefused: { schema: SyncRefused, max: SYNC.maxMessageBytes },
-  CommandSpec: { schema: CommandSpec, max: 4 << 20 },
-} as const
-export type SchemaName = keyof typeof SCHEMAS
-export const RECORD_SCHEMA = {
-  [DOMAIN.genesis]: 'Genesis',
-  [DOMAIN.membership]: 'Membership',
-  [DOMAIN.offer]: 'Offer',
-  [DOMAIN.address]: 'AddressRecord',
-  [DOMAIN.announce]: 'Announcement',
-} as const satisfies Partial<Record<Domain, SchemaName>>
 
 const message = (name: string, schema: SchemaName, value: object): object => ({ name, schema, value: legible(value), bytes: hex(encode(value)) })
 const record = (one: SignedRecord): object => ({ ...one, value: legible(one.value), bytes: hex(sealed(one)) })
@@ -303,19 +270,4 @@ export const golden = {
 
 function manyLabels(n: number): Record<string, string> {
   return Object.fromEntries(Array.from({ length: n }, (_, i) => [`label-${i}`, 'x']))
-}
-
-/** A value as JSON can hold it. */
-export function legible(value: unknown): unknown {
-  if (value instanceof Uint8Array) return { $hex: hex(value) }
-  if (Array.isArray(value)) return value.map(legible)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, legible(inner)]))
-}
-
-export function revived(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(revived)
-  if (typeof value !== 'object' || value === null) return value
-  if ('$hex' in value) return new Uint8Array(Buffer.from(String(value.$hex), 'hex'))
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, revived(inner)]))
 }

@@ -6,7 +6,8 @@ import { DOMAIN, decodeAs, Envelope, encode } from '../../../protocols/wire.ts'
 import { open } from '../../../src/identity/envelope.ts'
 import { Identity } from '../../../src/identity/identity.ts'
 import { readCode } from '../../../src/runtime/invite-code.ts'
-import { filled, golden, RECORD_SCHEMA, revived, SCHEMAS, SEEDS } from './golden.ts'
+import { filled, golden, SEEDS } from './golden.ts'
+import { RECORD_SCHEMA, revived, SCHEMAS } from './shapes.ts'
 
 const FOLDERS = ['member', 'announce', 'hello', 'join', 'sync', 'task'] as const
 const fileOf = (folder: string): URL => new URL(`../../../protocols/${folder}/vectors.json`, import.meta.url)
