@@ -71,3 +71,13 @@ test('the first start listens on loopback only; named addresses rule over preset
   expect(listenOf({ preset: 'lan', listen: [] }).addresses).toEqual(['/ip4/0.0.0.0/tcp/4701'])
   expect(listenOf({ preset: 'lan', listen: ['/ip4/10.0.0.1/tcp/9'] })).toEqual({ addresses: ['/ip4/10.0.0.1/tcp/9'], chosen: true })
 })
+
+test('docs/operating.md names every setting with its default, and no other', () => {
+  const table = readFileSync('docs/operating.md', 'utf8').split('## Settings')[1]?.split('\n## ')[0] ?? ''
+  const rows = [...table.matchAll(/^\| `(\w+)` \| (.+?) \|/gm)].map(([, name = '', said = '']) => [name, said] as const)
+  const expected = Object.entries(SETTINGS).map(([name, { fallback }]) => [
+    name,
+    fallback === undefined ? 'host name' : `\`${typeof fallback === 'string' ? fallback : JSON.stringify(fallback)}\``,
+  ])
+  expect(rows).toEqual(expected)
+})

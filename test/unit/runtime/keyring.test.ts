@@ -59,3 +59,10 @@ test('the hand-down from the owner is made once for each device and command, and
   clock.advance(3_000_001)
   expect(last('/exec/run')).not.toBe(first)
 })
+
+test('a device uses its own grant before it takes the owner’s power, and the owner’s where its own does not reach', () => {
+  const own = given({ aud: laptop.did, ...parseRight('exec: npm test') })
+  const both = keyring([own, given({ cmd: '/', exp: null })])
+  expect(both.prove(device.did, '/exec/run', ARGS).chain.map(({ cid }) => cid)).toEqual([own.cid])
+  expect(both.prove(device.did, '/exec/run', { ...ARGS, exe: 'git' }).chain).toHaveLength(2)
+})
