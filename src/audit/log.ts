@@ -43,6 +43,8 @@ export class AuditLog {
   #flushing: Promise<void> | undefined
   #refusal: ErrandError | undefined
   #failed = false
+  #listening: Promise<void> | undefined
+  #heard = (): void => {}
   readonly #listeners = new Set<HeadListener>()
 
   private constructor(on: AuditLogParts, held: Held) {
@@ -100,14 +102,27 @@ export class AuditLog {
     })
   }
 
+  /**
+   * Lets appends wait, without refusing them, until `release` or `hold`, and for `ms` at most. For the start: a database may have been
+   * restored from a backup, and the first peer that is met says so; an entry appended before it could speak would fork the log.
+   */
+  listenFirst(ms: number): void {
+    this.#listening = new Promise((resolve) => {
+      this.#heard = resolve
+      this.#on.clock.after(ms, resolve)
+    })
+  }
+
   /** Refuses appends until `release`: the mesh may know more of this log than is held here. A failed log stays failed. */
   hold(why: string): void {
     if (this.#failed) return
+    this.#heard()
     this.#refusal = unavailable(why, { hint: 'errand pulls the missing entries back from the other devices; try again in a moment', retryable: true })
     this.#rejectAll(this.#refusal)
   }
 
   release(): void {
+    this.#heard()
     if (!this.#failed) this.#refusal = undefined
   }
 
@@ -120,6 +135,7 @@ export class AuditLog {
   }
 
   async #flush(): Promise<void> {
+    await this.#listening
     while (this.#queue.length > 0 && this.#refusal === undefined) {
       const group = this.#queue.splice(0, MAX_GROUP)
       try {
