@@ -12,6 +12,7 @@ export interface AuditQuery {
   readonly actor?: string
   /** Exact (`exec.start`), or everything below a prefix that ends in a dot (`exec.`). */
   readonly action?: string
+  /** A task's id, or its beginning or end from 6 characters on. */
   readonly task?: string
   readonly session?: string
   /** Milliseconds since the epoch, inclusive. */
@@ -86,7 +87,7 @@ async function* entriesOf(on: LogReader, log: Did, o: Parameters<typeof readSegm
 function matches(q: AuditQuery, { entry }: CheckedEntry): boolean {
   if (q.actor !== undefined && entry.actor !== q.actor) return false
   if (q.action !== undefined && !(q.action.endsWith('.') ? entry.action.startsWith(q.action) : entry.action === q.action)) return false
-  if (q.task !== undefined && entry.task !== q.task) return false
+  if (q.task !== undefined && !namesTask(q.task, entry.task)) return false
   if (q.session !== undefined && entry.session !== q.session) return false
   if (q.since !== undefined && entry.time < q.since) return false
   return q.until === undefined || entry.time < q.until
@@ -124,4 +125,8 @@ async function* merge(sources: readonly AsyncGenerator<Read>[], direction: 1 | -
 
 function compare(a: Standing, b: Standing): number {
   return a.checked.entry.time - b.checked.entry.time || (a.log < b.log ? -1 : a.log > b.log ? 1 : 0) || a.checked.entry.n - b.checked.entry.n
+}
+
+function namesTask(wanted: string, task: string | null): boolean {
+  return task !== null && (task === wanted || (wanted.length >= 6 && (task.startsWith(wanted) || task.endsWith(wanted))))
 }

@@ -17,7 +17,7 @@ import type { Directory, Verdict } from '../registry/directory.ts'
 import { AuditExchange } from './audit.ts'
 import { type ExecDoor, ExecStreams, serveExec } from './exec.ts'
 import { Gossip } from './gossip.ts'
-import { type Host, meshTag, startHost } from './host.ts'
+import { type Host, startHost } from './host.ts'
 import { type AdmitJoin, serveJoin } from './join.ts'
 import { Links, type Peer } from './links.ts'
 import { Rejoin } from './rejoin.ts'
@@ -62,6 +62,7 @@ export class MeshNode {
   readonly #streams: ExecStreams
   #host: Host | undefined
   #stops: (() => void)[] = []
+  readonly #lostAt = new Map<Did, number>()
   #seq = 0
 
   constructor(
@@ -78,7 +79,7 @@ export class MeshNode {
       log,
       ownHello: () => this.#ownHello(),
       onUp: (peer) => this.#up(peer),
-      onDown: (did) => this.#rejoin.lost(did),
+      onDown: (did) => this.#down(did),
     })
     this.#streams = new ExecStreams({ clock })
     this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, log })
@@ -138,6 +139,10 @@ export class MeshNode {
     return { path: peer.connection.limits === undefined ? 'direct' : 'relayed', rttMs: Math.round(peer.rttMs * 10) / 10 }
   }
 
+  lostAt(did: Did): number | undefined {
+    return this.#lostAt.get(did)
+  }
+
   async open(did: Did, { signal }: { signal: AbortSignal }): Promise<{ link: FrameLink; challenge: Uint8Array }> {
     const first = await this.#rejoin.reach(did, { signal })
     try {
@@ -164,6 +169,11 @@ export class MeshNode {
   /** Compares heads with every connected device and pulls what is missing; gives up waiting after a second. */
   async refreshLogs(): Promise<void> {
     await Promise.race([this.#exchange.meetAll(), pause(this.on.clock, REFRESH_MS)])
+  }
+
+  #down(did: Did): void {
+    this.#lostAt.set(did, this.on.clock.now())
+    this.#rejoin.lost(did)
   }
 
   #up(peer: Peer): void {
@@ -238,4 +248,3 @@ export class MeshNode {
     }
   }
 }
-

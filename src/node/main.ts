@@ -1,7 +1,7 @@
 /** The node program: checks the home, starts the daemon on it, and stays until it is told to stop. */
 import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
-import { ErrandError } from '../base/errors.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
 import { socketPathOf } from '../base/paths.ts'
 import { type Config, parseConfig, readConfig } from './config.ts'
 import { Daemon, type NodeReady } from './daemon.ts'
@@ -43,7 +43,11 @@ function withFlags(config: Config, o: NodeOptions): Config {
     ...(bootstrap === undefined ? {} : { bootstrap }),
     ...(preset === undefined ? {} : { preset }),
   }
-  return parseConfig(JSON.stringify({ ...config, ...flags, labels: { ...config.labels, ...o.labels } }), 'the command line')
+  try {
+    return parseConfig(JSON.stringify({ ...config, ...flags, labels: { ...config.labels, ...o.labels } }), 'the command line')
+  } catch (thrown) {
+    throw new ErrandError('BAD_SETTING', asErrand(thrown).message, { hint: 'errand up --help shows the options', cause: thrown })
+  }
 }
 
 /** @throws ALREADY_RUNNING when a node answers on the socket. A socket that nobody listens on is a leftover. */

@@ -165,6 +165,7 @@ function openRuntime(
     ...{ self: p.device.did, directory, board, clock, witnesses: replica.witnesses, ...desks },
     logs: { store: store.logs, mesh: p.mesh.id, nameOf: (did) => directory.nameOf(did) },
     lineTo: (did) => mesh.lineTo(did),
+    lostAt: (did) => mesh.lostAt(did),
     refreshLogs: () => mesh.refreshLogs(),
     status: () => statusOf(p, { addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged }),
     join: p.join,

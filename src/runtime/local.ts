@@ -22,6 +22,7 @@ import type {
   TaskView,
 } from '../../protocols/local/messages.ts'
 import type { Membership } from '../../protocols/member/messages.ts'
+import { sameBytes } from '../../protocols/wire.ts'
 import type { AuditRecord } from '../audit/facts.ts'
 import { query } from '../audit/query.ts'
 import type { LogReader } from '../audit/segments.ts'
@@ -50,6 +51,8 @@ export interface LocalRuntimeOn {
   readonly witnesses: Witnesses
   readonly clock: Clock
   readonly lineTo: (did: Did) => { path: 'direct' | 'relayed'; rttMs: number } | undefined
+  /** When the last line to a device went down, milliseconds since the epoch. */
+  readonly lostAt: (did: Did) => number | undefined
   /** Asks the connected devices for the news of their logs; bounded. */
   readonly refreshLogs: () => Promise<void>
   /** What only the whole node knows. */
@@ -99,9 +102,13 @@ export class LocalRuntime implements Runtime {
     return await this.on.invites.create(request)
   }
 
-  readOffer(request: JoinRequest): Promise<OfferView> {
+  async readOffer(request: JoinRequest): Promise<OfferView> {
     const self = { did: this.on.self, name: request.name ?? this.on.directory.nameOf(this.on.self) ?? 'this device' }
-    return Promise.resolve(offerView(readCode(request.code), self))
+    const code = readCode(request.code)
+    if (sameBytes(code.meshId, this.on.logs.mesh)) {
+      throw new ErrandError('ALREADY_MEMBER', `this device is a member of mesh "${code.offer.meshName}" already`, { hint: 'errand devices shows it' })
+    }
+    return offerView(code, self)
   }
 
   async join(_actor: Actor, request: JoinRequest): Promise<JoinView> {
@@ -172,7 +179,8 @@ export class LocalRuntime implements Runtime {
     const line = isSelf ? undefined : this.on.lineTo(did)
     const heard = this.on.directory.announcementOf(did)
     const now = this.on.clock.now()
-    const isFresh = heard !== undefined && now - heard.heardAt < ANNOUNCE.staleMs
+    // What it said before its line went down says nothing of now.
+    const isFresh = heard !== undefined && now - heard.heardAt < ANNOUNCE.staleMs && heard.heardAt > (this.on.lostAt(did) ?? 0)
     return {
       name: member.name,
       did,

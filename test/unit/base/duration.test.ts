@@ -2,8 +2,8 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseDuration, sayAbout, sayDuration } from '../../../src/base/duration.ts'
 
-test('a duration that is said is read back within its smallest unit', () => {
-  fc.assert(
+test('a duration that is said is read back within its smallest unit', async () => {
+  await fc.assert(
     fc.property(fc.integer({ min: 1_000, max: 3_650 * 86_400_000 }), (ms) => {
       const parts = sayDuration(ms).match(/\d+[a-z]+/g) ?? []
       const unit = parts.at(-1)?.replace(/\d+/, '1') ?? ''

@@ -13,8 +13,8 @@ const error = fc
   })
   .map(({ code, message, hint, fields }) => new ErrandError(code, message, { ...(hint === undefined ? {} : { hint }), fields }))
 
-test('an error says the same on the other side of a wire, and that a device said it', () => {
-  fc.assert(
+test('an error says the same on the other side of a wire, and that a device said it', async () => {
+  await fc.assert(
     fc.property(error, (thrown) => {
       const bytes = encode(thrown.toWire('device'))
       const { code, message, hint, fields } = fromWire(decodeAs(WireFault, bytes, bytes.length))

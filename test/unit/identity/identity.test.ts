@@ -10,8 +10,8 @@ import { fromPem, toPem } from '../../../src/identity/keyfile.ts'
 const seed = fc.uint8Array({ minLength: 32, maxLength: 32 })
 const MESH = new Uint8Array(32).fill(7)
 
-test('key, DID and PeerId are three names of one thing', () => {
-  fc.assert(
+test('key, DID and PeerId are three names of one thing', async () => {
+  await fc.assert(
     fc.property(seed, (bytes) => {
       const identity = new Identity(bytes)
       expect(didOfPeerId(identity.peerId)).toBe(identity.did)
@@ -29,8 +29,8 @@ test('the names are those that others give the same key (RFC 8032 test 1, W3C di
   expect(Buffer.from(identity.sign(new Uint8Array())).toString('hex')).toMatch(/^e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155/)
 })
 
-test('a key file is read back, and openssl’s form is ours', () => {
-  fc.assert(
+test('a key file is read back, and openssl’s form is ours', async () => {
+  await fc.assert(
     fc.property(seed, (bytes) => {
       const identity = new Identity(bytes)
       const pem = toPem(identity)

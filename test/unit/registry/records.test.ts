@@ -10,8 +10,8 @@ const records: fc.Arbitrary<Set> = fc
 const bounds = fc.record({ prefixBytes: fc.constantFrom(4, 8, 32), maxRecords: fc.integer({ min: 1, max: 10 }), maxBytes: fc.integer({ min: 40, max: 200 }) })
 const split = records.chain((all) => fc.tuple(fc.constant(all), fc.subarray([...all])))
 
-test('a page holds only what the other side lacks, within its bounds, and says truly whether there is more', () => {
-  fc.assert(
+test('a page holds only what the other side lacks, within its bounds, and says truly whether there is more', async () => {
+  await fc.assert(
     fc.property(split, bounds, ([all, held], o) => {
       const page = missing(all, have(held, o.prefixBytes), o)
       const lacking = all.filter((one) => !held.includes(one)).map(([, bytes]) => bytes)
@@ -24,8 +24,8 @@ test('a page holds only what the other side lacks, within its bounds, and says t
   )
 })
 
-test('asking page after page brings the whole set, each record once', () => {
-  fc.assert(
+test('asking page after page brings the whole set, each record once', async () => {
+  await fc.assert(
     fc.property(split, bounds, ([all, held], o) => {
       const got = new Map(held.map(([id, bytes]) => [id, bytes]))
       for (let page = 0; page <= all.length; page++) {
@@ -41,8 +41,8 @@ test('asking page after page brings the whole set, each record once', () => {
   )
 })
 
-test('equal digests mean equal sets, in whatever order', () => {
-  fc.assert(
+test('equal digests mean equal sets, in whatever order', async () => {
+  await fc.assert(
     fc.property(records, records, (a, b) => {
       const ids = (set: Set): string[] => set.map(([id]) => id)
       expect(digestOf(ids(a))).toEqual(digestOf(ids(a).reverse()))

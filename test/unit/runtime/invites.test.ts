@@ -9,9 +9,9 @@ import { seal } from '../../../src/identity/envelope.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
 import { offerView, readCode, writeCode } from '../../../src/runtime/invite-code.ts'
 import { Invites } from '../../../src/runtime/invites.ts'
-import { deviceName } from '../../../src/runtime/offers.ts'
 import { checkWelcome, makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
 import { Keyring } from '../../../src/runtime/keyring.ts'
+import { deviceName } from '../../../src/runtime/offers.ts'
 import { alice, bob, carol, MemoryShelf, MeshWorld, mallory, owner, type Rooms } from './mesh-world.ts'
 
 const CHALLENGE = new Uint8Array(16).fill(0xc4)
@@ -132,7 +132,7 @@ test('strangers who knock with all kinds of keys cannot fill the log', async () 
 test('any single changed character makes a code no code', async () => {
   const code = await codeOf({ name: 'gpu1', ask: ['exec: git, npm test'] })
   const other = fc.constantFrom(...'123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz0OIl -_')
-  fc.assert(
+  await fc.assert(
     fc.property(fc.nat(code.length - 1), other, (at, char) => {
       fc.pre(code[at] !== char)
       expect(() => readCode(code.slice(0, at) + char + code.slice(at + 1))).toThrowError(refusal('BAD_INVITE'))
@@ -188,8 +188,8 @@ test('a genesis that none of its owners signed begins no mesh', () => {
   )
 })
 
-test('any text becomes a device name', () => {
-  fc.assert(
+test('any text becomes a device name', async () => {
+  await fc.assert(
     fc.property(fc.string({ unit: 'grapheme' }), (text) => {
       expect(deviceName(text)).toMatch(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/)
     }),

@@ -27,8 +27,8 @@ test('every state has its row, the three ends lead nowhere, and every state can 
   for (const state of TASK_STATES.filter((one) => !isOver(one))) expect(NEXT[state]).toEqual(expect.arrayContaining(['FAILED', 'CANCELLED']))
 })
 
-test('a task moves only as the table says, and never comes back from its end', () => {
-  fc.assert(
+test('a task moves only as the table says, and never comes back from its end', async () => {
+  await fc.assert(
     fc.property(fc.array(event, { maxLength: 12 }), (events) => {
       let task = fresh()
       for (const one of events) {
