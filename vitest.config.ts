@@ -10,7 +10,7 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { ...shared, name: 'unit', include: ['test/**/*.test.ts'], exclude: [E2E], testTimeout: 20_000, hookTimeout: 20_000 } },
+      { extends: true, test: { ...shared, name: 'unit', include: ['test/**/*.test.ts'], exclude: [E2E], testTimeout: 60_000, hookTimeout: 60_000 } },
       { extends: true, test: { ...shared, name: 'e2e', include: [E2E], testTimeout: 120_000, hookTimeout: 120_000 } },
     ],
   },
