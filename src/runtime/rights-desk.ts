@@ -1,6 +1,6 @@
 /** Hands out rights, lists them, takes them back. What is signed here narrows; what would widen is refused before it is signed. */
 import type { GrantRequest, GrantView, RevokeRequest, RevokeView } from '../../protocols/local/messages.ts'
-import type { SetName } from '../../protocols/sync/messages.ts'
+import { type SetName, SYNC } from '../../protocols/sync/messages.ts'
 import type { Fact } from '../audit/facts.ts'
 import { LAST_LINK } from '../authority/chain.ts'
 import { coversPath } from '../authority/commands.ts'
@@ -60,9 +60,10 @@ export class RightsDesk {
       await records.admit('delegations', link.bytes)
     }
     const concerned = [...new Set([audience, subject, ...this.#ownDevices()])].filter((did) => did !== keyring.device.did)
+    const carried = [...new Set([...links, ...links.flatMap((link) => this.#support(link))])].slice(0, SYNC.maxRecords)
     await telling.push(
       'delegations',
-      [...links.flatMap((link) => this.#above(link)), ...links].map((link) => link.bytes),
+      carried.map((link) => link.bytes),
       concerned,
     )
     return links.map((link) => this.#view(link))
@@ -221,6 +222,17 @@ export class RightsDesk {
     if (link.sub === null || link.iss === link.sub) return []
     const found = this.on.wallet.find({ issuer: link.iss, subject: link.sub, command: link.cmd, now: this.on.keyring.nowSeconds() })
     return found.ok ? found.chain : (found.nearest ?? [])
+  }
+
+  /** Every living link that this one may come to rest on: which of them carries a command is known only with its arguments. */
+  #support({ iss, sub }: Delegation): Delegation[] {
+    const usable = this.on.wallet.list().filter((link) => (link.sub === null || link.sub === sub) && this.#isLive(link))
+    const givers = new Set<string>([iss])
+    for (let before = 0; before < givers.size; ) {
+      before = givers.size
+      for (const link of usable) if (givers.has(link.aud)) givers.add(link.iss)
+    }
+    return usable.filter((link) => givers.has(link.aud))
   }
 
   #ownDevices(): Did[] {
