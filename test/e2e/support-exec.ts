@@ -73,6 +73,8 @@ export async function addressOf(home: string): Promise<string> {
 export interface Seen {
   readonly pid: number
   readonly parent: number
+  /** Processor time so far: it stands still when the process does. */
+  readonly cpuTicks: number
   readonly command: string
 }
 
@@ -109,9 +111,11 @@ function processes(): Seen[] {
 function seen(pid: number): Seen[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const [state, parent] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+    const [state, parent] = fields
     if (state === 'Z' || state === 'X') return []
-    return [{ pid, parent: Number(parent), command: readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim() }]
+    const cpuTicks = Number(fields[11]) + Number(fields[12])
+    return [{ pid, parent: Number(parent), cpuTicks, command: readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ').trim() }]
   } catch {
     return []
   }
