@@ -19,8 +19,8 @@ export interface SyncedRecords {
   digests(): Digests
   /** What `reader` may see of a set. */
   visible(set: SetName, reader: Did): Iterable<readonly [string, Uint8Array]>
-  /** Verifies and keeps one record; `stopped` names the tasks that a revocation ended. */
-  admit(set: SetName, bytes: Uint8Array): Promise<{ verdict: 'new' | 'known' | 'refused'; stopped: string[] }>
+  /** Verifies and keeps one record; `stopped` names the tasks that a revocation ended. `secondHand`: somebody had kept it, so it may be old. */
+  admit(set: SetName, bytes: Uint8Array, o?: { readonly secondHand?: boolean }): Promise<{ verdict: 'new' | 'known' | 'refused'; stopped: string[] }>
 }
 
 export interface PushResult {
@@ -115,7 +115,7 @@ export class Sync {
 
   async #admitAll(set: SetName, records: Uint8Array[], from: Peer): Promise<void> {
     const fresh: Uint8Array[] = []
-    for (const bytes of records) if ((await this.on.records.admit(set, bytes)).verdict === 'new') fresh.push(bytes)
+    for (const bytes of records) if ((await this.on.records.admit(set, bytes, { secondHand: true })).verdict === 'new') fresh.push(bytes)
     this.#forward(set, fresh, from)
   }
 

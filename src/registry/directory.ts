@@ -62,12 +62,9 @@ export class Directory {
   admitAnnouncement(bytes: Uint8Array, heardAt: (saidAt: number) => number): Verdict {
     const seen = attempt(() => open(AnnouncementSchema, DOMAIN.announce, this.mesh.id, bytes))
     if (seen === undefined || seen.by !== seen.value.device || !this.#members.has(seen.by)) return 'refused'
-    return keepNewest(
-      this.#announcements,
-      seen.value.device,
-      { id: recordId(bytes), bytes, value: seen.value, heardAt: heardAt(seen.value.seq) },
-      (held) => held.value.seq,
-    )
+    const before = this.#announcements.get(seen.by)?.heardAt ?? 0 // newer words by a slower way do not make it longer unheard
+    const next = { id: recordId(bytes), bytes, value: seen.value, heardAt: Math.max(before, heardAt(seen.value.seq)) }
+    return keepNewest(this.#announcements, seen.value.device, next, (held) => held.value.seq)
   }
 
   isMember(did: string): boolean {

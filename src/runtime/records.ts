@@ -55,6 +55,9 @@ export class MeshRecords {
   readonly #stopped = new Map<string, string[]>()
   #onRevocation: (bytes: Uint8Array) => string[] = () => []
 
+  /** An announcement from our own disk or from somebody else's tells what a device was like, never that it is there now. */
+  readonly #longAgo = (saidAt: number): number => Math.min(saidAt, this.on.clock.now() - ANNOUNCE.staleMs - 1)
+
   constructor(private readonly on: RecordsOn) {}
 
   /** Reads everything back. @returns the keys of records that no longer verify: somebody changed them on disk. */
@@ -62,7 +65,7 @@ export class MeshRecords {
     const damaged: string[] = []
     for (const set of LOAD_ORDER) {
       for await (const [key, bytes] of this.on.shelf.entries(`${set}/`)) {
-        if (this.#take(set, bytes, (saidAt) => Math.min(saidAt, this.on.clock.now() - ANNOUNCE.staleMs - 1)) === 'refused') damaged.push(key)
+        if (this.#take(set, bytes, this.#longAgo) === 'refused') damaged.push(key)
       }
     }
     return damaged
@@ -74,8 +77,8 @@ export class MeshRecords {
   }
 
   /** A new record counts at once. Whatever is not refused is durable when this resolves, also when another call brought it: an acknowledged revocation is never lost. */
-  async admit(set: SetName, bytes: Uint8Array): Promise<Admitted> {
-    const verdict = this.#take(set, bytes, () => this.on.clock.now())
+  async admit(set: SetName, bytes: Uint8Array, o: { readonly secondHand?: boolean } = {}): Promise<Admitted> {
+    const verdict = this.#take(set, bytes, o.secondHand === true ? this.#longAgo : () => this.on.clock.now())
     if (verdict === 'new') {
       const stopped = set === 'revocations' ? this.#revoked(bytes) : []
       const key = keyOf(set, bytes)
