@@ -2,30 +2,7 @@
 import * as v from 'valibot'
 import { Bytes, Count, List, Text, WireFault } from '../wire.ts'
 
-export const EXEC = {
-  ids: ['/errand/exec/1'],
-  /** 256 KiB of output and the tag fit one frame. */
-  maxFrameBytes: (1 << 18) + 16,
-  /** How long an executor waits for the first frame of a stream. */
-  openMs: 10_000,
-  /** Bytes of stdin that may be on their way before the executor has consumed them. */
-  stdinWindowBytes: 1 << 18,
-  streamsPerPeer: 256,
-} as const
-
-/** Frame tags. A tag once used is never given a second meaning. */
-export const TAG = {
-  open: 0x01,
-  accepted: 0x02,
-  refused: 0x03,
-  stdin: 0x10,
-  stdinEnd: 0x11,
-  stdinCredit: 0x12,
-  stdout: 0x20,
-  stderr: 0x21,
-  cancel: 0x30,
-  ended: 0x3f,
-} as const
+export { EXEC, TAG } from './frames.ts'
 
 /** dialer → executor, first frame: the signed invocation, its proofs, and the environment values whose names it declares. */
 export const Open = v.object({

@@ -3,17 +3,7 @@ import * as v from 'valibot'
 import type { TASK_STATES } from '../task/messages.ts'
 import { Count, List, Text } from '../wire.ts'
 
-export const LOCAL = {
-  /** Bumped when a field changes its meaning; a client refuses a node that is newer than it knows. */
-  version: 1,
-  maxBodyBytes: 1 << 20,
-  maxFrameBytes: (1 << 18) + 16,
-  /** What the exec face is called in `Upgrade:`. */
-  upgrade: 'errand-exec',
-} as const
-
-/** Tags of the local exec face. Control payloads are JSON here; output, stdin and their tags are those of /errand/exec/1. */
-export const LOCAL_TAG = { request: 0x00 } as const
+export { LOCAL, LOCAL_TAG } from './frames.ts'
 
 const Duration = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3_650 * 86_400_000))
 

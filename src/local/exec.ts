@@ -1,11 +1,13 @@
 /** One command through the node: frames to stdout, stderr and outcome; stdin under the node's credit. Client side only. */
+
+import { EXEC, TAG } from '../../protocols/exec/frames.ts'
+import { LOCAL_TAG } from '../../protocols/local/frames.ts'
 import type { ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import { cancelled, connectionFault, gone, wireFault } from './fault.ts'
 import { openExec } from './upgrade.ts'
-import { LOCAL_TAG, STDIN_WINDOW_BYTES, TAG } from './words.ts'
 
 /** What takes output. A returned promise stops the command's output until it resolves. The bytes are the taker's. */
 export type OutputTaker = (chunk: Uint8Array) => Promise<void> | undefined | void
@@ -44,7 +46,7 @@ export async function exec(socketPath: string, request: Omit<ExecRequest, 'stdin
 class ExecCall {
   takerFailed = false
   abandoned = false
-  #credit: number = STDIN_WINDOW_BYTES
+  #credit: number = EXEC.stdinWindowBytes
   #creditCame: (() => void) | undefined
   #over = false
   #stdinError: unknown

@@ -1,8 +1,8 @@
 /** What goes wrong between a client and its node, in the words of the project's errors. Client side only. */
 
+import { LOCAL } from '../../protocols/local/frames.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError, fromWire } from '../base/errors.ts'
-import { LOCAL } from './words.ts'
 
 const CONNECT_FAULTS: Readonly<Record<string, (path: string, cause: Error) => ErrandError>> = {
   ENOENT: noNode,

@@ -2,8 +2,8 @@
 
 import type * as http from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
+import { LOCAL } from '../../protocols/local/frames.ts'
 import { cancelled, checkVersion, connectionFault, faultOf, gone } from './fault.ts'
-import { LOCAL } from './words.ts'
 
 export interface Question {
   readonly method: 'GET' | 'POST'

@@ -5,11 +5,11 @@
 
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
+import { LOCAL } from '../../protocols/local/frames.ts'
 import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
 import { checkVersion, faultOf, gone } from './fault.ts'
 import { SocketLink } from './socket.ts'
-import { LOCAL } from './words.ts'
 
 const REQUEST = [
   'GET /api/runtime/exec HTTP/1.1',

@@ -20,7 +20,8 @@ import { switchedRuntime, waitingRuntime } from './door.ts'
 import { foundMesh } from './found.ts'
 import { type Home, makePrivateDirectory } from './home.ts'
 import { askInviter, joinView, refuseJoin } from './joiner.ts'
-import { type NodeParts, type RunningNode, startNode } from './node.ts'
+import { type RunningNode, startNode } from './node.ts'
+import type { NodeParts } from './parts.ts'
 import { rememberPorts, withLastPorts } from './ports.ts'
 
 const VERSION: string = pack.version

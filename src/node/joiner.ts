@@ -7,7 +7,7 @@ import { type Identity, peerIdOf } from '../identity/identity.ts'
 import { askToJoin } from '../mesh/join.ts'
 import { getsOf, givesOf, type ReadCode } from '../runtime/invite-code.ts'
 import { checkWelcome, type KnownMesh, makeAsk } from '../runtime/joining.ts'
-import type { NodeParts } from './node.ts'
+import type { NodeParts } from './parts.ts'
 
 /** @throws INVITE_EXPIRED, ALREADY_MEMBER, OTHER_MESH. A mesh of one that was never shared may be left. */
 export function refuseJoin({ offer, meshId }: ReadCode, here: { readonly mesh: KnownMesh; readonly others: number } | undefined): void {

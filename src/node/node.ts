@@ -2,55 +2,23 @@
  * The builder: the only file that knows everyone. Plain constructor arguments, a written order of starts, the reverse order of stops.
  */
 import { v7 as uuidv7 } from 'uuid'
-import type { JoinRequest, JoinView, ListenRequest } from '../../protocols/local/messages.ts'
 import { systemClock as clock, pause, systemRandom as random } from '../base/clock.ts'
 import { asErrand } from '../base/errors.ts'
 import { createExecutor } from '../exec/executor.ts'
-import type { Did, Identity } from '../identity/identity.ts'
+import type { Did } from '../identity/identity.ts'
 import { MeshNode } from '../mesh/mesh.ts'
 import type { Directory } from '../registry/directory.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
 import { Invites } from '../runtime/invites.ts'
-import type { KnownMesh } from '../runtime/joining.ts'
 import { LocalRuntime } from '../runtime/local.ts'
 import { RightsDesk } from '../runtime/rights-desk.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Submitter } from '../runtime/submit.ts'
 import { dialable } from './addresses.ts'
-import type { Config } from './config.ts'
 import { describeMachine } from './describe.ts'
-import type { Home } from './home.ts'
+import type { Log, NodeParts } from './parts.ts'
 import { type Cellar, openCellar, openRooms, type Rooms } from './rooms.ts'
 import { statusOf } from './status.ts'
-
-export type Log = (event: string, facts: Record<string, unknown>) => void
-type BroughtSet = 'members' | 'addresses' | 'revocations' | 'delegations'
-
-export interface NodeParts {
-  readonly home: Home
-  readonly config: Config
-  readonly listen: readonly string[]
-  readonly device: Identity
-  readonly mesh: KnownMesh
-  readonly membership: Uint8Array
-  /** Records that founding or joining brought along; empty at a restart. */
-  readonly brought: readonly (readonly [set: BroughtSet, bytes: Uint8Array])[]
-  /** Addresses, with PeerId, where a device of this mesh was met a moment ago. */
-  readonly met?: readonly string[]
-  /** This device founds or joins the mesh right now, so an empty database is what is expected. */
-  readonly isNewHere: boolean
-  readonly version: string
-  /** Of the commands that run here: the user's. */
-  readonly umask: number
-  /** The bundled exec-host program. */
-  readonly hostFile: string
-  /** Monotonic milliseconds. */
-  readonly startedAt: number
-  readonly log: Log
-  readonly join: (request: JoinRequest) => Promise<JoinView>
-  readonly relisten: (request: ListenRequest) => Promise<{ addresses: string[] }>
-  readonly shutdown: (request: { drainMs?: number | undefined }) => void
-}
 
 export interface RunningNode {
   readonly runtime: Runtime

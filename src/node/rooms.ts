@@ -12,7 +12,7 @@ import { openPeerDatastore } from '../store/peers.ts'
 import { Board } from '../tasks/board.ts'
 import { admission } from './admission.ts'
 import { rootFor } from './found.ts'
-import type { NodeParts } from './node.ts'
+import type { NodeParts } from './parts.ts'
 
 /** How long a node with an empty database and an old identity waits to hear what its log was, before it begins anew. */
 const RESTORE_WAIT_MS = 15_000

@@ -4,7 +4,7 @@ import { systemClock as clock } from '../base/clock.ts'
 import type { LocalRuntimeOn } from '../runtime/local.ts'
 import { wordsOf } from '../runtime/words.ts'
 import { isLoopback } from './addresses.ts'
-import type { NodeParts } from './node.ts'
+import type { NodeParts } from './parts.ts'
 
 export interface Seen {
   readonly addresses: string[]

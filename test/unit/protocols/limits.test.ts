@@ -1,5 +1,5 @@
 /** docs/limits.md says what the code does: every row names a constant, and its value is that constant's. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
@@ -66,9 +66,10 @@ test.each(rows)('$what: $value', (row) => {
 
 test('every cap and deadline of the protocols is in the document', () => {
   for (const protocol of ['hello', 'join', 'sync', 'announce', 'exec']) {
-    const source = readFileSync(`protocols/${protocol}/messages.ts`, 'utf8')
+    const file = existsSync(`protocols/${protocol}/frames.ts`) ? 'frames.ts' : 'messages.ts'
+    const source = readFileSync(`protocols/${protocol}/${file}`, 'utf8')
     const names = [...source.matchAll(/^ {2}(max\w+|\w+Ms|\w+WindowBytes|streamsPerPeer): [\d(]/gm)].map((match) => match[1])
-    const documented = rows.filter(({ place }) => place === `protocols/${protocol}/messages.ts`).map(({ name }) => name)
+    const documented = rows.filter(({ place }) => place === `protocols/${protocol}/${file}`).map(({ name }) => name)
     expect(documented).toEqual(expect.arrayContaining(names))
     expect(names.length).toBeGreaterThan(0)
   }
