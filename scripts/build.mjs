@@ -47,7 +47,8 @@ function plan(root) {
     free('conformance', 'scripts/conformance.ts'),
     ...benches.map((file) => free(`bench/${basename(file, '.ts')}`, `scripts/bench/${file}`)),
   ]
-  return all.filter(({ entry }) => existsSync(join(root, entry)))
+  // Tests build trees with a few of the programs; here a missing one is an error.
+  return root === ROOT ? all : all.filter(({ entry }) => existsSync(join(root, entry)))
 }
 
 async function bundleOne(root, bundle) {

@@ -142,7 +142,12 @@ async function revoke(laptop, nas) {
   )
   const running = nas.errand.beside('run', 'gpu1', '--', 'train', '--epochs', '1000')
   await running.line(/epoch 2\/1000/)
-  stage.expect(await laptop.errand('revoke', '--on', 'gpu1', '--can', 'exec', '--to', 'nas'), 0, /✓ 1 grant revoked · 1 live task stopped/, /acknowledged by .*gpu1/)
+  stage.expect(
+    await laptop.errand('revoke', '--on', 'gpu1', '--can', 'exec', '--to', 'nas'),
+    0,
+    /✓ 1 grant revoked · 1 live task stopped/,
+    /acknowledged by .*gpu1/,
+  )
   const stopped = await running.ended
   stage.expect(stopped, 126, /errand: gpu1: stopped: the right to run it was revoked/)
   stage.check('the command did not run to its end', !stopped.stdout.includes('epoch 100/'))

@@ -11,7 +11,6 @@ export const BUNDLES = [
   { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander'], maxBytes: 5_000 * KIB },
   // Spawning copies the parent's page tables, so what spawns must stay small.
   { name: 'exec-host', entry: 'src/exec/host-main.ts', mustNotHold: [...HEAVY, 'commander', '@noble/'], maxBytes: 150 * KIB },
-  { name: 'index', entry: 'src/index.ts', mustNotHold: ['commander'], maxBytes: 5_000 * KIB },
   { name: 'client', entry: 'src/local/client.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 200 * KIB },
 ]
 

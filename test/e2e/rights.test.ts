@@ -77,7 +77,9 @@ test('a grant is shown back in words and as data, on both devices, and allows th
   expect(bye.stderr).toContain('"printf bye" is not in {printf hello …}')
   const denied = await w.run(bob.home, 'alice', 'rm', '-rf', marker)
   expect(denied.code).toBe(126)
-  expect(denied.stderr).toMatch(/^errand: denied on alice: exe "rm" is not in \{echo, printf\} {2}\(grant bafy\w*…\w+, expires in (about )?(1h|59m\w*)\)\nhint: .*errand grant bob --on alice --can 'exec: rm'/)
+  expect(denied.stderr).toMatch(
+    /^errand: denied on alice: exe "rm" is not in \{echo, printf\} {2}\(grant bafy\w*…\w+, expires in (about )?(1h|59m\w*)\)\nhint: .*errand grant bob --on alice --can 'exec: rm'/,
+  )
   const json = failureOf(await w.errand(bob.home, 'run', 'alice', '--json', '--', 'rm'))
   expect(json).toMatchObject({ code: 'DENIED', source: 'device', fields: { reason: 'POLICY', grant: here?.cid, device: 'alice' } })
   expect(await w.errand(bob.home, 'run', 'alice', '--env', 'A=b', '--', 'echo')).toMatchObject({ code: 126 })
