@@ -39,6 +39,12 @@ export type Config = Readonly<Record<string, string | number | boolean | readonl
 
 const LEFT_BEHIND_MS = 5_000
 
+/** A test that times out never reaches its end; its processes go with the worker at the latest. */
+const everywhere = new Set<Running>()
+process.once('exit', () => {
+  for (const { child } of everywhere) child.kill('SIGKILL')
+})
+
 export function world(): World {
   return new World(mkdtempSync('/tmp/e-'))
 }
@@ -79,7 +85,8 @@ export class World implements AsyncDisposable {
     const { env, ...others } = o
     const running = startProgram([command, '--home', home, ...rest], { env: { ...this.env, ...env }, ...others })
     this.#running.add(running)
-    void running.ended.finally(() => this.#running.delete(running))
+    everywhere.add(running)
+    void running.ended.finally(() => this.#running.delete(running) && everywhere.delete(running))
     return running
   }
 

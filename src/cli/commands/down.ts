@@ -22,8 +22,8 @@ export async function down(context: Context, { drain }: { readonly drain?: numbe
   return 0
 }
 
-/** The node leaves no door open to ask at; its process is what tells. */
-async function untilGone(pid: number, until: number): Promise<void> {
+/** The node leaves no door open to ask at; its process is what tells. @param until monotonic milliseconds. @throws NODE_STUCK */
+export async function untilGone(pid: number, until = systemClock.monotonic() + STOP_MS): Promise<void> {
   const rest = stayAwake()
   while (isAlive(pid)) {
     if (systemClock.monotonic() > until)

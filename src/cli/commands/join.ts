@@ -5,6 +5,7 @@ import { ask } from '../ask.ts'
 import { startInBackground } from '../background.ts'
 import type { Context } from '../context.ts'
 import { clean } from '../render.ts'
+import { untilGone } from './down.ts'
 import { rights } from './invite.ts'
 
 export interface JoinOptions {
@@ -25,8 +26,8 @@ export async function join(context: Context, given: string | undefined, options:
     context.print(joined, () => context.tick(`joined mesh "${joined.mesh.name}" as ${joined.name}`))
     return 0
   } catch (error) {
-    // A node that was started only to join this mesh has no other purpose.
-    if (started) await context.client.shutdown().catch(() => undefined)
+    // A node that was started only to join this mesh has no other purpose. The next try must not meet it while it stops.
+    if (started !== undefined) await stopAgain(context, started)
     throw error
   }
 }
@@ -39,17 +40,22 @@ function refuseOther(code: string): void {
   })
 }
 
-/** @returns whether it had to start one. */
-async function ensureNode(context: Context): Promise<boolean> {
+async function stopAgain(context: Context, pid: number): Promise<void> {
+  await context.client.shutdown().catch(() => undefined)
+  await untilGone(pid).catch(() => undefined) // why the join failed is what the user has to hear
+}
+
+/** @returns the process of the node if it had to start one. */
+async function ensureNode(context: Context): Promise<number | undefined> {
   try {
     await context.client.status()
-    return false
+    return undefined
   } catch (error) {
     if (asErrand(error).code !== 'NO_NODE') throw error
   }
   const { pid } = await startInBackground(context.home, ['--await-join'])
   context.say(`started a node in the background (process ${pid}; stop it with: errand down)`)
-  return true
+  return pid
 }
 
 async function agree(context: Context, offer: OfferView, yes: boolean): Promise<void> {
