@@ -143,16 +143,16 @@ export class MeshNode {
     return this.#lostAt.get(did)
   }
 
-  async open(did: Did, { signal }: { signal: AbortSignal }): Promise<{ link: FrameLink; challenge: Uint8Array }> {
+  async open(did: Did, { signal }: { signal: AbortSignal }): Promise<{ link: FrameLink; challenge: Uint8Array; synced: Promise<void> }> {
     const first = await this.#rejoin.reach(did, { signal })
     try {
-      return { link: await this.#streams.open(first, { signal }), challenge: first.theirChallenge }
+      return { link: await this.#streams.open(first, { signal }), challenge: first.theirChallenge, synced: first.synced }
     } catch (thrown) {
       if (signal.aborted) throw thrown
       // The line was dead and nobody had noticed. Nothing was asked on it yet, so asking on a fresh one is safe.
       first.connection.abort(new Error('no stream could be opened'))
       const fresh = await this.#rejoin.reach(did, { signal })
-      return { link: await this.#streams.open(fresh, { signal }), challenge: fresh.theirChallenge }
+      return { link: await this.#streams.open(fresh, { signal }), challenge: fresh.theirChallenge, synced: fresh.synced }
     }
   }
 

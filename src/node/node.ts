@@ -101,7 +101,15 @@ function openInvites(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, mesh:
     mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
     shelf: store.shelf('invites'),
     addresses: () => dialable(mesh().addresses()),
-    announceMember: (bytes) => void mesh().push('members', [bytes]),
+    announceMember: (membership, given) => {
+      const owned = directory
+        .members()
+        .filter((member) => member.own)
+        .map((member) => member.device as Did)
+      void mesh()
+        .push('members', [membership])
+        .then(() => mesh().push('delegations', given, owned)) // a grant counts only for members
+    },
   })
 }
 

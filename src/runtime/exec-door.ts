@@ -155,7 +155,8 @@ export class ExecDoor {
   /** One id, one command: a second one under it would hide behind the first, from `ps`, from drain and from a revocation. */
   #reserve(id: TaskId, facts: { command: readonly string[]; submittedBy: Did; createdAt: number }): void {
     const known = this.on.board.get(id)
-    if (known !== undefined && known.state !== 'PENDING') throw new ErrandError('TASK_EXISTS', `a task with the id ${id} exists already`)
+    const isOurs = known?.state === 'PENDING' && known.device === this.on.self && known.submittedBy === facts.submittedBy
+    if (known !== undefined && !isOurs) throw new ErrandError('TASK_EXISTS', `a task with the id ${id} exists already`)
     this.on.board.open({ id, device: this.on.self, ...facts })
     this.on.board.note(id, { t: 'planned', at: facts.createdAt })
   }

@@ -40,8 +40,8 @@ export interface InvitesOn {
   readonly random: Random
   /** Where this device can be dialled, best first. */
   readonly addresses: () => string[]
-  /** Tells the mesh of a new member. */
-  readonly announceMember: (membership: Uint8Array) => void
+  /** Tells the mesh of a new member, and the owner's devices of what it gave. */
+  readonly announceMember: (membership: Uint8Array, given: Uint8Array[]) => void
 }
 
 /** An invite as it is kept: the signed offer, the delegation behind it, and who used it when. */
@@ -152,7 +152,10 @@ export class Invites {
     })
     await records.admit('members', membership)
     for (const link of [...given, ...this.#gifts(offer, from.did)]) await records.admit('delegations', link.bytes)
-    this.on.announceMember(membership)
+    this.on.announceMember(
+      membership,
+      given.map((link) => link.bytes),
+    )
     const bytesOf = (set: 'members' | 'addresses' | 'revocations' | 'delegations'): Uint8Array[] =>
       [...records.visible(set, from.did)].map(([, bytes]) => bytes)
     return {

@@ -9,7 +9,7 @@ import { Membership } from '../../protocols/member/messages.ts'
 import type { SetName } from '../../protocols/sync/messages.ts'
 import { decodeAs, Envelope, MAX_ENVELOPE_BYTES } from '../../protocols/wire.ts'
 import { decodeRevocation, type Revocations } from '../authority/revocations.ts'
-import type { Delegation } from '../authority/token.ts'
+import { cidOf, type Delegation } from '../authority/token.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Did } from '../identity/identity.ts'
@@ -38,6 +38,8 @@ export interface Admitted {
 
 /** Delegations kept at most: a member that sends more is not believed. One less than a pull request can name (256 KiB of 8-byte ids). */
 const MAX_DELEGATIONS = 32_767
+/** Delegations kept of one signer that is no owner, so that nobody fills the room that the others' grants need. */
+const MAX_DELEGATIONS_BY_ONE = 2_048
 /** Revocations kept of one signer that is no owner. All of them together must be named in a pull request, or nobody could catch up on any. */
 const MAX_REVOCATIONS_BY_ONE = 512
 const MAX_REVOCATIONS_BY_OTHERS = 16_384
@@ -50,6 +52,8 @@ export class MeshRecords {
   readonly #keptAt = new Map<string, number>()
   /** Records that count already and are not on the disk yet; one whose write failed stays here and is written when it comes again. */
   readonly #unsaved = new Map<string, Promise<void>>()
+  readonly #delegationsBy = new Map<string, number>()
+  #delegations = 0
   readonly #revocationsBy = new Map<Did, number>()
   /** What each of the last revocations has ended here. */
   readonly #stopped = new Map<string, string[]>()
@@ -165,14 +169,18 @@ export class MeshRecords {
 
   #takeDelegation(bytes: Uint8Array): Admitted['verdict'] {
     const { wallet } = this.on
-    const before = wallet.list().length
-    if (before >= MAX_DELEGATIONS) return 'refused'
+    if (wallet.get(cidOf(bytes)) !== undefined) return 'known'
+    if (this.#delegations >= MAX_DELEGATIONS) return 'refused'
     const link = wallet.add(bytes)
-    if (![link.iss, link.aud].every((did) => this.#isPrincipal(did))) {
+    const given = this.#delegationsBy.get(link.iss) ?? 0
+    const isFlood = given >= MAX_DELEGATIONS_BY_ONE && !this.on.owners.includes(link.iss)
+    if (isFlood || ![link.iss, link.aud].every((did) => this.#isPrincipal(did))) {
       wallet.remove(link.cid)
       return 'refused'
     }
-    return wallet.list().length > before ? 'new' : 'known'
+    this.#delegationsBy.set(link.iss, given + 1)
+    this.#delegations++
+    return 'new'
   }
 
   /** A member's flood of revocations must not fill the room that the others' need: what it says beyond its share is not believed, an owner always is. */

@@ -91,7 +91,9 @@ export class RightsDesk {
         grant: link.cid,
         details: { words: sayRight(link.cmd, link.pol), ...(link.sub === null ? {} : { device: link.sub }) },
       })
-      for (const task of (await records.admit('revocations', revocation.bytes)).stopped) stopped.add(task)
+      const kept = await records.admit('revocations', revocation.bytes)
+      if (kept.verdict === 'refused') throw tooMany()
+      for (const task of kept.stopped) stopped.add(task)
       telling.gossipRevocation(revocation.bytes)
     }
     const told = await telling.push(
@@ -281,4 +283,9 @@ export class RightsDesk {
 function commandOf(text: string): string {
   if (/^[a-z]+$/.test(text)) return `/${text}`
   return text.startsWith('/') ? text : parseRight(text).cmd
+}
+
+function tooMany(): ErrandError {
+  const hint = 'let an owner revoke the others, or wait until they expire'
+  return new ErrandError('CANNOT_REVOKE', 'this device has signed more revocations than the mesh keeps of one device', { hint })
 }

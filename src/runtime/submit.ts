@@ -9,7 +9,7 @@ import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import type { ExecRunArgs } from '../authority/commands.ts'
 import { signInvocation } from '../authority/token.ts'
-import type { Clock, Random } from '../base/clock.ts'
+import { type Clock, pause, type Random } from '../base/clock.ts'
 import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
 import { type Frame, FrameLink } from '../base/frames.ts'
 import { memoryLinks } from '../base/memory-link.ts'
@@ -18,15 +18,16 @@ import type { Directory } from '../registry/directory.ts'
 import type { Board } from '../tasks/board.ts'
 import { endOf, type TaskId } from '../tasks/machine.ts'
 import type { ExecDoor } from './exec-door.ts'
-import { type Keyring, NONCE_BYTES } from './keyring.ts'
+import { type Keyring, NONCE_BYTES, type Proof } from './keyring.ts'
 
 const INVOCATION_LIFE_SECONDS = 120
 const CONTROL_BYTES = 1 << 16
+const GRANT_WAIT_MS = 3_000
 
 /** The way to another device's exec door. */
 export interface ExecRoute {
   /** @throws NO_ROUTE, LINK_CLOSED, NOT_ADMITTED */
-  open(device: Did, o: { signal: AbortSignal }): Promise<{ link: FrameLink; challenge: Uint8Array }>
+  open(device: Did, o: { signal: AbortSignal }): Promise<Far>
 }
 
 export interface SubmitOn {
@@ -57,6 +58,8 @@ interface Noted extends Submission {
 interface Far {
   readonly link: FrameLink
   readonly challenge: Uint8Array
+  /** Resolves when the grants that the device knows of are here. */
+  readonly synced: Promise<void>
 }
 
 export class Submitter {
@@ -122,7 +125,7 @@ export class Submitter {
       if (signal.aborted) gone()
       await Promise.race([submission.noted, Promise.resolve()])
       if (submission.device !== this.on.keyring.device.did) this.on.board.note(submission.task, { t: 'planned', at: this.on.clock.now() })
-      await far.link.write(TAG.open, this.#invocation(submission, far.challenge))
+      await far.link.write(TAG.open, await this.#invocation(submission, far))
       void carryInput(near, far.link)
       await this.#carryOutput(submission, near, far.link)
     } catch (thrown) {
@@ -140,13 +143,13 @@ export class Submitter {
     const challenge = this.on.random(16)
     const caller = { did: device, challenge, address: 'this device', synced: Promise.resolve() }
     void this.on.door.serve(new FrameLink(doors, EXEC.maxFrameBytes), caller, { signal })
-    return { link: new FrameLink(mine, EXEC.maxFrameBytes), challenge }
+    return { link: new FrameLink(mine, EXEC.maxFrameBytes), challenge, synced: Promise.resolve() }
   }
 
-  #invocation({ device, args, env }: Submission, challenge: Uint8Array): Uint8Array {
+  async #invocation({ device, args, env }: Submission, { challenge, synced }: Far): Promise<Uint8Array> {
     const { keyring, random } = this.on
     const now = keyring.nowSeconds()
-    const { chain } = keyring.prove(device, '/exec/run', args)
+    const { chain } = await this.#prove(device, args, synced)
     const invocation = signInvocation(keyring.device, {
       sub: device,
       aud: device,
@@ -158,6 +161,14 @@ export class Submitter {
       iat: now,
     })
     return encode({ invocation: invocation.bytes, proofs: chain.map((link) => link.bytes), env })
+  }
+
+  /** A device that was met a moment ago may be about to tell of the very grant that is needed. */
+  async #prove(device: Did, args: ExecRunArgs, synced: Promise<void>): Promise<Proof> {
+    const proof = this.on.keyring.prove(device, '/exec/run', args)
+    if (proof.doubt === undefined) return proof
+    await Promise.race([synced, pause(this.on.clock, GRANT_WAIT_MS)])
+    return this.on.keyring.prove(device, '/exec/run', args)
   }
 
   /** @throws the far side's refusal; LINK_LOST when it fell silent without an outcome. */

@@ -148,3 +148,15 @@ test('members, addresses and revocations are the same for every reader', async (
   await here.records.admit('revocations', revoke(bob, world.grant(bob, carol, bob).cid, world.random).bytes)
   for (const set of ['members', 'addresses', 'revocations'] as const) expect(seen(here, set, mallory)).toBe(seen(here, set, alice))
 })
+
+test('a member that signs grants without end does not fill the room of the others; an owner may', async () => {
+  const flood = async (by: Identity, count: number): Promise<string> => {
+    let last = ''
+    for (let i = 0; i < count; i++) last = (await here.records.admit('delegations', world.grant(by, carol, bob).bytes)).verdict
+    return last
+  }
+  expect(await flood(bob, 2_048)).toBe('new')
+  expect(await flood(bob, 1)).toBe('refused')
+  expect((await here.records.admit('delegations', world.grant(carol, bob, carol).bytes)).verdict).toBe('new')
+  expect(await flood(owner, 2_049)).toBe('new')
+})
