@@ -42,6 +42,9 @@ export async function serveExec(host: Host, on: { links: Links; door: ExecDoor }
 const SPARE_MS = 7_000
 /** For so long after a command a stream is kept ready for the next one. */
 const BUSY_MS = 60_000
+/** A single command gets the negotiation of the next stream out of its way; in a row of them the next one is waiting already. */
+const PREPARE_AFTER_MS = 25
+const IN_A_ROW_MS = 50
 
 interface Spare {
   readonly stream: Stream
@@ -55,6 +58,7 @@ interface Spare {
  */
 export class ExecStreams {
   readonly #spares = new Map<string, Spare>()
+  readonly #lastAt = new Map<Did, number>()
 
   constructor(private readonly on: { readonly clock: Clock }) {}
 
@@ -62,7 +66,10 @@ export class ExecStreams {
   async open(peer: Peer, { signal }: { signal: AbortSignal }): Promise<FrameLink> {
     const spare = this.#take(peer)
     const link = spare ?? (await this.#negotiate(peer, signal)).link
-    this.#prepare(peer, this.on.clock.monotonic() + BUSY_MS)
+    const now = this.on.clock.monotonic()
+    const delayMs = now - (this.#lastAt.get(peer.did) ?? Number.NEGATIVE_INFINITY) < IN_A_ROW_MS ? 0 : PREPARE_AFTER_MS
+    this.#lastAt.set(peer.did, now)
+    this.#prepare(peer, { delayMs, busyUntil: now + BUSY_MS })
     return link
   }
 
@@ -89,8 +96,8 @@ export class ExecStreams {
     }
   }
 
-  #prepare(peer: Peer, busyUntil: number): void {
-    this.on.clock.after(0, () => {
+  #prepare(peer: Peer, { delayMs, busyUntil }: { delayMs: number; busyUntil: number }): void {
+    this.on.clock.after(delayMs, () => {
       if (peer.connection.status !== 'open' || this.#spares.has(peer.connection.id)) return
       void this.#negotiate(peer, AbortSignal.timeout(EXEC.openMs)).then(
         ({ stream, link }) => this.#keep(peer, { stream, link }, busyUntil),
@@ -104,7 +111,7 @@ export class ExecStreams {
     const drop = (): void => {
       this.#spares.delete(id)
       stream.abort(new Error('not needed any more'))
-      if (this.on.clock.monotonic() < busyUntil) this.#prepare(peer, busyUntil)
+      if (this.on.clock.monotonic() < busyUntil) this.#prepare(peer, { delayMs: 0, busyUntil })
     }
     if (this.#spares.has(id)) return stream.abort(new Error('one spare is enough'))
     this.#spares.set(id, { stream, link, cancel: this.on.clock.after(SPARE_MS, drop) })
