@@ -1,7 +1,7 @@
 /** Where a home is and where its socket is: the same answer for the node and for its clients. Creates nothing but the runtime directory. */
-import { lstatSync, mkdirSync, realpathSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, realpathSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { ErrandError } from './errors.ts'
 
 /** macOS gives a socket address 104 bytes with its final NUL, Linux 108: the smaller one holds everywhere. */
@@ -30,6 +30,21 @@ export function socketPathOf(home: string): string {
     throw new ErrandError('BAD_RUNTIME_DIR', 'no runtime directory with a short enough path', { hint: 'set XDG_RUNTIME_DIR, or choose a shorter --home' })
   ensureOurs(short.dir)
   return short.path
+}
+
+/**
+ * Makes a directory and the missing ones above it, mode 0700. By hand, because Node's `recursive: true` loops for ever, eating memory,
+ * where a file system answers ENOENT although the parent is there (`/proc/x`, Node 20).
+ * @throws what `mkdir` throws.
+ */
+export function makeDirectories(path: string): void {
+  if (existsSync(path)) return
+  if (dirname(path) !== path) makeDirectories(dirname(path))
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (cause) {
+    if (!existsSync(path)) throw cause // else somebody else was faster
+  }
 }
 
 function runtimeDirs(): string[] {

@@ -1,10 +1,11 @@
 /** Puts a node in the background: starts this same program again as `up`, and waits until that says it is ready or why it is not. */
 
 import type { ChildProcess } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, readdirSync, statSync } from 'node:fs'
+import { closeSync, openSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError, fromWire } from '../base/errors.ts'
+import { makeDirectories } from '../base/paths.ts'
 
 /** What a node says of itself once it can be used. */
 export interface NodeReport {
@@ -60,7 +61,7 @@ async function launch(home: string, options: readonly string[]): Promise<ChildPr
 /** A home that cannot be written or is none is the node's to explain; it does so over the channel, and finds no log of ours in somebody's documents. */
 function openLog(home: string): number | 'ignore' {
   try {
-    mkdirSync(home, { recursive: true, mode: 0o700 })
+    makeDirectories(home)
     const names = readdirSync(home)
     const isHome = names.length === 0 || names.some((name) => name === 'identity' || name === 'config.yaml' || name === 'errand.log')
     if (!isHome || (process.getuid !== undefined && statSync(home).uid !== process.getuid())) return 'ignore'

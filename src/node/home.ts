@@ -2,10 +2,11 @@
  * The home directory: everything a node keeps, owned by one user (0700, files 0600). Creates it, checks it, and names what is wrong with it.
  * Layout: identity/ (keys, genesis, membership) · config.yaml · db/ · run/ · errand.sock · errand.log
  */
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs'
+import { chmodSync, closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { systemRandom } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
+import { makeDirectories } from '../base/paths.ts'
 import { Identity } from '../identity/identity.ts'
 import { fromPem, toPem } from '../identity/keyfile.ts'
 import { type KnownMesh, readGenesis, readMembership } from '../runtime/joining.ts'
@@ -53,12 +54,13 @@ export class Home {
     return this.#readKey(FILES.owner) ?? this.#makeKey(FILES.owner)
   }
 
-  /** The mesh this home belongs to, if any. @throws STATE_DAMAGED */
+  /** The mesh this home belongs to, if any. @throws STATE_DAMAGED, also where a database is left of a mesh: who lost it must not found another. */
   mesh(): { mesh: KnownMesh; membership: Uint8Array } | undefined {
     const genesis = this.#read(FILES.genesis)
-    if (genesis === undefined) return undefined
+    if (genesis === undefined && !existsSync(this.at('db'))) return undefined // a database is only ever made for a mesh
     const membership = this.#read(FILES.membership)
     try {
+      if (genesis === undefined) throw new TypeError('the genesis document is missing')
       if (membership === undefined) throw new TypeError('the membership record is missing')
       const mesh = readGenesis(genesis)
       const { device } = readMembership(mesh, membership)
@@ -165,7 +167,7 @@ function readable(path: string): string[] {
 /** @throws HOME_NOT_OURS, HOME_NOT_WRITABLE, NOT_A_DIRECTORY */
 export function makePrivateDirectory(path: string): void {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeDirectories(path)
     const stat = statSync(path)
     if (!stat.isDirectory()) throw Object.assign(new Error('not a directory'), { code: 'ENOTDIR' })
     const uid = process.getuid?.()
@@ -180,12 +182,20 @@ export function makePrivateDirectory(path: string): void {
   }
 }
 
+const OBSTACLES: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EPERM: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOENT: 'no directory can be made there',
+}
+
 function homeError(path: string, cause: unknown): ErrandError {
   const code = codeOf(cause)
   if (code === 'ENOTDIR' || code === 'EEXIST')
     return new ErrandError('NOT_A_DIRECTORY', `${path} is not a directory`, { hint: 'choose another one: --home DIR', cause })
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS') {
-    return new ErrandError('HOME_NOT_WRITABLE', `${path} cannot be written: ${code === 'EROFS' ? 'the file system is read-only' : 'permission denied'}`, {
+  const obstacle = code === undefined ? undefined : OBSTACLES[code]
+  if (obstacle !== undefined) {
+    return new ErrandError('HOME_NOT_WRITABLE', `${path} cannot be written: ${obstacle}`, {
       hint: 'choose a directory of your own: --home DIR',
       cause,
     })

@@ -25,13 +25,14 @@ const POLL_MS = 500
 export async function list(context: Context, { follow, ...options }: AuditOptions): Promise<number> {
   const query = queryOf(options)
   const seen = new Seen()
+  if (follow === true && query.limit !== undefined) await markEnds(context, query, seen)
   let some = false
   for await (const record of context.client.audit(query)) {
     some = true
     seen.add(record)
     await show(context, record)
   }
-  if (!some && !context.json) context.say('no entry of any log fits that')
+  if (!some && !context.json && follow !== true) context.say('no entry of any log fits that')
   if (follow === true) await goOn(context, query, seen)
   return 0
 }
@@ -63,9 +64,19 @@ async function goOn(context: Context, { limit: _, ...query }: AuditQuery, seen: 
   stayAwake()
   for (;;) {
     await pause(systemClock, POLL_MS)
-    const logs = query.device === undefined ? (await context.client.devices()).map(({ did }) => did) : [query.device]
-    for (const device of logs) await showNew(context, { ...query, device }, seen)
+    for (const device of await logsOf(context, query)) await showNew(context, { ...query, device }, seen)
   }
+}
+
+/** With a limit, whatever is older than what is shown is not news either: every log goes on from its end. */
+async function markEnds(context: Context, query: AuditQuery, seen: Seen): Promise<void> {
+  for (const device of await logsOf(context, query)) {
+    for await (const record of context.client.audit({ ...query, device, limit: 1 })) seen.add(record)
+  }
+}
+
+async function logsOf(context: Context, { device }: AuditQuery): Promise<string[]> {
+  return device === undefined ? (await context.client.devices()).map(({ did }) => did) : [device]
 }
 
 async function showNew(context: Context, query: AuditQuery & { device: string }, seen: Seen): Promise<void> {

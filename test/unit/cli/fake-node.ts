@@ -132,7 +132,8 @@ function runtimeOf(o: Options, stop: () => void): Partial<Runtime> {
     }),
     audit: async function* (query) {
       // Who follows asks for one device at a time; by then it has one record more.
-      for (let n = 0; n < (query.limit ?? (query.device === undefined ? 3 : 4)); n++)
+      const [first, end] = query.device === undefined ? [0, query.limit ?? 3] : query.limit === undefined ? [0, 4] : [3 - query.limit, 3]
+      for (let n = first; n < end; n++)
         yield { ...record(n), command: ['sh', '-c', 'make all'], exitCode: 2, reason: 'no rule  (grant bafyre…fuoise, expires in 1h)' }
     },
     verifyAudit: async () => ({

@@ -69,6 +69,14 @@ test('audit --follow shows what is there, then what is new, each record once, un
   ).toEqual([0, 1, 2, 3])
 })
 
+test('audit --follow with a limit shows nothing older than that', async () => {
+  const child = errand.start(['audit', '--follow', '--limit', '0', '--json'])
+  const done = ended(child)
+  await says(child, '"n":3')
+  child.kill()
+  expect((await done).stdout.trim().split('\n')).toEqual([expect.stringContaining('"n":3')])
+})
+
 test('devices are a table for eyes', async () => {
   expect((await errand.run(['devices'])).stdout).toMatch(
     /^NAME +STATE +PATH +RTT +SYSTEM +LOAD +LABELS +DID\ngpu\[1m1 +online +direct +9\.0 ms +linux\/x64 8 cpus 16 GiB +0\.50 +room=attic +did:key:z6Mk.*vktH\n$/,

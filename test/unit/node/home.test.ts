@@ -99,6 +99,17 @@ test.each(['genesis.cbor', 'membership.cbor'])('a damaged or missing %s is named
   expect(() => Home.open(dir).mesh()).toThrowError(refusal('STATE_DAMAGED'))
 })
 
+test('a device that lost the genesis document of its mesh does not found another one', () => {
+  const home = founded()
+  mkdirSync(home.at('db'))
+  rmSync(home.at('identity/genesis.cbor'))
+  expect(() => Home.open(dir).mesh()).toThrowError(refusal('STATE_DAMAGED'))
+})
+
+test.runIf(process.platform === 'linux')('where no directory can be made it says so at once', () => {
+  expect(() => Home.open('/proc/errand/home')).toThrowError(refusal('HOME_NOT_WRITABLE'))
+})
+
 test('leaving a mesh keeps the device’s key and puts the rest aside', () => {
   const home = founded()
   mkdirSync(home.at('db'))
