@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import * as esbuild from 'esbuild'
-import { BUNDLES, EXTERNAL, judge } from './build/bundles.mjs'
+import { BUNDLES, EXTERNAL, fileOf, judge } from './build/bundles.mjs'
 import { fingerprint } from './build/fresh.mjs'
 import { licences } from './build/licences.mjs'
 import { asProgram, isMain, ROOT, SetupFailed } from './build/program.mjs'
@@ -23,7 +23,7 @@ export async function build({ root = ROOT, stamp = fingerprint(root), write = tr
   const built = await Promise.all(plan(root).map((bundle) => bundleOne(root, bundle)))
   const wrong = built.flatMap(({ bundle, result }) => judge(bundle, result.metafile, mainBytes(result)))
   if (wrong.length > 0) throw new SetupFailed(`the build breaks its promises:\n  ${wrong.join('\n  ')}`)
-  if (!write) return built.map(({ bundle, result }) => ({ name: bundle.name, bytes: mainBytes(result) }))
+  if (!write) return built.map(({ bundle, result }) => ({ name: fileOf(bundle), bytes: mainBytes(result) }))
   mkdirSync(join(root, 'dist'), { recursive: true })
   const kept = new Set(['.build', '.cache', 'THIRD-PARTY.txt'])
   for (const file of built.flatMap(({ result }) => result.outputFiles)) {
@@ -34,7 +34,7 @@ export async function build({ root = ROOT, stamp = fingerprint(root), write = tr
   const metafiles = built.map(({ result }) => result.metafile)
   put(join(root, 'dist', 'THIRD-PARTY.txt'), licences(root, metafiles))
   put(join(root, 'dist', '.build'), stamp)
-  return built.map(({ bundle, result }) => ({ name: bundle.name, bytes: mainBytes(result) }))
+  return built.map(({ bundle, result }) => ({ name: fileOf(bundle), bytes: mainBytes(result) }))
 }
 
 /** Programs for measuring and for the standard's vectors are bundles too, without promises of their own. */
@@ -57,14 +57,14 @@ async function bundleOne(root, bundle) {
       absWorkingDir: root,
       entryPoints: [{ in: bundle.entry, out: bundle.name }],
       outdir: 'dist',
-      outExtension: { '.js': '.mjs' },
+      outExtension: { '.js': `.${bundle.format ?? 'mjs'}` },
       bundle: true,
       platform: 'node',
-      format: 'esm',
+      format: bundle.format ?? 'esm',
       target: 'node20.19',
       external: EXTERNAL,
-      plugins: [nodeStaysOutside(root)],
-      banner: { js: REQUIRE_BANNER },
+      plugins: [nodeStaysOutside(root), commanderSpawnsNothing],
+      ...(bundle.format === 'cjs' ? {} : { banner: { js: REQUIRE_BANNER } }),
       legalComments: 'external',
       metafile: true,
       write: false,
@@ -91,8 +91,19 @@ function nodeStaysOutside(root) {
   }
 }
 
+/** commander loads `node:child_process` at every start, for subcommands that are programs of their own; errand has none. */
+const commanderSpawnsNothing = {
+  name: 'commander spawns nothing',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+      /[\\/]commander[\\/]/.test(importer) ? { path: 'nothing', namespace: 'nothing' } : undefined,
+    )
+    onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: 'module.exports = {}' }))
+  },
+}
+
 function mainBytes({ outputFiles }) {
-  return outputFiles.find(({ path }) => path.endsWith('.mjs')).contents.byteLength
+  return outputFiles.find(({ path }) => /\.[cm]js$/.test(path)).contents.byteLength
 }
 
 function put(path, contents) {
@@ -105,7 +116,7 @@ function put(path, contents) {
 if (isMain(import.meta.url)) {
   await asProgram(async () => {
     for (const { name, bytes } of await build({ write: !process.argv.includes('--check') })) {
-      process.stdout.write(`dist/${name}.mjs ${Math.ceil(bytes / 1024)} KiB\n`)
+      process.stdout.write(`dist/${name} ${Math.ceil(bytes / 1024)} KiB\n`)
     }
   })
 }

@@ -7,7 +7,7 @@ import { connect, type LocalClient } from '../../src/local/client.ts'
 import { CLEAN_ENV, type Cleanup, type Command, endProcess, finish, say, sleep, succeed } from './support.ts'
 
 /** This file runs as dist/bench/NAME.mjs. */
-const PROGRAM = fileURLToPath(new URL('../errand.mjs', import.meta.url))
+const PROGRAM = fileURLToPath(new URL('../errand.cjs', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/errand-bench', import.meta.url))
 const READY_MS = 30_000
 

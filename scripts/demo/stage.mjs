@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { ROOT } from '../build/program.mjs'
 
 /** What `errand` on the PATH is. */
-const ERRAND = join(ROOT, 'scripts', 'bin.mjs')
+const ERRAND = join(ROOT, 'scripts', 'bin.cjs')
 const CODE = /errand1[1-9A-HJ-NP-Za-km-z]{40,}/
 const COMMAND_MS = 60_000
 const EVENTUALLY_MS = 20_000

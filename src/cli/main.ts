@@ -34,6 +34,8 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
 process.stdout.on('error', () => process.exit(EXIT.unread))
 process.stderr.on('error', () => undefined)
 
-const code = await main(process.argv.slice(2))
-await Promise.all([flushed(process.stdout), flushed(process.stderr)])
-process.exit(code)
+// Not awaited at the top: this program is bundled as CommonJS, which starts sooner.
+void main(process.argv.slice(2)).then(async (code) => {
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)])
+  process.exit(code)
+})

@@ -35,12 +35,24 @@ export function makeProgram(argv: readonly string[]): Parsed {
       parsed.exitCode = await act(new Context(program.opts<Shared>()), ...given)
     })
   }
-  addNode(program, does)
-  addMembers(program, does)
-  addWork(program, does, argv)
-  addRights(program, does)
-  addAudit(program, does)
+  for (const [, add] of groupsFor(argv)) add(program, does, argv)
   return parsed
+}
+
+/** The commands, in the order of the help. */
+const GROUPS: readonly (readonly [names: readonly string[], add: (program: Command, does: Does, argv: readonly string[]) => void])[] = [
+  [['up', 'down', 'status', 'config', 'version'], (program, does) => addNode(program, does)],
+  [['devices', 'invite', 'join'], (program, does) => addMembers(program, does)],
+  [['run', 'ps'], (program, does, argv) => addWork(program, does, argv)],
+  [['grant', 'grants', 'revoke'], (program, does) => addRights(program, does)],
+  [['audit'], (program, does) => addAudit(program, does)],
+]
+
+/** Describing all commands takes longer than parsing one, so only the group of the first word is described; for anything else (help, a typo) all are. */
+function groupsFor(argv: readonly string[]): typeof GROUPS {
+  const at = argv.findIndex((word, i) => !word.startsWith('-') && argv[i - 1] !== '--home')
+  const named = GROUPS.filter(([names]) => names.includes(argv[at] ?? ''))
+  return named.length > 0 ? named : GROUPS
 }
 
 /** Ties a command to its code: `act` gets the words and options that commander parsed, and returns the exit code. */

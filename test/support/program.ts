@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-export const PROGRAM = fileURLToPath(new URL('../../dist/errand.mjs', import.meta.url))
+export const PROGRAM = fileURLToPath(new URL('../../dist/errand.cjs', import.meta.url))
 
 /** How a process ended and what it said. */
 export interface Ran {

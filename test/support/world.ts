@@ -1,5 +1,5 @@
 /**
- * A world for end-to-end tests: homes in a directory of its own, nodes that are processes of their own running dist/errand.mjs, and an
+ * A world for end-to-end tests: homes in a directory of its own, nodes that are processes of their own running dist/errand.cjs, and an
  * end that leaves nothing behind. `await using w = world()`. mDNS is off in its homes, so that worlds do not see each other.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

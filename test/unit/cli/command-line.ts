@@ -36,12 +36,19 @@ export async function commandLine(): Promise<CommandLine> {
   afterAll(() => rm(dir, { recursive: true, force: true }))
   const entry = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
   const shared = { bundle: true, platform: 'node', format: 'esm', target: 'node20.19', banner: { js: REQUIRE }, logLevel: 'error' } as const
-  await build({ ...shared, entryPoints: [entry('../../../src/cli/main.ts')], outfile: join(dir, 'errand.mjs'), plugins: [nodeStaysOutside] })
+  await build({
+    ...shared,
+    entryPoints: [entry('../../../src/cli/main.ts')],
+    outfile: join(dir, 'errand.cjs'),
+    format: 'cjs',
+    banner: {},
+    plugins: [nodeStaysOutside],
+  })
   await build({ ...shared, entryPoints: [entry('./fake-node.ts')], outfile: join(dir, 'node.mjs'), external: ['vitest'] })
   const home = join(dir, 'home')
   const start = (args: readonly string[], env: Record<string, string> = {}): ChildProcess => {
     const { NODE_EXTRA_CA_CERTS: _, ...rest } = process.env
-    return spawn(process.execPath, [join(dir, 'errand.mjs'), ...args], { env: { ...rest, ERRAND_HOME: home, ...env } })
+    return spawn(process.execPath, [join(dir, 'errand.cjs'), ...args], { env: { ...rest, ERRAND_HOME: home, ...env } })
   }
   return {
     dir,

@@ -26,7 +26,7 @@ test('a client that reaches libp2p by any way is not built, and the file that pu
   put('node_modules/@libp2p/tcp/index.js', 'export const tcp = 1\n')
   put('src/base/innocent.ts', "export { tcp } from '@libp2p/tcp'\n")
   put('src/cli/main.ts', "import { tcp } from '../base/innocent.ts'\nconsole.log(tcp)\n")
-  await expect(build({ root })).rejects.toThrow(/errand\.mjs must not hold @libp2p\/tcp; src\/base\/innocent\.ts imports it/)
+  await expect(build({ root })).rejects.toThrow(/errand\.cjs must not hold @libp2p\/tcp; src\/base\/innocent\.ts imports it/)
   expect(isBuilt(root)).toBe(false)
 })
 
@@ -43,9 +43,9 @@ test('a client that grows beyond its budget is not built', async () => {
 test('the client starts the node from the bundle next door, and only when asked', async () => {
   put('node_modules/libp2p/index.js', "export const word = 'node'\n")
   put('src/node/main.ts', "import { word } from 'libp2p'\nconsole.log(word)\n")
-  put('src/cli/main.ts', "console.log('client')\nif (process.argv[2] === 'up') await import('../node/main.ts')\n")
+  put('src/cli/main.ts', "console.log('client')\nif (process.argv[2] === 'up') void import('../node/main.ts')\n")
   await build({ root })
-  const run = (...args: string[]): string => execFileSync(process.execPath, [join(root, 'dist', 'errand.mjs'), ...args], { encoding: 'utf8' })
+  const run = (...args: string[]): string => execFileSync(process.execPath, [join(root, 'dist', 'errand.cjs'), ...args], { encoding: 'utf8' })
   expect(run()).toBe('client\n')
   expect(run('up')).toBe('client\nnode\n')
 })
@@ -62,7 +62,7 @@ test('the licence of every bundled package travels with its code', async () => {
 test('`using` works in a bundle on every Node.js that errand runs on', async () => {
   put('src/cli/main.ts', "{ using it = { [Symbol.dispose]: () => console.log('closed') }; void it }\n")
   await build({ root })
-  expect(readFileSync(join(root, 'dist', 'errand.mjs'), 'utf8')).not.toMatch(/^\s*using /m)
+  expect(readFileSync(join(root, 'dist', 'errand.cjs'), 'utf8')).not.toMatch(/^\s*using /m)
 })
 
 test('a build is out of date when a source is changed, added or gone', async () => {
@@ -112,14 +112,14 @@ test('setup runs once at a time, and a dead owner does not hold it up', async ()
 
 test('the command survives links and blanks, and puts NODE_EXTRA_CA_CERTS aside', () => {
   put(
-    'dist/errand.mjs',
+    'dist/errand.cjs',
     'console.log(JSON.stringify([process.argv.slice(2), process.env.NODE_EXTRA_CA_CERTS ?? null, process.env.ERRAND_NODE_EXTRA_CA_CERTS ?? null]))\n',
   )
   mkdirSync(join(root, 'scripts'))
   mkdirSync(join(root, 'some where'))
-  copyFileSync(join(ROOT, 'scripts', 'bin.mjs'), join(root, 'scripts', 'bin.mjs'))
-  chmodSync(join(root, 'scripts', 'bin.mjs'), 0o755)
-  symlinkSync(join('..', 'scripts', 'bin.mjs'), join(root, 'some where', 'errand'))
+  copyFileSync(join(ROOT, 'scripts', 'bin.cjs'), join(root, 'scripts', 'bin.cjs'))
+  chmodSync(join(root, 'scripts', 'bin.cjs'), 0o755)
+  symlinkSync(join('..', 'scripts', 'bin.cjs'), join(root, 'some where', 'errand'))
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: '/certs.pem', ERRAND_NODE_EXTRA_CA_CERTS: '' }
   const said = execFileSync(join(root, 'some where', 'errand'), ['run', 'a  b', '--', '$HOME', "'"], { encoding: 'utf8', env, cwd: tmpdir() })
   expect(JSON.parse(said)).toEqual([['run', 'a  b', '--', '$HOME', "'"], null, '/certs.pem'])
