@@ -27,6 +27,7 @@ import { homeOf, socketPathOf } from '../base/paths.ts'
 import type { ExecOptions } from './exec.ts'
 import { exec } from './exec.ts'
 import type { JsonDoor } from './http.ts'
+import { ExecFaces } from './upgrade.ts'
 
 export { ErrandError } from '../base/errors.ts'
 export { homeOf, socketPathOf } from '../base/paths.ts'
@@ -59,7 +60,11 @@ export function connect(to: Home = {}): LocalClient {
 export class LocalClient {
   #door: Promise<JsonDoor> | undefined
 
-  constructor(readonly socketPath: string) {}
+  readonly #faces: ExecFaces
+
+  constructor(readonly socketPath: string) {
+    this.#faces = new ExecFaces(socketPath)
+  }
 
   status(o: Waiting = {}): Promise<Status> {
     return this.#get('/api/runtime/status', o)
@@ -125,11 +130,12 @@ export class LocalClient {
    * @throws what the node or the device refused with; then nothing ran.
    */
   exec(request: Omit<ExecRequest, 'stdin'>, o: ExecOptions = {}): Promise<ExecOutcome> {
-    return exec(this.socketPath, request, o)
+    return exec(this.#faces, request, o)
   }
 
   /** Closes the warm connections. Calls made later open new ones. */
   close(): void {
+    this.#faces.close()
     void this.#door?.then((door) => door.close())
     this.#door = undefined
   }

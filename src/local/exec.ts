@@ -7,7 +7,7 @@ import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import { cancelled, connectionFault, gone, wireFault } from './fault.ts'
-import { openExec } from './upgrade.ts'
+import type { ExecFaces } from './upgrade.ts'
 
 /** What takes output. A returned promise stops the command's output until it resolves. The bytes are the taker's. */
 export type OutputTaker = (chunk: Uint8Array) => Promise<void> | undefined | void
@@ -29,17 +29,18 @@ const CANCEL_GRACE_MS = 15_000
 const STDIN_FRAME_BYTES = 1 << 16
 
 /** @throws ErrandError what the node or the device refused with; NO_NODE, NODE_GONE; CANCELLED. Anything a taker throws cancels the command. */
-export async function exec(socketPath: string, request: Omit<ExecRequest, 'stdin'>, o: ExecOptions): Promise<ExecOutcome> {
+export async function exec(face: ExecFaces, request: Omit<ExecRequest, 'stdin'>, o: ExecOptions): Promise<ExecOutcome> {
   if (o.signal?.aborted === true || o.abandon?.aborted === true) throw cancelled()
-  const { link, socket } = openExec(socketPath)
+  const { link, socket } = face.take()
   const call = new ExecCall(link, o)
   try {
     void link.write(LOCAL_TAG.request, json({ ...request, stdin: o.stdin !== undefined }))
     return await call.run()
   } catch (error) {
-    throw call.takerFailed ? error : call.abandoned ? cancelled() : connectionFault(error, socketPath)
+    throw call.takerFailed ? error : call.abandoned ? cancelled() : connectionFault(error, face.socketPath)
   } finally {
     socket.destroy()
+    face.prepare()
   }
 }
 

@@ -69,7 +69,9 @@ export class ExecFace {
 
   /** @returns undefined when the client left before it had asked. */
   async #readRequest(link: FrameLink): Promise<ExecRequest | undefined> {
-    const cancel = this.on.clock.after(OPEN_MS, () => link.abort(new ErrandError('NO_REQUEST', 'no request came')))
+    const giveUp = (): void => link.abort(new ErrandError('NO_REQUEST', 'no request came'))
+    const cancel = this.on.clock.after(OPEN_MS, giveUp)
+    this.#stopping.signal.addEventListener('abort', giveUp, { once: true }) // a connection kept for later must not hold up the stop
     try {
       const frame = await link.read()
       if (frame === undefined) return undefined
@@ -77,6 +79,7 @@ export class ExecFace {
       return checked(ExecRequest, jsonOf(frame.payload.subarray()))
     } finally {
       cancel()
+      this.#stopping.signal.removeEventListener('abort', giveUp)
     }
   }
 

@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import { connect } from 'node:net'
 import { LOCAL } from '../../protocols/local/frames.ts'
+import { systemClock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
 import { checkVersion, faultOf, gone } from './fault.ts'
@@ -24,8 +25,48 @@ const MAX_HEAD_BYTES = 16_384
 /** One read of a socket; more would only move the back pressure away from the command. */
 const READ_AHEAD_BYTES = 1 << 16
 
+interface Face {
+  readonly link: FrameLink
+  readonly socket: Socket
+}
+
+/** Below the time that a node waits for the request on an open connection. */
+const SPARE_MS = 8_000
+
+/** Connections to the exec face. A program that runs command after command finds the next one open already: one, for seconds, used once. */
+export class ExecFaces {
+  #spare: (Face & { readonly cancel: () => void }) | undefined
+  #taken = 0
+
+  constructor(readonly socketPath: string) {}
+
+  take(): Face {
+    this.#taken++
+    const spare = this.#spare
+    this.#spare = undefined
+    spare?.cancel()
+    if (spare === undefined || spare.socket.destroyed || spare.socket.readableEnded) return openExec(this.socketPath)
+    spare.socket.ref()
+    return spare
+  }
+
+  /** Opens the next connection, from the second command on: a single one does not pay for it. */
+  prepare(): void {
+    if (this.#taken < 2 || this.#spare !== undefined) return
+    const face = openExec(this.socketPath)
+    face.socket.unref()
+    this.#spare = { ...face, cancel: systemClock.after(SPARE_MS, () => this.close()) }
+  }
+
+  close(): void {
+    this.#spare?.cancel()
+    this.#spare?.socket.destroy()
+    this.#spare = undefined
+  }
+}
+
 /** @returns a link that is not open yet: the first `read` reports a missing node, a refusal or a version that is too new. */
-export function openExec(socketPath: string): { link: FrameLink; socket: Socket } {
+function openExec(socketPath: string): Face {
   const socket = connect({ path: socketPath })
   const plain = new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES)
   socket.write(REQUEST)

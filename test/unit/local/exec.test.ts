@@ -269,3 +269,17 @@ function untilAborted(then: () => void): (request: unknown, link: FrameLink, sig
     then()
   }
 }
+
+test('a program that runs command after command gets each answer, and a connection kept ready does not hold up a stop', async () => {
+  const it = await world(
+    execs(async (_request, link) => {
+      await accept(link)
+      await end(link)
+    }),
+  )
+  for (let n = 0; n < 4; n++) expect(await it.client.exec(RUN)).toEqual(OUTCOME)
+  const before = performance.now()
+  await it.close()
+  expect(performance.now() - before).toBeLessThan(500) // the grace of a stop is 800 ms, and nothing runs
+  await expect(it.client.exec(RUN)).rejects.toMatchObject({ code: 'NO_NODE' })
+})
