@@ -22,6 +22,7 @@ export class Context {
   #client: LocalClient | undefined
 
   constructor({ home, json }: Shared) {
+    if (home === '') throw new ErrandError('BAD_SETTING', '--home names no directory', { hint: 'leave it out for $ERRAND_HOME or ~/.errand' })
     this.home = homeOf(home)
     this.givenHome = home
     this.json = json ?? false

@@ -96,13 +96,19 @@ async function createHost(o: HostOptions): Promise<Host> {
 function listenError(listen: readonly string[], cause: unknown): ErrandError {
   const message = cause instanceof Error ? `${cause.message} ${cause.cause instanceof Error ? cause.cause.message : ''}` : String(cause)
   const nested = cause instanceof AggregateError ? cause.errors.map(String).join(' ') : ''
+  if (/EADDRNOTAVAIL/i.test(message + nested)) {
+    return new ErrandError('CANNOT_LISTEN', `cannot listen on ${listen.join(', ')}: that is not an address of this machine`, {
+      hint: '/ip4/0.0.0.0/tcp/4701 listens on all of them',
+      cause,
+    })
+  }
   if (/EADDRINUSE|UnsupportedListenAddresses|NoValidAddresses|not be listened/i.test(message + nested)) {
     return new ErrandError('PORT_TAKEN', `cannot listen on ${listen.join(', ')}: the port is taken or the address is not this machine's`, {
       hint: 'choose another one: errand up --listen /ip4/127.0.0.1/tcp/0  (0 picks a free port)',
       cause,
     })
   }
-  return new ErrandError('CANNOT_LISTEN', `cannot listen on ${listen.join(', ')}: ${message}`, {
+  return new ErrandError('CANNOT_LISTEN', `cannot listen on ${listen.join(', ')}: ${message.split('\n')[0] ?? ''}`, {
     hint: 'give addresses as multiaddrs: --listen /ip4/0.0.0.0/tcp/4701',
     cause,
   })

@@ -14,6 +14,7 @@ import { LocalRuntime } from '../runtime/local.ts'
 import { RightsDesk } from '../runtime/rights-desk.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Submitter } from '../runtime/submit.ts'
+import { endUnfinished, findUnfinished } from '../runtime/unfinished.ts'
 import { dialable } from './addresses.ts'
 import { describeMachine } from './describe.ts'
 import type { Log, NodeParts } from './parts.ts'
@@ -56,6 +57,8 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
     await hall.executor.stopAll('lost')
     await hall.executor[Symbol.asyncDispose]()
   })
+  const unfinished = await findUnfinished({ logs: { store: cellar.store.logs, mesh: p.mesh.id }, self: p.device.did })
+  void endUnfinished(unfinished, cellar.audit).catch((thrown: unknown) => p.log('unfinished not recorded', { why: asErrand(thrown).message }))
   await hall.mesh.start()
   stops.push(() => hall.mesh.stop())
   return {

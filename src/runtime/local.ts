@@ -25,7 +25,7 @@ import type { Membership } from '../../protocols/member/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
 import type { AuditRecord } from '../audit/facts.ts'
 import { query } from '../audit/query.ts'
-import type { LogReader } from '../audit/segments.ts'
+import type { AuditProblem, LogReader } from '../audit/segments.ts'
 import { verifyLogs } from '../audit/verify.ts'
 import type { Witnesses } from '../audit/witness.ts'
 import type { Clock } from '../base/clock.ts'
@@ -163,7 +163,7 @@ export class LocalRuntime implements Runtime {
         forks: log.forks,
         behind: log.behind,
       })),
-      problems: report.problems.map((problem) => problem.words),
+      problems: sayProblems(report.problems),
     }
   }
 
@@ -228,4 +228,22 @@ function capabilitiesOf(said: NonNullable<ReturnType<Directory['announcementOf']
 /** `exactOptionalPropertyTypes`: an absent filter is absent, not undefined. */
 function definedOnly<T extends object>(from: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
+}
+
+/** Entries that are missing in a row are said once, with the last of them. */
+function sayProblems(problems: readonly AuditProblem[]): string[] {
+  const said: string[] = []
+  for (let at = 0; at < problems.length; at++) {
+    const first = problems[at]
+    if (first === undefined) break
+    let last = at
+    while (isNextMissing(problems[last], problems[last + 1])) last++
+    said.push(last === at ? first.words : `${first.words}, and so are all up to entry ${problems[last]?.n ?? first.n}`)
+    at = last
+  }
+  return said
+}
+
+function isNextMissing(a: AuditProblem | undefined, b: AuditProblem | undefined): boolean {
+  return a?.kind === 'missing' && b?.kind === 'missing' && a.device === b.device && b.n === a.n + 1
 }

@@ -255,11 +255,7 @@ export class RightsDesk {
   #view(link: Delegation): GrantView {
     const words = sayRight(link.cmd, link.pol)
     const until =
-      link.exp === null
-        ? 'without end'
-        : link.exp > this.on.keyring.nowSeconds()
-          ? `for ${sayAbout((link.exp - this.on.keyring.nowSeconds()) * 1_000)}`
-          : 'expired'
+      link.exp === null ? 'without end' : link.exp > this.on.keyring.nowSeconds() ? `for ${sayAbout(link.exp * 1_000 - this.on.clock.now())}` : 'expired'
     const device = link.sub === null ? null : this.#name(link.sub)
     return {
       cid: link.cid,

@@ -126,14 +126,28 @@ export class Submitter {
       await Promise.race([submission.noted, Promise.resolve()])
       if (submission.device !== this.on.keyring.device.did) this.on.board.note(submission.task, { t: 'planned', at: this.on.clock.now() })
       await far.link.write(TAG.open, await this.#invocation(submission, far))
-      void carryInput(near, far.link)
+      void this.#carryInput(submission, near, far.link)
       await this.#carryOutput(submission, near, far.link)
     } catch (thrown) {
       far.link.abort(asErrand(thrown))
+      if (signal.aborted) throw new ErrandError('CANCELLED', 'whoever started this command is gone')
       throw asErrand(thrown).code === 'LINK_CLOSED' ? lost(submission.name, thrown) : thrown
     } finally {
       signal.removeEventListener('abort', gone)
       await far.link.end().catch(() => undefined)
+    }
+  }
+
+  /** Stdin, its end and cancel go on as they are; nothing else comes from this side. */
+  async #carryInput({ task, device }: Submission, near: FrameLink, far: FrameLink): Promise<void> {
+    try {
+      for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
+        if (frame.tag === TAG.stdin || frame.tag === TAG.stdinEnd || frame.tag === TAG.cancel) await far.write(frame.tag, frame.payload)
+        if (frame.tag === TAG.cancel)
+          await this.on.audit.append({ actor: this.on.keyring.device.did, action: 'task.cancel', result: 'ok', subject: device, task })
+      }
+    } catch {
+      // The local socket is gone: the signal of the request cancels the command.
     }
   }
 
@@ -234,17 +248,6 @@ export class Submitter {
 function lost(device: string, cause?: unknown): ErrandError {
   const hint = 'the device stops a command whose caller is gone; what it did until then is in its log: errand audit'
   return new ErrandError('LINK_LOST', `the connection to ${device} was lost before the command ended`, { hint, cause })
-}
-
-/** Stdin, its end and cancel go on as they are; nothing else comes from this side. */
-async function carryInput(near: FrameLink, far: FrameLink): Promise<void> {
-  try {
-    for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
-      if (frame.tag === TAG.stdin || frame.tag === TAG.stdinEnd || frame.tag === TAG.cancel) await far.write(frame.tag, frame.payload)
-    }
-  } catch {
-    // The local socket is gone: the signal of the request cancels the command.
-  }
 }
 
 function controlOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, frame: Frame): ReturnType<typeof decodeAs<S>> {
