@@ -139,6 +139,12 @@ export class MeshNode {
     return { path: peer.connection.limits === undefined ? 'direct' : 'relayed', rttMs: Math.round(peer.rttMs * 10) / 10 }
   }
 
+  /** Resolves when there is a line to a device and both know what the other knows. @throws NO_ROUTE */
+  async meet(did: Did, { signal }: { signal: AbortSignal }): Promise<void> {
+    const peer = await this.#rejoin.reach(did, { signal })
+    await peer.synced
+  }
+
   lostAt(did: Did): number | undefined {
     return this.#lostAt.get(did)
   }

@@ -25,6 +25,8 @@ import type { NodeParts } from './parts.ts'
 import { rememberPorts, withLastPorts } from './ports.ts'
 
 const VERSION: string = pack.version
+/** How long a join waits for the first line to the inviter; without it the device is a member all the same. */
+const MEET_MS = 5_000
 
 export interface NodeReady {
   did: string
@@ -133,6 +135,8 @@ export class Daemon {
       this.#listenLikeInviter(code)
       this.home.saveMesh(joined.mesh.bytes, joined.start.membership)
       await this.#run(joined.start)
+      // Joined means usable from both sides: the inviter can reach this device only once it has called.
+      await this.#node?.meet(code.inviter, { signal: AbortSignal.timeout(MEET_MS) }).catch(() => undefined)
       return joinView(code, joined)
     } finally {
       this.#joining = false

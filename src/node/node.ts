@@ -27,6 +27,8 @@ export interface RunningNode {
   /** Said to whoever starts the node. */
   readonly warnings: readonly string[]
   addresses(): string[]
+  /** Resolves when there is a line to a device. @throws NO_ROUTE */
+  meet(did: Did, o: { signal: AbortSignal }): Promise<void>
   active(): number
   /** Takes no new work; resolves when nothing runs any more or the time is up. */
   drain(withinMs: number): Promise<void>
@@ -66,6 +68,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
     directory: rooms.directory,
     warnings: rooms.damaged.map((key) => `the record ${key} in the database was changed and is ignored`),
     addresses: () => hall.mesh.addresses(),
+    meet: (did, o) => hall.mesh.meet(did, o),
     active: () => rooms.board.counts().active,
     async drain(withinMs) {
       hall.door.close()
