@@ -82,7 +82,8 @@ export class ExecHost {
   async close(): Promise<void> {
     if (this.#process.connected) this.#process.disconnect()
     await this.#gone
-    rmSync(this.#directory, { recursive: true, force: true })
+    // The host's mkfifo may still be putting names into it: it is over in a moment, and so is a retry.
+    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
   }
 
   #tell(message: ToHost): void {
