@@ -1,6 +1,7 @@
 /** The daemon's handle on its exec-host process: launches it, hands it commands, and notices when it dies. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { CommandSpec } from '../../protocols/task/messages.ts'
@@ -82,8 +83,8 @@ export class ExecHost {
   async close(): Promise<void> {
     if (this.#process.connected) this.#process.disconnect()
     await this.#gone
-    // The host's mkfifo may still be putting names into it: it is over in a moment, and so is a retry.
-    rmSync(this.#directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
+    // The host's mkfifo may still be putting names into it. Only the promised form lists the directory again when it retries.
+    await rm(this.#directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
   }
 
   #tell(message: ToHost): void {

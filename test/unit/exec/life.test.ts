@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { readdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Clock, systemClock } from '../../../src/base/clock.ts'
 import type { HostSetup } from '../../../src/exec/control.ts'
@@ -216,4 +217,18 @@ test('no command leaves a descriptor open in the daemon', async () => {
   for (let i = 0; i < 20; i++) await run(world.executor, sh('cat >/dev/null', { stdin: true }), (running) => running.endStdin())
   await world.executor.start(command('no-such-command'), new Collector()).catch(() => undefined)
   await expect.poll(() => readdirSync('/proc/self/fd').length).toBeLessThanOrEqual(before)
+})
+
+test('closing leaves no directory behind, also while somebody is still making names in it', async () => {
+  for (let round = 0; round < 5; round++) {
+    const other = await openWorld()
+    await run(other.executor, command('true'))
+    const directory = join(other.directory, 'exec')
+    const maker = spawn('sh', ['-c', 'i=0; while [ $i -lt 400 ]; do i=$((i+1)); : > "$0/late-$i"; done; :', directory], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const made = new Promise((resolve) => maker.once('exit', resolve))
+    while (!readdirSync(directory).some((name) => name.startsWith('late-'))) await new Promise((resolve) => setImmediate(resolve))
+    await other.close()
+    await made
+    expect(readdirSync(tmpdir())).not.toContain(basename(other.directory))
+  }
 })
