@@ -7,10 +7,10 @@ import { ExecRequest, LOCAL, LOCAL_TAG } from '../../protocols/local/messages.ts
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
+import { SocketLink } from '../base/socket-link.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { answerOf, checked, refusalOf, wireOf } from './door.ts'
 import { noSuchRoute } from './routes.ts'
-import { SocketLink } from './socket.ts'
 
 const OPEN_MS = 10_000
 /** How long a client may take to hang up after the last frame. */

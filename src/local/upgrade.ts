@@ -9,8 +9,8 @@ import { LOCAL } from '../../protocols/local/frames.ts'
 import { systemClock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
+import { SocketLink } from '../base/socket-link.ts'
 import { checkVersion, faultOf, gone } from './fault.ts'
-import { SocketLink } from './socket.ts'
 
 const REQUEST = [
   'GET /api/runtime/exec HTTP/1.1',

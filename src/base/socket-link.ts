@@ -1,7 +1,7 @@
-/** A Unix socket as a ByteLink. Reads ahead only so far; a peer that hangs up is noticed even while nobody reads. */
+/** A socket (Unix or TCP) as a ByteLink. Reads ahead only so far; a peer that hangs up is noticed even while nobody reads. */
 import type { Socket } from 'node:net'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import type { ByteLink } from '../base/frames.ts'
+import type { ByteLink } from './frames.ts'
 
 export class SocketLink implements ByteLink {
   readonly source: AsyncIterable<Uint8Array>
