@@ -5,6 +5,7 @@
  */
 import { MAX_HEAD_BYTES } from '../../protocols/audit/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
+import type { Op } from '../base/op.ts'
 import type { Did } from '../identity/identity.ts'
 import { EMPTY_TIP, headFits, readEntry, readHead, type SignedHead, type Tip } from './chain.ts'
 import { Frontier, leafHash } from './merkle.ts'
@@ -55,7 +56,7 @@ export function believe(mesh: Uint8Array, log: Did, stored: StoredHead): SignedH
 export async function grow(
   store: LogStore,
   held: Held,
-  next: { readonly tip: Tip; readonly entries: readonly Uint8Array[]; readonly head: SignedHead },
+  next: { readonly tip: Tip; readonly entries: readonly Uint8Array[]; readonly head: SignedHead; readonly along?: readonly Op[] },
 ): Promise<Held> {
   if (next.head.bytes.length > MAX_HEAD_BYTES || !headFits(next.head, next.tip)) throw new RangeError('a head that does not fit its entries')
   const dropHead = held.head !== undefined && next.tip.n - held.keptBelow <= KEEP_HEAD_EVERY ? held.head.n : undefined
@@ -64,6 +65,7 @@ export async function grow(
     entries: next.entries,
     head: { n: next.head.n, bytes: next.head.bytes, frontier: next.tip.frontier.toBytes() },
     dropHead,
+    along: next.along ?? [],
   })
   return { tip: next.tip, head: next.head, keptBelow: dropHead === undefined ? held.tip.n : held.keptBelow }
 }

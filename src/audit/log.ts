@@ -8,6 +8,7 @@ import { type Entry, MAX_ENTRY_BYTES, WrittenEntry } from '../../protocols/audit
 import { DOMAIN, encode, shapeOf } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
+import type { Op } from '../base/op.ts'
 import { seal } from '../identity/envelope.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { SignedHead, Tip } from './chain.ts'
@@ -29,6 +30,7 @@ export interface AuditLogParts {
 
 interface Waiting {
   readonly fact: Fact
+  readonly along: readonly Op[]
   readonly time: number
   readonly resolve: (record: AuditRecord) => void
   readonly reject: (error: ErrandError) => void
@@ -90,13 +92,14 @@ export class AuditLog {
   }
 
   /**
-   * Records one fact. Resolves only when it would survive a power cut.
+   * Records one fact, and with it `along`: writes of another room that are durable when the entry is, or not at all.
+   * Resolves only when both would survive a power cut.
    * @throws LOG_UNAVAILABLE when it cannot be made durable: then the act must not happen. BAD_FACT for a malformed one.
    */
-  append(fact: Fact): Promise<AuditRecord> {
+  append(fact: Fact, along: readonly Op[] = []): Promise<AuditRecord> {
     if (this.#refusal !== undefined) return Promise.reject(this.#refusal)
     return new Promise((resolve, reject) => {
-      this.#queue.push({ fact, time: this.#on.clock.now(), resolve, reject })
+      this.#queue.push({ fact, along, time: this.#on.clock.now(), resolve, reject })
       // A microtask later, so that everybody who appends in this turn shares one sync and one signature.
       this.#flushing ??= Promise.resolve().then(() => this.#flush())
     })
@@ -151,6 +154,7 @@ export class AuditLog {
     const { device } = this
     let tip = this.#held.tip
     const entries: Uint8Array[] = []
+    const along: Op[] = []
     const done: (() => void)[] = []
     for (const waiting of group) {
       const made = make(waiting, tip)
@@ -160,11 +164,12 @@ export class AuditLog {
       }
       const leaf = leafHash(made.bytes)
       entries.push(made.bytes)
+      along.push(...waiting.along)
       done.push(() => waiting.resolve(recordOf(device, made.entry, leaf)))
       tip = { n: tip.n + 1, last: leaf, time: made.entry.time, frontier: tip.frontier.push(leaf) }
     }
     if (entries.length === 0) return
-    this.#held = await grow(this.#on.store, this.#held, { tip, entries, head: this.#sign(tip) }) // 1. durable
+    this.#held = await grow(this.#on.store, this.#held, { tip, entries, head: this.#sign(tip), along }) // 1. durable
     for (const acknowledge of done) acknowledge() // 2. acknowledged
     this.#tell() // 3. shown to the mesh
   }

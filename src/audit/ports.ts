@@ -1,4 +1,5 @@
 /** What the audit room needs from outside. The store implements these over LevelDB; tests and the simulation over memory. */
+import type { Op } from '../base/op.ts'
 import type { Did } from '../identity/identity.ts'
 
 export interface StoredEntry {
@@ -20,6 +21,8 @@ export interface LogBatch {
   readonly head: StoredHead
   /** An older head that this one replaces. */
   readonly dropHead: number | undefined
+  /** Writes of other rooms that belong to these entries: all of it is durable, or nothing. */
+  readonly along?: readonly Op[]
 }
 
 /** Heads with `above < n <= atMost`. */

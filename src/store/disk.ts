@@ -4,8 +4,7 @@
  */
 import { Level } from 'level'
 import { ErrandError } from '../base/errors.ts'
-
-export type Op = { readonly t: 'put'; readonly key: string; readonly value: Uint8Array } | { readonly t: 'del'; readonly key: string }
+import type { Op } from '../base/op.ts'
 
 /** Keys with `gte <= key < lt`, in byte order of their UTF-8. */
 export interface KeyRange {

@@ -3,7 +3,8 @@
  * Fails closed: after a failed write nothing more is written until the database is opened again.
  */
 import { asErrand, type ErrandError } from '../base/errors.ts'
-import type { Disk, Op } from './disk.ts'
+import type { Op } from '../base/op.ts'
+import type { Disk } from './disk.ts'
 
 /** Bounds the memory of one batch; a single larger commit still goes alone and whole. */
 const MAX_GROUP_OPS = 4_096

@@ -2,8 +2,9 @@
 import * as v from 'valibot'
 import { BadBytes, Bytes, decodeAs, encode } from '../../protocols/wire.ts'
 import type { HeadRange, LogBatch, LogStore, StoredEntry, StoredHead } from '../audit/ports.ts'
+import type { Op } from '../base/op.ts'
 import type { Did } from '../identity/identity.ts'
-import type { Disk, Op } from './disk.ts'
+import type { Disk } from './disk.ts'
 import type { Journal } from './journal.ts'
 
 const NUMBER_DIGITS = 14 // 2^53 in hex
@@ -14,10 +15,11 @@ const HeadValue = v.strictTuple([v.literal(1), Bytes(1_024), Bytes(53 * 32)])
 export class LevelLogStore implements LogStore {
   constructor(private readonly on: { readonly disk: Disk; readonly journal: Journal }) {}
 
-  append(log: Did, { from, entries, head, dropHead }: LogBatch): Promise<void> {
+  append(log: Did, { from, entries, head, dropHead, along = [] }: LogBatch): Promise<void> {
     const ops: Op[] = entries.map((value, i) => ({ t: 'put', key: entryKey(log, from + i), value }))
     if (dropHead !== undefined) ops.push({ t: 'del', key: headKey(log, dropHead) })
     ops.push({ t: 'put', key: headKey(log, head.n), value: encode([1, head.bytes, head.frontier]) })
+    ops.push(...along)
     return this.on.journal.commit(ops)
   }
 

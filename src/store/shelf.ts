@@ -1,5 +1,6 @@
 /** Small sorted tables for rooms that need a few durable values, all on one journal. */
-import type { Disk, Op } from './disk.ts'
+import type { Op } from '../base/op.ts'
+import type { Disk, KeyRange } from './disk.ts'
 import type { Journal } from './journal.ts'
 
 export interface Shelf {
@@ -9,9 +10,13 @@ export interface Shelf {
   get(key: string): Promise<Uint8Array | undefined>
   /** In the order of the keys. Reads in pages: what is put meanwhile may or may not be seen. */
   entries(prefix: string): AsyncIterable<readonly [key: string, value: Uint8Array]>
+  /** One bounded read: `gte <= key < lt`, at most `limit`, from the far end with `reverse`. */
+  page(range: KeyRange & { readonly limit: number }): Promise<readonly (readonly [key: string, value: Uint8Array])[]>
   /** The same write as an operation, to be committed with others in one synced batch. */
   putOp(key: string, value: Uint8Array): Op
   delOp(key: string): Op
+  /** Operations of this shelf and of others in one synced batch. */
+  commit(ops: readonly Op[]): Promise<void>
 }
 
 const PAGE = 256
@@ -27,6 +32,11 @@ export function shelfOf(on: { readonly disk: Disk; readonly journal: Journal }, 
     put: (key, value) => on.journal.commit([putOp(key, value)]),
     del: (key) => on.journal.commit([delOp(key)]),
     get: (key) => on.disk.get(home + key),
+    commit: (ops) => on.journal.commit(ops),
+    async page(range) {
+      const found = await on.disk.read({ ...range, gte: home + range.gte, lt: home + range.lt })
+      return found.map(([key, value]) => [key.slice(home.length), value] as const)
+    },
     async *entries(prefix) {
       const lt = afterPrefix(home + prefix)
       let gte = home + prefix

@@ -190,3 +190,21 @@ async function formatOf(): Promise<Uint8Array | undefined> {
   await Store.on(disk, 'memory')
   return await disk.get('!format')
 }
+
+test('writes that ride along with an entry share its one sync and its fate', async () => {
+  const device = await deviceOn(alice)
+  const shelf = device.store.shelf('rider')
+  const before = device.disk.syncs
+  await device.log.append(fact(), [shelf.putOp('a', Uint8Array.of(1))])
+  expect(device.disk.syncs).toBe(before + 1)
+  expect(await shelf.get('a')).toEqual(Uint8Array.of(1))
+
+  const unsayable = fact({ action: '' })
+  await expect(device.log.append(unsayable, [shelf.putOp('b', Uint8Array.of(2))])).rejects.toMatchObject({ code: 'BAD_FACT' })
+  expect(await shelf.get('b')).toBeUndefined()
+
+  device.disk.breakDown(new Error('no space'))
+  await expect(device.log.append(fact(), [shelf.putOp('c', Uint8Array.of(3))])).rejects.toMatchObject({ code: 'LOG_UNAVAILABLE' })
+  device.disk.powerCut()
+  expect(device.disk.keys('s/rider/')).toEqual(['s/rider/a'])
+})

@@ -1,5 +1,6 @@
 /** Disks that lose what was not synced, for tests: kill -9 does not test a sync, a power cut does. */
-import type { Disk, KeyRange, Op } from '../../../src/store/disk.ts'
+import type { Op } from '../../../src/base/op.ts'
+import type { Disk, KeyRange } from '../../../src/store/disk.ts'
 
 /** In memory. `visible` is what reads see, `durable` what a power cut leaves. */
 export class MemoryDisk implements Disk {

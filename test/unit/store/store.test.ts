@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { encode } from '../../../protocols/wire.ts'
+import type { Op } from '../../../src/base/op.ts'
 import { Identity } from '../../../src/identity/identity.ts'
-import { type Op, openDisk } from '../../../src/store/disk.ts'
+import { openDisk } from '../../../src/store/disk.ts'
 import { Journal } from '../../../src/store/journal.ts'
 import { Store } from '../../../src/store/level.ts'
 import { openPeerDatastore } from '../../../src/store/peers.ts'
@@ -46,6 +47,15 @@ test('entries of a shelf are read to the end, however many there are', async () 
   await store.commit(Array.from({ length: 600 }, (_, i) => shelf.putOp(`k/${String(i).padStart(4, '0')}`, bytes(String(i)))))
   expect(await all(shelf.entries('k/'))).toHaveLength(600)
   expect(await all(shelf.entries('k/01'))).toHaveLength(100)
+})
+
+test('a page of a shelf is bounded, from either end, and holds nothing of other shelves', async () => {
+  await using store = await Store.open(dir)
+  const shelf = store.shelf('many')
+  await shelf.commit([...Array.from({ length: 9 }, (_, i) => shelf.putOp(`k/${i}`, bytes(String(i)))), store.shelf('many2').putOp('k/1', bytes('foreign'))])
+  const keys = (found: readonly (readonly [string, Uint8Array])[]): string[] => found.map(([key]) => key)
+  expect(keys(await shelf.page({ gte: 'k/2', lt: 'k/5', limit: 9 }))).toEqual(['k/2', 'k/3', 'k/4'])
+  expect(keys(await shelf.page({ gte: 'k/', lt: 'k0', limit: 2, reverse: true }))).toEqual(['k/8', 'k/7'])
 })
 
 test('puts of several shelves that are committed together share one sync', async () => {
