@@ -26,7 +26,7 @@ import type {
 import { homeOf, socketPathOf } from '../base/paths.ts'
 import type { ExecOptions } from './exec.ts'
 import { exec } from './exec.ts'
-import type { JsonDoor } from './http.ts'
+import { JsonDoor } from './http.ts'
 import { ExecFaces } from './upgrade.ts'
 
 export { ErrandError } from '../base/errors.ts'
@@ -58,7 +58,7 @@ export function connect(to: Home = {}): LocalClient {
  * Every method rejects with an ErrandError: the node's own, or NO_NODE (at once, when none runs), NODE_GONE, NODE_SILENT, NODE_NEWER, CANCELLED.
  */
 export class LocalClient {
-  #door: Promise<JsonDoor> | undefined
+  #door: JsonDoor | undefined
 
   readonly #faces: ExecFaces
 
@@ -121,7 +121,7 @@ export class LocalClient {
   async *audit(query: AuditQuery = {}, { signal }: Waiting = {}): AsyncGenerator<AuditRecordView> {
     const filters = new URLSearchParams()
     for (const [name, value] of Object.entries(query)) if (value !== undefined) filters.set(name, String(value))
-    const door = await this.#open()
+    const door = this.#open()
     yield* door.lines<AuditRecordView>({ method: 'GET', path: `/api/audit/events?${filters}`, signal: signal ?? new AbortController().signal })
   }
 
@@ -136,23 +136,23 @@ export class LocalClient {
   /** Closes the warm connections. Calls made later open new ones. */
   close(): void {
     this.#faces.close()
-    void this.#door?.then((door) => door.close())
+    this.#door?.close()
     this.#door = undefined
   }
 
   async #get<T>(path: string, o: Waiting): Promise<T> {
-    const door = await this.#open()
+    const door = this.#open()
     return await door.ask<T>({ method: 'GET', path, signal: within(ANSWER_MS, o) })
   }
 
   async #post<T>(path: string, body: unknown, o: Waiting, ms = ANSWER_MS): Promise<T> {
-    const door = await this.#open()
+    const door = this.#open()
     return await door.ask<T>({ method: 'POST', path, body, signal: within(ms, o) })
   }
 
   /** Loaded when first needed: running a command needs no HTTP client, and it is most of what a start costs. */
-  #open(): Promise<JsonDoor> {
-    this.#door ??= import('./http.ts').then(({ JsonDoor }) => JsonDoor.open(this.socketPath))
+  #open(): JsonDoor {
+    this.#door ??= JsonDoor.open(this.socketPath)
     return this.#door
   }
 }
