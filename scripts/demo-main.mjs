@@ -57,7 +57,7 @@ async function show() {
   const [laptop, gpu1, nas] = ['laptop', 'gpu1', 'nas'].map((name) => stage.device(name))
   for (const { home } of [laptop, gpu1, nas]) {
     mkdirSync(home, { mode: 0o700 })
-    writeFileSync(join(home, 'config.yaml'), 'mdns: false # so that the demo neither finds nor disturbs your own devices\n', { mode: 0o600 })
+    writeFileSync(join(home, 'runtime.yaml'), 'transport: {mdns: false} # so that the demo neither finds nor disturbs your own devices\n', { mode: 0o600 })
   }
   installTrain(gpu1)
   await found(laptop)
@@ -73,7 +73,7 @@ function installTrain({ home }) {
   const bin = join(home, 'bin')
   mkdirSync(bin, { mode: 0o700 })
   writeFileSync(join(bin, 'train'), TRAIN, { mode: 0o700 })
-  writeFileSync(join(home, 'config.yaml'), `mdns: false\nexecPath: [${JSON.stringify(bin)}]\n`, { mode: 0o600 })
+  writeFileSync(join(home, 'runtime.yaml'), `transport: {mdns: false}\nexec: {path: [${JSON.stringify(bin)}]}\n`, { mode: 0o600 })
 }
 
 async function found(laptop) {

@@ -63,7 +63,7 @@ function openLog(home: string): number | 'ignore' {
   try {
     makeDirectories(home)
     const names = readdirSync(home)
-    const isHome = names.length === 0 || names.some((name) => name === 'identity' || name === 'config.yaml' || name === 'errand.log')
+    const isHome = names.length === 0 || names.some((name) => ['identity', 'runtime.yaml', 'config.yaml', 'errand.log'].includes(name))
     if (!isHome || (process.getuid !== undefined && statSync(home).uid !== process.getuid())) return 'ignore'
     return openSync(join(home, 'errand.log'), 'a', 0o600)
   } catch {

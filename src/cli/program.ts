@@ -87,11 +87,14 @@ function addNode(program: Command, does: Does): void {
   down.option('--drain <duration>', 'take no new work and wait that long for what runs', duration)
   does(down, async () => (await import('./commands/down.ts')).down)
   does(plain(program, 'status').description('how the node is'), async () => (await import('./commands/show.ts')).status)
-  const config = program.command('config').usage('list | get NAME | set NAME VALUE').description('the settings of this home')
+  const config = program.command('config').usage('list | get KEY | set KEY VALUE').description('the settings of this home')
   strict(config)
   does(plain(config, 'list').description('every setting, its value and where that comes from'), async () => (await import('./commands/config.ts')).list)
-  does(config.command('get').argument('<name>').description('one setting'), async () => (await import('./commands/config.ts')).get)
-  does(config.command('set').argument('<name>').argument('<value>').description('change one setting'), async () => (await import('./commands/config.ts')).set)
+  does(config.command('get').argument('<key>').description('one setting'), async () => (await import('./commands/config.ts')).get)
+  does(
+    config.command('set').argument('<key>').argument('<value>').description('change one setting; null goes back to the default'),
+    async () => (await import('./commands/config.ts')).set,
+  )
   does(
     plain(program, 'version').description('the version of this program, and of the node that runs'),
     async () => (await import('./commands/version.ts')).version,

@@ -15,7 +15,7 @@ export function list(text: string, before: readonly string[] = []): string[] {
   return [...before, text]
 }
 
-/** TCP multiaddrs, repeatable: the form that config.yaml takes as well. */
+/** TCP multiaddrs, repeatable: the form that runtime.yaml takes as well. */
 export function addresses(text: string, before: readonly string[] = []): string[] {
   if (/^\/(ip4|ip6|dns|dns4|dns6)\/[^/]+\/tcp\/\d{1,5}(\/p2p\/[A-Za-z0-9]+)?$/.test(text)) return [...before, text]
   throw new InvalidArgumentError('Write a TCP address like /ip4/192.168.1.7/tcp/4701.')

@@ -15,7 +15,9 @@ import { type ReadCode, readCode } from '../runtime/invite-code.ts'
 import { deviceName } from '../runtime/offers.ts'
 import { wordsOf } from '../runtime/words.ts'
 import { isLoopback } from './addresses.ts'
-import { type Config, listenOf, saveSetting } from './config.ts'
+import { type Config, listenOf, withPreset } from './config.ts'
+import { saveSetting } from './config-file.ts'
+import { forgetOverrides } from './config-overrides.ts'
 import { switchedRuntime, waitingRuntime } from './door.ts'
 import { foundMesh } from './found.ts'
 import { type Home, makePrivateDirectory } from './home.ts'
@@ -41,7 +43,7 @@ export interface NodeReady {
 }
 
 export class Daemon {
-  readonly #log = pino({ level: process.env['ERRAND_LOG'] ?? 'info' }, pino.destination({ dest: 2, sync: true }))
+  readonly #log: pino.Logger
   readonly #startedAt = clock.monotonic()
   readonly #device: { identity: Identity; created: boolean }
   #node: RunningNode | undefined
@@ -57,6 +59,7 @@ export class Daemon {
     /** The user's, for what the user's commands make. */
     private readonly umask: number,
   ) {
+    this.#log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: true }))
     this.#device = home.device()
     home.owner() // a damaged one is said before the database is touched
     this.#stopRequest = new Promise((resolve) => (this.#stopRequested = resolve))
@@ -157,11 +160,10 @@ export class Daemon {
     const here = this.home.mesh()
     const node = this.#node
     if (here === undefined || node === undefined) throw new ErrandError('BUSY', 'the node is just starting', { retryable: true })
-    if (this.config.listen.length > 0)
+    if (this.config.transport.listen.length > 0)
       throw new ErrandError('LISTEN_GIVEN', 'this node listens where --listen or its config says', { hint: 'errand down, then errand up with other addresses' })
     if (node.active() > 0) throw new ErrandError('BUSY', `${node.active()} commands are running`, { hint: 'try again when they have ended', retryable: true })
-    saveSetting(this.home.at('config.yaml'), 'preset', preset)
-    this.config = { ...this.config, preset }
+    this.#changePreset(preset)
     this.#node = undefined
     await node.stop()
     await this.#run({ ...here, brought: [], isNewHere: false })
@@ -175,9 +177,14 @@ export class Daemon {
   /** Who joins over a network must be reachable there too, unless the user has said where to listen. */
   #listenLikeInviter({ offer }: ReadCode): void {
     const isOutside = offer.addrs.some((address) => !isLoopback(address))
-    if (!isOutside || this.config.preset !== 'local' || this.config.listen.length > 0) return
-    saveSetting(this.home.at('config.yaml'), 'preset', 'lan')
-    this.config = { ...this.config, preset: 'lan' }
+    if (!isOutside || this.config.preset !== 'local' || this.config.transport.listen.length > 0) return
+    this.#changePreset('lan')
+  }
+
+  #changePreset(preset: Config['preset']): void {
+    saveSetting(this.home.path, 'preset', preset)
+    forgetOverrides(this.home.path, 'preset') // a later word than the option it was started with
+    this.config = withPreset(this.config, preset)
   }
 
   #ownName(): string {

@@ -1,6 +1,6 @@
 /**
  * The home directory: everything a node keeps, owned by one user (0700, files 0600). Creates it, checks it, and names what is wrong with it.
- * Layout: identity/ (keys, genesis, membership) · config.yaml · db/ · run/ · errand.sock · errand.log
+ * Layout: identity/ (keys, genesis, membership) · runtime.yaml · db/ · run/ · errand.sock · errand.log
  */
 import { chmodSync, closeSync, existsSync, fsyncSync, openSync, readdirSync, readFileSync, renameSync, statSync, writeSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -126,25 +126,28 @@ export class Home {
     }
   }
 
-  /** Whole or not at all, and on the disk: written beside, synced, renamed. */
   #write(name: string, bytes: Uint8Array): void {
-    const path = this.at(name)
-    try {
-      const fd = openSync(`${path}.new`, 'w', 0o600)
-      writeSync(fd, bytes)
-      fsyncSync(fd)
-      closeSync(fd)
-      renameSync(`${path}.new`, path)
-      const directory = openSync(dirname(path), 'r')
-      fsyncSync(directory)
-      closeSync(directory)
-    } catch (cause) {
-      throw homeError(path, cause)
-    }
+    writeWhole(this.at(name), bytes)
   }
 }
 
-const OURS = ['identity', 'config.yaml', 'db', 'run', 'left', 'errand.sock', 'errand.log']
+/** Whole or not at all, and on the disk: written beside, synced, renamed. @throws HOME_NOT_WRITABLE, HOME_FAILED */
+export function writeWhole(path: string, bytes: Uint8Array): void {
+  try {
+    const fd = openSync(`${path}.new`, 'w', 0o600)
+    writeSync(fd, bytes)
+    fsyncSync(fd)
+    closeSync(fd)
+    renameSync(`${path}.new`, path)
+    const directory = openSync(dirname(path), 'r')
+    fsyncSync(directory)
+    closeSync(directory)
+  } catch (cause) {
+    throw homeError(path, cause)
+  }
+}
+
+const OURS = ['identity', 'runtime.yaml', 'config.yaml', 'db', 'run', 'left', 'errand.sock', 'errand.log']
 
 /** Somebody's documents are not a home: nothing is tightened, created or locked among them. */
 function refuseForeign(path: string): void {

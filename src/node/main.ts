@@ -1,24 +1,19 @@
 /** The node program: checks the home, starts the daemon on it, and stays until it is told to stop. */
-import { existsSync } from 'node:fs'
-import { connect } from 'node:net'
-import { asErrand, ErrandError } from '../base/errors.ts'
+import { ErrandError } from '../base/errors.ts'
 import { socketPathOf } from '../base/paths.ts'
-import { type Config, parseConfig, readConfig } from './config.ts'
+import { loadConfig } from './config.ts'
+import { type Flags, forgetOverrides, overridesOf, recordOverrides } from './config-overrides.ts'
 import { Daemon, type NodeReady } from './daemon.ts'
 import { Home } from './home.ts'
+import { answers } from './running.ts'
 
-export { getSetting, listSettings, typeSetting } from './config.ts'
+export { getSetting, listSettings, typeSetting } from './config-show.ts'
 export type { NodeReady } from './daemon.ts'
 
-export interface NodeOptions {
-  home: string
-  name?: string
-  listen?: string[]
-  bootstrap?: string[]
-  labels?: Record<string, string>
-  preset?: 'local' | 'lan' | 'internet'
+export interface NodeOptions extends Flags {
+  readonly home: string
   /** A home without a mesh waits for a join instead of beginning a mesh of its own. */
-  awaitJoin?: boolean
+  readonly awaitJoin?: boolean
 }
 
 /** Runs until SIGTERM, SIGINT or a shutdown request; resolves when the node has stopped. @throws ErrandError when it cannot start. */
@@ -26,40 +21,26 @@ export async function runNode(o: NodeOptions, onReady: (r: NodeReady) => void): 
   const umask = process.umask(0o077) // LevelDB makes its files with whatever modes the umask leaves
   const home = Home.open(o.home)
   await refuseSecond(socketPathOf(o.home))
-  const daemon = new Daemon(home, withFlags(readConfig(home.at('config.yaml')), o), umask)
+  const overrides = overridesOf(o, process.env)
+  const daemon = new Daemon(home, loadConfig(o.home, overrides), umask)
+  let started = false
   try {
-    onReady(await daemon.start(o.awaitJoin === true))
+    const ready = await daemon.start(o.awaitJoin === true)
+    started = true
+    recordOverrides(o.home, overrides)
+    onReady(ready)
     await daemon.untilStopped()
   } finally {
+    if (started) forgetOverrides(o.home) // who did not start may stand beside the node whose they are
     await daemon.stop()
   }
 }
 
-function withFlags(config: Config, o: NodeOptions): Config {
-  const { name, listen, bootstrap, preset } = o
-  const flags = {
-    ...(name === undefined ? {} : { name }),
-    ...(listen === undefined ? {} : { listen }),
-    ...(bootstrap === undefined ? {} : { bootstrap }),
-    ...(preset === undefined ? {} : { preset }),
-  }
-  try {
-    return parseConfig(JSON.stringify({ ...config, ...flags, labels: { ...config.labels, ...o.labels } }), 'the command line')
-  } catch (thrown) {
-    throw new ErrandError('BAD_SETTING', asErrand(thrown).message, { hint: 'errand up --help shows the options', cause: thrown })
-  }
-}
-
-/** @throws ALREADY_RUNNING when a node answers on the socket. A socket that nobody listens on is a leftover. */
+/** @throws ALREADY_RUNNING when a node answers on the socket. */
 async function refuseSecond(socketPath: string): Promise<void> {
-  if (!existsSync(socketPath)) return
-  const answers = await new Promise<boolean>((resolve) => {
-    const probe = connect(socketPath, () => resolve(true))
-    probe.once('error', () => resolve(false))
-    probe.once('connect', () => probe.destroy())
-  })
-  if (answers)
+  if (await answers(socketPath)) {
     throw new ErrandError('ALREADY_RUNNING', 'a node is running on this home already', {
       hint: 'errand status shows it; errand down stops it; another node needs another --home',
     })
+  }
 }

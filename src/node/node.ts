@@ -88,8 +88,18 @@ interface Hall {
 function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const { directory, wallet, revocations, records, board, keyring } = rooms
   const { audit } = cellar
-  const executor = createExecutor({ clock, hostFile: p.hostFile, runtimeDir: p.home.at('run'), path: p.config.execPath, umask: p.umask })
-  const door = new ExecDoor({ self: p.device.did, executor, revocations, audit, board, clock, named: (text) => directory.named(text), slots: p.config.slots })
+  const executor = createExecutor({ clock, hostFile: p.hostFile, runtimeDir: p.home.at('run'), path: p.config.exec.path, umask: p.umask })
+  const door = new ExecDoor({
+    self: p.device.did,
+    executor,
+    revocations,
+    audit,
+    board,
+    clock,
+    named: (text) => directory.named(text),
+    slots: p.config.deployment.maxConcurrentTasks,
+    allowsOthers: p.config.security.allowRemoteSessions,
+  })
   records.onRevocation(() => door.stopRevoked())
   const invites: Invites = openInvites(p, cellar, rooms, () => mesh)
   const mesh: MeshNode = openMesh(p, cellar, rooms, { door, invites })
@@ -122,9 +132,9 @@ function openInvites(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, mesh:
 function openMesh(p: NodeParts, { datastore, audit }: Cellar, rooms: Rooms, { door, invites }: { door: ExecDoor; invites: Invites }): MeshNode {
   const { directory, records, replica } = rooms
   const { config, device, version, listen, log } = p
-  const { labels } = config
+  const { labels, transport } = config
   return new MeshNode(
-    { identity: device, meshId: p.mesh.id, version, listen, bootstrap: [...config.bootstrap, ...(p.met ?? [])], datastore, discovery: config },
+    { identity: device, meshId: p.mesh.id, version, listen, bootstrap: [...transport.bootstrap, ...(p.met ?? [])], datastore, discovery: transport },
     {
       ...{ directory, records, door, replica, clock, random, log },
       auditLog: audit,

@@ -34,6 +34,8 @@ export interface ExecAdmissionOn {
   readonly revocations: Revocations
   readonly audit: { append(fact: Fact): Promise<unknown> }
   readonly clock: Clock
+  /** Other devices may run something here, as far as their rights go; false: this device alone. */
+  readonly allowsOthers: boolean
   /** Puts names in the place of the DIDs in a sentence. */
   readonly named: (text: string) => string
 }
@@ -49,7 +51,7 @@ export class ExecAdmission {
     this.#denials = new DenialMeter(on.clock)
   }
 
-  /** Security order: 1. what the mesh knows of revocations, 2. the kernel, 3. the command, 4. undeclared environment; then, in `#takePlace`, room. */
+  /** Security order: 1. what the mesh knows of revocations, 2. the kernel, 3. whether others count at all, 4. the command, 5. undeclared environment; then, in `#takePlace`, room. */
   async admit(open: Open, caller: ExecCaller): Promise<Admitted> {
     await Promise.race([caller.synced, pause(this.on.clock, SYNC_WAIT_MS)])
     const { self, revocations, clock } = this.on
@@ -63,6 +65,7 @@ export class ExecAdmission {
         grant: seen.grant,
       })
     }
+    if (!this.on.allowsOthers && caller.did !== self) throw await this.#denied(notForOthers(), { caller, args: seen.invocation.args })
     if (seen.invocation.cmd !== '/exec/run')
       throw await this.#denied(new ErrandError('DENIED', `${seen.invocation.cmd} is not served here`), { caller, args: {} })
     const args = shapeOf(ExecRunArgs, seen.invocation.args)
@@ -94,4 +97,11 @@ export class ExecAdmission {
     })
     return error
   }
+}
+
+function notForOthers(): ErrandError {
+  return new ErrandError('DENIED', 'this device runs nothing for other devices', {
+    hint: 'on that device: errand config set security.allowRemoteSessions true, and a restart',
+    fields: { reason: 'REMOTE_OFF' },
+  })
 }

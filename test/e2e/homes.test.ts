@@ -95,23 +95,23 @@ const SPOILT: readonly {
   readonly said: { readonly code: string; readonly message: RegExp; readonly hint: RegExp }
 }[] = [
   {
-    what: 'a config.yaml with a syntax error, by its line',
-    spoil: (home) => writeFileSync(join(home, 'config.yaml'), 'version: 1\nmdns: false\nlabels: {a: "b\n'),
-    said: { code: 'CONFIG_DAMAGED', message: /config\.yaml: line [34]: /, hint: /mend the file/ },
+    what: 'a runtime.yaml with a syntax error, by its line',
+    spoil: (home) => writeFileSync(join(home, 'runtime.yaml'), 'version: 1\nmdns: false\nlabels: {a: "b\n'),
+    said: { code: 'CONFIG_DAMAGED', message: /runtime\.yaml: line [34]: /, hint: /mend the file/ },
   },
   {
-    what: 'a config.yaml with an unknown key, by the nearest known one',
-    spoil: (home) => writeFileSync(join(home, 'config.yaml'), 'mdns: false\nlables: {}\n'),
-    said: { code: 'CONFIG_DAMAGED', message: /unknown setting "lables", did you mean "labels"\?/, hint: /config list/ },
+    what: 'a runtime.yaml with an unknown key, by the nearest known one',
+    spoil: (home) => writeFileSync(join(home, 'runtime.yaml'), 'mdns: false\nlables: {}\n'),
+    said: { code: 'CONFIG_DAMAGED', message: /line 2: unknown setting "lables", did you mean "labels"\?/, hint: /config list/ },
   },
   {
-    what: 'a config.yaml with a value that does not fit',
-    spoil: (home) => writeFileSync(join(home, 'config.yaml'), 'mdns: perhaps\n'),
-    said: { code: 'CONFIG_DAMAGED', message: /config\.yaml: mdns: /, hint: /mend the file/ },
+    what: 'a runtime.yaml with a value that does not fit',
+    spoil: (home) => writeFileSync(join(home, 'runtime.yaml'), 'mdns: perhaps\n'),
+    said: { code: 'CONFIG_DAMAGED', message: /runtime\.yaml: line 1: mdns: /, hint: /mend the file/ },
   },
   {
-    what: 'a config.yaml of a newer errand',
-    spoil: (home) => writeFileSync(join(home, 'config.yaml'), 'version: 99\nsomethingNew: 1\n'),
+    what: 'a runtime.yaml of a newer errand',
+    spoil: (home) => writeFileSync(join(home, 'runtime.yaml'), 'version: 99\nsomethingNew: 1\n'),
     said: { code: 'NEWER_STATE', message: /version 99/, hint: /newer errand/ },
   },
   {

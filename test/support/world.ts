@@ -35,6 +35,7 @@ export interface Node {
   kill(): Promise<void>
 }
 
+/** By flat or dotted names. */
 export type Config = Readonly<Record<string, string | number | boolean | readonly string[]>>
 
 const LEFT_BEHIND_MS = 5_000
@@ -66,7 +67,7 @@ export class World implements AsyncDisposable {
     return { PATH, LANG, HOME: this.root, TMPDIR: this.at('tmp') }
   }
 
-  /** A home directory that holds a config.yaml and nothing else. */
+  /** A home directory that holds a runtime.yaml and nothing else. */
   home(name: string, config: Config = {}): string {
     const home = this.at(name)
     mkdirSync(home, { mode: 0o700 })
@@ -76,7 +77,7 @@ export class World implements AsyncDisposable {
 
   configure(home: string, config: Config): void {
     const lines = Object.entries({ mdns: false, ...config }).map(([key, value]) => `${key}: ${JSON.stringify(value)}\n`)
-    writeFileSync(join(home, 'config.yaml'), lines.join(''), { mode: 0o600 })
+    writeFileSync(join(home, 'runtime.yaml'), lines.join(''), { mode: 0o600 })
   }
 
   /** Starts a command and does not wait for it. */

@@ -16,16 +16,19 @@ export interface UpOptions {
   readonly awaitJoin?: boolean
 }
 
+type NodeModule = typeof import('../../node/main.ts')
+type Asked<Call extends (...given: never[]) => unknown> = (...given: Parameters<Call>) => Promise<Awaited<ReturnType<Call>>>
+
 /** The node's bundle; its errors come back as ours. */
-export async function loadNode(): Promise<Pick<typeof import('../../node/main.ts'), 'getSetting' | 'listSettings' | 'typeSetting'>> {
+export async function loadNode(): Promise<{ readonly [Name in 'getSetting' | 'listSettings' | 'typeSetting']: Asked<NodeModule[Name]> }> {
   const node = await import('../../node/main.ts')
   return { getSetting: own(node.getSetting), listSettings: own(node.listSettings), typeSetting: own(node.typeSetting) }
 }
 
-function own<Given extends unknown[], T>(call: (...given: Given) => T): (...given: Given) => T {
-  return (...given) => {
+function own<Given extends unknown[], T>(call: (...given: Given) => T | Promise<T>): (...given: Given) => Promise<T> {
+  return async (...given) => {
     try {
-      return call(...given)
+      return await call(...given)
     } catch (thrown) {
       throw fromNode(thrown)
     }

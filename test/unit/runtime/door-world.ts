@@ -102,9 +102,10 @@ export class World {
   readonly door: ExecDoor
   #tasks = 0
 
-  constructor(o: { slots?: number } = {}) {
+  constructor(o: { slots?: number; allowsOthers?: boolean } = {}) {
     const { executor, audit, revocations, board, clock } = this
-    this.door = new ExecDoor({ self: device.did, executor, audit, revocations, board, clock, slots: o.slots ?? 4, named: (text) => text })
+    const { slots = 4, allowsOthers = true } = o
+    this.door = new ExecDoor({ self: device.did, executor, audit, revocations, board, clock, slots, allowsOthers, named: (text) => text })
   }
 
   grant(to: Identity, fields: Partial<DelegationFields> = {}): Delegation {

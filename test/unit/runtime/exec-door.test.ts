@@ -26,6 +26,17 @@ test('a granted command runs, its output and end reach the caller, and start and
   expect(world.board.get(taskId(1) as never)).toMatchObject({ state: 'FAILED', exitCode: 3 })
 })
 
+test('a device that runs nothing for others refuses whoever is not itself, also with a right, and records it', async () => {
+  const world = new World({ allowsOthers: false })
+  const call = world.call(laptop, world.open(laptop, [world.grant(laptop)]))
+  expect(await call.answer()).toMatchObject({ t: 'refused', code: 'DENIED', message: 'this device runs nothing for other devices' })
+  expect(world.executor.started).toHaveLength(0)
+  expect(world.audit.facts).toMatchObject([{ action: 'exec.denied', actor: laptop.did, details: { command: ['make', 'test'] } }])
+  world.call(device, world.open(device, []))
+  await settled()
+  expect(world.executor.started).toHaveLength(1)
+})
+
 test('nothing is spawned before its start is durable', async () => {
   const world = new World()
   let durable = (): void => {}
