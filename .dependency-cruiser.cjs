@@ -14,7 +14,7 @@ const MAY_IMPORT = {
   tasks: ['protocols', 'base'],
   files: ['protocols', 'base'],
   sessions: ['protocols', 'base'],
-  exec: ['protocols', 'base', 'tasks/ports'],
+  exec: ['protocols', 'base', 'identity', 'authority', 'tasks/ports'],
   workflows: ['protocols', 'base', 'tasks/ports'],
   runtime: ['protocols', 'base', 'identity', 'authority', 'tasks', 'files', 'sessions', 'registry', 'audit'],
   store: ['protocols', 'base', 'identity', 'authority', 'registry', 'tasks/ports', 'files', 'sessions', 'audit'],

@@ -34,5 +34,7 @@ export const Ended = v.object({
   endTime: Count,
   stdoutBytes: Count,
   stderrBytes: Count,
+  /** So many of the first bytes were dropped by the spool's policy before anybody could read them. Since 0.2. */
+  droppedBytes: v.exactOptional(Count),
 })
 export type Ended = v.InferOutput<typeof Ended>

@@ -20,9 +20,17 @@ export function homeOf(given?: string, env: Readonly<Record<string, string | und
  */
 export function socketPathOf(home: string): string {
   if (process.platform === 'win32') return `\\\\.\\pipe\\errand-${hashOf(home)}`
-  const plain = join(resolve(home), 'errand.sock')
+  return fitting(join(resolve(home), 'errand.sock'), () => hashOf(home))
+}
+
+/** The same for any other socket: its own path when that fits, else one in the runtime directory. @throws ErrandError BAD_RUNTIME_DIR */
+export function shortSocketPath(path: string): string {
+  return fitting(resolve(path), () => hashOf(path))
+}
+
+function fitting(plain: string, hash: () => string): string {
   if (Buffer.byteLength(plain) <= MAX_SOCKET_PATH_BYTES) return plain
-  const name = `${hashOf(home)}.sock`
+  const name = `${hash()}.sock`
   const short = runtimeDirs()
     .map((dir) => ({ dir, path: join(dir, name) }))
     .find(({ path }) => Buffer.byteLength(path) <= MAX_SOCKET_PATH_BYTES)

@@ -1,22 +1,34 @@
 /**
  * Runs commands on this device: the Executor that the hall asks. Launches the exec-host with the first command, keeps count of what
- * runs, and stops all of it. Holds no policy: what may run was decided before. Spec: docs/decisions/0005-exec.md.
+ * runs, finds what an earlier daemon left running. Holds no policy: what may run was decided before. Spec: docs/decisions/0016-exec-host.md.
  */
+import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
+import { join } from 'node:path'
 import * as v from 'valibot'
-import { CommandSpec } from '../../protocols/task/messages.ts'
+import type { Ended } from '../../protocols/exec/messages.ts'
+import { HOST, HOST_TAG, type JobView, Order, type Started, type Ticket } from '../../protocols/host/messages.ts'
+import { encode } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
-import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
+import type { FrameLink } from '../base/frames.ts'
+import { shortSocketPath } from '../base/paths.ts'
+import type { CommandOrder, Executor, OutputSink, PreparedCommand, RunningCommand } from '../tasks/ports.ts'
 import { FIXED_PATH } from './environment.ts'
-import { ExecHost } from './host-client.ts'
+import { HostClient } from './host-client.ts'
+import { HostedRun, hostGone } from './running.ts'
+import { Tree } from './tree.ts'
 
 export interface ExecutorOptions {
   readonly clock: Clock
+  /** Whose orders the host believes: this device's DID. */
+  readonly device: string
   /** The bundled exec-host program (`dist/exec-host.mjs`). */
   readonly hostFile: string
-  /** A directory only this node uses, on a file system with named pipes; `exec/` in it is emptied and used. */
+  /** A directory only this node uses, on a file system with named pipes; `exec/` in it is used. */
   readonly runtimeDir: string
+  /** One directory a task: its spool, and what became of it. */
+  readonly jobsDir: string
   /** Where a command runs that names no directory, and its HOME. Default: the home of the node's user. */
   readonly home?: string
   /** Absolute directories searched for bare names after the fixed PATH. */
@@ -26,45 +38,71 @@ export interface ExecutorOptions {
 }
 
 export interface DeviceExecutor extends Executor, AsyncDisposable {
+  /** What hosts of earlier daemons still run. Call once, before the first command. */
+  adopt(): Promise<JobView[]>
+  /** Joins a command that runs: its output from an offset on (null: none), and its end. @throws NO_SUCH_TASK */
+  follow(task: string, from: number | null, sink?: OutputSink): Promise<RunningCommand>
+  /** Lets one reader from the network follow a task directly. @returns the port, null when there is none. */
+  admit(ticket: Ticket): Promise<number | null>
   /** Commands that have not ended, those about to start included. */
   running(): number
   /** Stops everything; resolves when it has ended, 7 s later at most if the takers of the output keep up ('lost' waits for none). */
   stopAll(why: Parameters<RunningCommand['stop']>[0]): Promise<void>
 }
 
-/** Nothing is started yet. Dispose of it to end every command and the host. @throws TypeError for a relative directory in `path`. */
+/** Nothing is started yet. Dispose of it to let go of the host: what was not stopped before runs on. @throws TypeError for a relative directory in `path`. */
 export function createExecutor(options: ExecutorOptions): DeviceExecutor {
   const added = options.path ?? []
   for (const directory of added) if (!directory.startsWith('/') || directory.includes(':')) throw new TypeError(`not an absolute directory: ${directory}`)
-  return new HostedExecutor(options, { home: options.home ?? homedir(), path: [...FIXED_PATH, ...added], umask: options.umask ?? process.umask() })
+  return new HostedExecutor(options)
 }
 
 class HostedExecutor implements DeviceExecutor {
-  #host: ExecHost | undefined
-  #isClosed = false
-  readonly #starting = new Set<Promise<RunningCommand>>()
+  readonly #directory: string
+  #host: Promise<HostClient> | undefined
+  #current: HostClient | undefined
+  #adopted: HostClient[] = []
+  readonly #where = new Map<string, HostClient>()
   readonly #running = new Set<RunningCommand>()
+  readonly #starting = new Set<Promise<RunningCommand>>()
+  #isClosed = false
 
-  constructor(
-    private readonly options: ExecutorOptions,
-    private readonly setup: { home: string; path: string[]; umask: number },
-  ) {}
+  constructor(private readonly options: ExecutorOptions) {
+    this.#directory = join(options.runtimeDir, 'exec')
+    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
+    mkdirSync(options.jobsDir, { recursive: true, mode: 0o700 })
+  }
 
-  async start(spec: CommandSpec, sink: OutputSink): Promise<RunningCommand> {
-    if (this.#isClosed) throw new ErrandError('SPAWN_FAILED', 'this node is stopping', { hint: 'try again when it is up', retryable: true })
-    const checked = v.safeParse(CommandSpec, spec) // the host trusts its daemon: what it would choke on must not reach it
-    if (!checked.success)
-      throw new ErrandError('SPAWN_FAILED', `not a command: ${v.getDotPath(checked.issues[0]) ?? 'it'}: ${checked.issues[0].message}`.slice(0, 512))
-    const starting = this.#liveHost().start(checked.output, sink)
-    this.#starting.add(starting)
-    try {
-      const run = await starting
-      this.#running.add(run)
-      void run.ended.then(() => this.#running.delete(run))
-      return run
-    } finally {
-      this.#starting.delete(starting)
+  async adopt(): Promise<JobView[]> {
+    const found: JobView[] = []
+    for (const name of readdirSync(this.#directory)) {
+      const path = join(this.#directory, name)
+      const host = name.endsWith('.sock') ? await HostClient.adopt(targetOf(path)).catch(() => undefined) : undefined
+      if (host === undefined) rmSync(path, { force: true, recursive: true })
+      else this.#take(host, found)
     }
+    return found
+  }
+
+  prepare(order: CommandOrder): PreparedCommand {
+    const link = this.#conversation(order)
+    link.catch(() => undefined) // said by `start`
+    return {
+      start: (sink) => this.#track(order.task, this.#start(order.task, link, sink)),
+      drop: () => void link.then((open) => open.abort(hostGone())).catch(() => undefined),
+    }
+  }
+
+  async follow(task: string, from: number | null, sink: OutputSink = NOBODY): Promise<RunningCommand> {
+    const host = this.#where.get(task)
+    if (host === undefined) throw new ErrandError('NO_SUCH_TASK', `task ${task} does not run here`)
+    const link = host.converse()
+    void link.write(HOST_TAG.follow, encode({ v: HOST.version, task, from }))
+    return await HostedRun.begin(link, { sink, hostLost: (started) => this.#lose(task, started) })
+  }
+
+  async admit(ticket: Ticket): Promise<number | null> {
+    return (await this.#where.get(ticket.task)?.admit(ticket)) ?? null
   }
 
   running(): number {
@@ -84,14 +122,84 @@ class HostedExecutor implements DeviceExecutor {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
-    await this.stopAll('lost')
-    await this.#host?.close()
+    await Promise.allSettled(this.#starting)
+    const isIdle = this.#running.size === 0
+    const hosts = [this.#current, ...this.#adopted].filter((host) => host !== undefined)
+    await Promise.all(hosts.map((host) => host.close({ isIdle })))
   }
 
-  #liveHost(): ExecHost {
-    if (this.#host === undefined || this.#host.isLost) {
-      this.#host = new ExecHost({ clock: this.options.clock, file: this.options.hostFile, directory: this.options.runtimeDir, setup: this.setup })
+  async #conversation(order: CommandOrder): Promise<FrameLink> {
+    if (this.#isClosed) throw new ErrandError('SPAWN_FAILED', 'this node is stopping', { hint: 'try again when it is up', retryable: true })
+    const checked = v.safeParse(Order, { v: HOST.version, ...order })
+    if (!checked.success)
+      throw new ErrandError('SPAWN_FAILED', `not a command: ${v.getDotPath(checked.issues[0]) ?? 'it'}: ${checked.issues[0].message}`.slice(0, 512))
+    const host = this.#current !== undefined && !this.#current.isGone ? this.#current : await this.#launch()
+    const link = host.converse()
+    this.#where.set(order.task, host)
+    void link.write(HOST_TAG.order, encode(checked.output))
+    return link
+  }
+
+  async #start(task: string, opening: Promise<FrameLink>, sink: OutputSink = NOBODY): Promise<RunningCommand> {
+    const link = await opening
+    void link.write(HOST_TAG.go)
+    return await HostedRun.begin(link, { sink, hostLost: (started) => this.#lose(task, started) })
+  }
+
+  async #track(task: string, starting: Promise<RunningCommand>): Promise<RunningCommand> {
+    this.#starting.add(starting)
+    try {
+      const run = await starting
+      this.#running.add(run)
+      void run.ended.then(() => {
+        this.#running.delete(run)
+        this.#where.delete(task)
+      })
+      return run
+    } catch (thrown) {
+      this.#where.delete(task)
+      throw thrown
+    } finally {
+      this.#starting.delete(starting)
     }
+  }
+
+  #launch(): Promise<HostClient> {
+    this.#host ??= this.#launchOne().finally(() => {
+      this.#host = undefined
+    })
     return this.#host
   }
+
+  async #launchOne(): Promise<HostClient> {
+    const { device, hostFile, jobsDir, home, path, umask } = this.options
+    const plain = join(this.#directory, `${process.pid}-${Math.round(this.options.clock.monotonic())}.sock`)
+    const socket = shortSocketPath(plain)
+    if (socket !== plain) symlinkSync(socket, plain) // so that the next daemon finds it
+    const setup = { device, socket, directory: this.#directory, jobs: jobsDir, home: home ?? homedir(), path: [...FIXED_PATH, ...(path ?? [])] }
+    this.#current = await HostClient.launch(hostFile, { ...setup, umask: umask ?? process.umask() })
+    return this.#current
+  }
+
+  #take(host: HostClient, found: JobView[]): void {
+    this.#adopted.push(host)
+    for (const job of host.found.jobs) {
+      this.#where.set(job.task, host)
+      found.push(job)
+    }
+  }
+
+  #lose(task: string, { pid, startTime }: Started): Ended {
+    if (this.#current === this.#where.get(task)) this.#current = undefined // the next command gets a new one
+    new Tree(pid, task).signalAll('SIGKILL')
+    const endTime = Math.round(this.options.clock.now())
+    return { exitCode: null, signal: null, why: 'lost', message: 'the exec-host of the device is gone', startTime, endTime, stdoutBytes: 0, stderrBytes: 0 }
+  }
 }
+
+/** A socket whose own path would be too long lies elsewhere. */
+function targetOf(path: string): string {
+  return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : path
+}
+
+const NOBODY: OutputSink = { output: () => undefined }

@@ -1,140 +1,123 @@
-/** The daemon's handle on its exec-host process: launches it, hands it commands, and notices when it dies. */
+/** The daemon's way to one exec-host process: launches it, holds its lifeline, opens a conversation a command. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, rmSync } from 'node:fs'
-import { rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import * as v from 'valibot'
-import type { CommandSpec } from '../../protocols/task/messages.ts'
-import type { Clock } from '../base/clock.ts'
+import { connect, type Socket } from 'node:net'
+import { Attending, HOST, HOST_TAG, type Ticket, Ticketed } from '../../protocols/host/messages.ts'
+import { encode } from '../../protocols/wire.ts'
 import { ErrandError } from '../base/errors.ts'
-import type { OutputSink } from '../tasks/ports.ts'
-import { type Fault, FromHost, type HostSetup, type ToHost } from './control.ts'
-import { signalGroup } from './group.ts'
-import { type HeldEnds, holdEnds, SparePipes } from './pipes.ts'
-import { Run } from './run.ts'
+import { FrameLink } from '../base/frames.ts'
+import { SocketLink } from '../base/socket-link.ts'
+import type { HostSetup } from './control.ts'
+import { bodyOf, hostGone } from './running.ts'
 
-export interface ExecHostOptions {
-  readonly clock: Clock
-  readonly file: string
-  /** `exec/` in here belongs to the host. */
-  readonly directory: string
-  readonly setup: HostSetup
-}
+const READ_AHEAD_BYTES = 1 << 18
 
-interface Pending {
-  readonly ends: HeldEnds
-  started(pid: number): Run
-  failed(fault: Error): void
-}
-
-export class ExecHost {
-  readonly #process: ChildProcess
-  readonly #directory: string
-  readonly #pipes: SparePipes
-  readonly #pending = new Map<number, Pending>()
-  readonly #runs = new Map<number, Run>()
+export class HostClient {
+  readonly #tickets = new Map<string, (port: number | null) => void>()
+  #spare: FrameLink | undefined
+  #isGone = false
   readonly #gone: Promise<void>
-  #lost: ErrandError | undefined
-  #next = 1
 
-  constructor(private readonly options: ExecHostOptions) {
-    this.#directory = join(options.directory, 'exec')
-    rmSync(this.#directory, { recursive: true, force: true }) // whatever a daemon left that was killed
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
-    this.#process = spawn(process.execPath, [options.file, JSON.stringify(options.setup)], {
+  private constructor(
+    private readonly socketPath: string,
+    private readonly lifeline: { readonly socket: Socket; readonly link: FrameLink },
+    /** What runs there: for a host that an earlier daemon left behind. */
+    readonly found: Attending,
+  ) {
+    this.#gone = this.#listen()
+  }
+
+  /** Starts a host and waits until it can be talked to. @throws SPAWN_FAILED */
+  static async launch(file: string, setup: HostSetup): Promise<HostClient> {
+    const child = spawn(process.execPath, [file, JSON.stringify(setup)], {
       detached: true, // a terminal's Ctrl-C must not reach it before the daemon decides
       env: environmentOfHost(),
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
-    this.#process.on('message', (message) => this.#heard(v.parse(FromHost, message)))
-    this.#gone = new Promise((resolve) => {
-      this.#process.once('error', (cause) => resolve(this.#lose(`it could not be started: ${cause.message}`)))
-      this.#process.once('exit', (code, signal) => resolve(this.#lose(`it ended with ${signal ?? code}`)))
-    })
-    this.#pipes = new SparePipes(this.#directory, (paths) => this.#tell({ t: 'make-pipes', paths }))
+    child.unref()
+    await listening(child)
+    return await HostClient.adopt(setup.socket)
   }
 
-  /** True once the process is gone; what ran in it was killed and reported as lost. */
-  get isLost(): boolean {
-    return this.#lost !== undefined
+  /** Takes over a host that listens already. @throws what `connect` throws, and UNSUPPORTED for one of another version. */
+  static async adopt(socketPath: string): Promise<HostClient> {
+    const socket = connect({ path: socketPath })
+    const link = linkOver(socket)
+    void link.write(HOST_TAG.attend, encode({ v: HOST.version }))
+    const first = await link.read().finally(() => socket.unref())
+    if (first?.tag !== HOST_TAG.attending) throw hostGone()
+    return new HostClient(socketPath, { socket, link }, bodyOf(Attending, first))
   }
 
-  /** @throws ErrandError as Executor.start does. */
-  async start(spec: CommandSpec, sink: OutputSink): Promise<Run> {
-    const ends = holdEnds(await this.#pipes.take(spec.stdin ? 3 : 2))
-    if (this.#lost !== undefined) {
-      ends.close()
-      throw this.#lost
-    }
-    const id = this.#next++
-    return new Promise((resolve, reject) => {
-      const started = (pid: number): Run => {
-        const signal = (name: 'SIGTERM' | 'SIGKILL'): void => this.#tell({ t: 'signal', id, signal: name })
-        const run = new Run({ pid, spec, ends, sink, clock: this.options.clock, signal })
-        resolve(run)
-        return run
+  get isGone(): boolean {
+    return this.#isGone
+  }
+
+  /** A connection of its own; the next one is opened ahead. */
+  converse(): FrameLink {
+    const link = this.#spare ?? this.#connect()
+    this.#spare = this.#isGone ? undefined : this.#connect()
+    return link
+  }
+
+  /** Lets one reader from the network in. @returns the port to come to, null when the host cannot listen. */
+  async admit(ticket: Ticket): Promise<number | null> {
+    const key = Buffer.from(ticket.id).toString('hex')
+    if (this.#isGone) return null
+    const port = new Promise<number | null>((resolve) => this.#tickets.set(key, resolve))
+    void this.lifeline.link.write(HOST_TAG.ticket, encode(ticket))
+    return await port
+  }
+
+  /** Lets go of it: it ends with its last command. Resolves when it is gone, or at once when commands still run there. */
+  async close(o: { readonly isIdle: boolean }): Promise<void> {
+    this.#spare?.abort(hostGone())
+    await this.lifeline.link.end().catch(() => undefined)
+    if (o.isIdle) await this.#gone
+    this.lifeline.socket.destroy()
+  }
+
+  async #listen(): Promise<void> {
+    const { link } = this.lifeline
+    try {
+      for (let frame = await link.read(); frame !== undefined; frame = await link.read()) {
+        if (frame.tag !== HOST_TAG.ticketed) continue
+        const { id, port } = bodyOf(Ticketed, frame)
+        const key = Buffer.from(id).toString('hex')
+        this.#tickets.get(key)?.(port)
+        this.#tickets.delete(key)
       }
-      this.#pending.set(id, { ends, started, failed: reject })
-      this.#tell({ t: 'start', id, spec, pipes: ends.paths })
-    })
-  }
-
-  /** Ends the host, and with it whatever still runs. */
-  async close(): Promise<void> {
-    if (this.#process.connected) this.#process.disconnect()
-    await this.#gone
-    // The host's mkfifo may still be putting names into it. Only the promised form lists the directory again when it retries.
-    await rm(this.#directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 20 })
-  }
-
-  #tell(message: ToHost): void {
-    if (this.#process.connected) this.#process.send(message, () => undefined) // a failure to send is followed by 'exit', which settles all
-  }
-
-  #heard(message: FromHost): void {
-    if (message.t === 'pipes-made') return message.fault === null ? this.#pipes.made(message.paths) : this.#pipes.failed(errorOf(message.fault))
-    if (message.t === 'started') return this.#started(message.id, message.pid)
-    if (message.t === 'failed') return this.#failed(message.id, errorOf(message.fault))
-    const run = this.#runs.get(message.id)
-    if (message.t === 'group-gone' || !message.groupLeft) this.#runs.delete(message.id)
-    if (message.t === 'group-gone') run?.groupGone()
-    else run?.exited(message.code, message.signal, message.groupLeft)
-  }
-
-  #started(id: number, pid: number): void {
-    const pending = this.#pending.get(id)
-    if (pending === undefined) return
-    this.#pending.delete(id)
-    pending.ends.release()
-    this.#runs.set(id, pending.started(pid))
-  }
-
-  #failed(id: number, fault: Error): void {
-    const pending = this.#pending.get(id)
-    this.#pending.delete(id)
-    pending?.ends.close()
-    pending?.failed(fault)
-  }
-
-  #lose(how: string): void {
-    if (this.#lost !== undefined) return
-    const lost = new ErrandError('SPAWN_FAILED', `the exec-host of this node is gone: ${how}`, {
-      hint: 'try again: the node starts a new one',
-      retryable: true,
-    })
-    this.#lost = lost
-    this.#pipes.failed(lost)
-    for (const id of [...this.#pending.keys()]) this.#failed(id, lost)
-    for (const [id, run] of this.#runs) {
-      signalGroup(run.pid, 'SIGKILL')
-      this.#runs.delete(id)
-      run.hostLost()
+    } catch {
+      // Cut off: it is gone.
     }
+    this.#isGone = true
+    for (const none of this.#tickets.values()) none(null)
+  }
+
+  #connect(): FrameLink {
+    const socket = connect({ path: this.socketPath })
+    socket.unref()
+    return linkOver(socket)
   }
 }
 
-function errorOf(fault: Fault): ErrandError {
-  return new ErrandError(fault.code, fault.message, { fields: fault.fields, ...(fault.hint === undefined ? {} : { hint: fault.hint }) })
+function linkOver(socket: Socket): FrameLink {
+  socket.on('error', () => undefined) // the link reports it to whoever reads
+  return new FrameLink(new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES), HOST.maxFrameBytes)
+}
+
+function listening(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (how: string): void => {
+      reject(new ErrandError('SPAWN_FAILED', `the exec-host could not be started: ${how}`, { hint: 'look at the node’s log', retryable: true }))
+    }
+    child.once('message', () => {
+      child.disconnect()
+      child.removeAllListeners()
+      resolve()
+    })
+    child.once('error', (cause) => fail(cause.message))
+    child.once('exit', (code, signal) => fail(`it ended with ${signal ?? code}`))
+  })
 }
 
 /** What the host needs to start and to pass on; NODE_OPTIONS and the like would slow it down or change it. */

@@ -1,104 +1,95 @@
 /**
- * The daemon's half of the named pipes: spare names made ahead of time, and the ends it holds open.
- * Named pipes and not sockets: the child gets real pipes (`> /dev/stdout` works), its output reaches the daemon without a copy through
- * the host, and plain Node can open both ends. A name lives for a few milliseconds in a 0700 directory and is used once.
+ * Anonymous pipes in plain Node: named ones that are made, opened at both ends and unlinked ahead of their command.
+ * Pipes and not sockets, since a command may open `/dev/stdout`; and ahead, so that a command finds its descriptors ready.
  */
-import { closeSync, constants, openSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import { closeSync, constants, openSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { ErrandError } from '../base/errors.ts'
-import type { Pipes } from './control.ts'
 
-/** 96 names: a burst of 32 commands with stdin without waiting; making them takes 3 ms of the host's time. */
-const BATCH = 96
-const LOW = 48
+/** 64 pipes: a burst of 20 to 30 commands without waiting; making them takes 3 ms. */
+const BATCH = 64
+const LOW = 32
 
-/** Names of pipes that exist and that nobody has opened yet. */
+export interface Pipe {
+  readonly reading: number
+  readonly writing: number
+}
+
+interface Waiting {
+  readonly count: number
+  resolve(pipes: Pipe[]): void
+  reject(fault: Error): void
+}
+
 export class SparePipes {
-  #ready: string[] = []
+  readonly #ready: Pipe[] = []
+  readonly #waiting: Waiting[] = []
   #made = 0
-  #asked = false
-  #waiting: { readonly count: number; resolve(names: string[]): void; reject(fault: Error): void }[] = []
+  #making = false
 
+  /** @param directory ours alone, on a file system with named pipes. @param path where mkfifo is looked for. */
   constructor(
     private readonly directory: string,
-    private readonly make: (paths: string[]) => void,
+    private readonly path: readonly string[],
   ) {
     this.#refill()
   }
 
-  /** Resolves with `count` fresh names. @throws SPAWN_FAILED when none can be made. */
-  take(count: number): Promise<string[]> {
+  /** Resolves with so many fresh pipes, the caller's from then on. @throws SPAWN_FAILED when none can be made. */
+  take(count: number): Promise<Pipe[]> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ count, resolve, reject })
       this.#serve()
     })
   }
 
-  made(paths: readonly string[]): void {
-    this.#asked = false
-    this.#ready.push(...paths)
-    this.#serve()
-  }
-
-  failed(fault: Error): void {
-    this.#asked = false
-    for (const waiting of this.#waiting.splice(0)) waiting.reject(fault)
-  }
-
   #serve(): void {
     let [next] = this.#waiting
     while (next !== undefined && this.#ready.length >= next.count) {
-      next.resolve(this.#ready.splice(0, next.count))
       this.#waiting.shift()
+      next.resolve(this.#ready.splice(0, next.count))
       next = this.#waiting[0]
     }
     if (this.#ready.length < LOW || this.#waiting.length > 0) this.#refill()
   }
 
   #refill(): void {
-    if (this.#asked) return
-    this.#asked = true
-    this.make(Array.from({ length: BATCH }, () => join(this.directory, String(this.#made++))))
+    if (this.#making) return
+    this.#making = true
+    const names = Array.from({ length: BATCH }, () => join(this.directory, `${process.pid}-${this.#made++}`))
+    execFile('mkfifo', ['-m', '600', ...names], { env: { PATH: this.path.join(':') } }, (cause) => {
+      this.#making = false
+      try {
+        if (cause !== null) throw cause
+        for (const name of names) this.#ready.push(openBoth(name))
+        this.#serve()
+      } catch (thrown) {
+        const fault = cannotMake(thrown)
+        for (const waiting of this.#waiting.splice(0)) waiting.reject(fault)
+      }
+    })
   }
 }
 
-/** The ends of one command's pipes that the daemon keeps. */
-export interface HeldEnds {
-  readonly paths: Pipes
-  readonly stdout: number
-  readonly stderr: number
-  readonly stdin: number | null
-  /** Call once the child has its own ends, or never will: from then on the daemon notices that stdin was closed. */
-  release(): void
-  /** Closes everything; for a command that did not start. */
-  close(): void
+export function closePipes(pipes: readonly Pipe[]): void {
+  for (const { reading, writing } of pipes) {
+    closeSync(reading)
+    closeSync(writing)
+  }
 }
 
-/** Opens the daemon's ends before the host opens the child's, so that neither open can block. */
-export function holdEnds(names: readonly string[]): HeldEnds {
-  const [stdout, stderr, stdin] = names
-  if (stdout === undefined || stderr === undefined) throw new ErrandError('SPAWN_FAILED', 'no pipes for the output')
-  const opened: number[] = []
-  const open = (path: string, flag: number): number => {
-    const fd = openSync(path, flag | constants.O_NONBLOCK)
-    opened.push(fd)
-    return fd
-  }
-  const close = (): void => {
-    for (const fd of opened.splice(0)) closeSync(fd)
-  }
-  try {
-    const ends = { stdout: open(stdout, constants.O_RDONLY), stderr: open(stderr, constants.O_RDONLY) }
-    if (stdin === undefined) return { ...ends, paths: { stdin: null, stdout, stderr }, stdin: null, release: () => undefined, close }
-    // a pipe can be opened for writing only while it has a reader: this one stands in until the child holds its end
-    const standIn = open(stdin, constants.O_RDWR)
-    const release = (): void => {
-      opened.splice(opened.indexOf(standIn), 1)
-      closeSync(standIn)
-    }
-    return { ...ends, paths: { stdin, stdout, stderr }, stdin: open(stdin, constants.O_WRONLY), release, close }
-  } catch (cause) {
-    close()
-    throw new ErrandError('SPAWN_FAILED', `cannot open the command's pipes: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
-  }
+/** O_NONBLOCK so that the first open does not wait for the second. The child gets its end blocking: libuv sees to it. */
+function openBoth(name: string): Pipe {
+  const reading = openSync(name, constants.O_RDONLY | constants.O_NONBLOCK)
+  const writing = openSync(name, constants.O_WRONLY | constants.O_NONBLOCK)
+  unlinkSync(name)
+  return { reading, writing }
+}
+
+function cannotMake(cause: unknown): ErrandError {
+  return new ErrandError('SPAWN_FAILED', `cannot make named pipes: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    hint: 'errand needs mkfifo (coreutils, busybox) and a home on a file system that has pipes',
+    cause,
+  })
 }

@@ -1,14 +1,16 @@
 /**
- * One running command, on the daemon's side: bounds, the stop ladder, and when it counts as ended.
- * Ended means: the main process is gone, nothing of its process group runs, and every byte of output was taken.
+ * One running command: bounds, the stop ladder, and when it counts as ended.
+ * Ended means: the main process is gone, nothing of its process group runs (after a stop: nothing that it ever started), and every
+ * byte of output was taken.
  */
 import type { Ended, Why } from '../../protocols/exec/messages.ts'
 import type { CommandSpec } from '../../protocols/task/messages.ts'
 import { type Clock, every } from '../base/clock.ts'
-import type { OutputSink, RunningCommand } from '../tasks/ports.ts'
-import { STOP_GRACE_MS } from './group.ts'
-import type { HeldEnds } from './pipes.ts'
 import { InputPipe, OutputPipe } from './streams.ts'
+import type { Tree } from './tree.ts'
+
+/** From SIGTERM to SIGKILL. 5 s: what init systems and container engines give at least; most programs need milliseconds. */
+export const STOP_GRACE_MS = 5_000
 
 /** After the main process ended, others of its group may print on; a pause this long ends them. Like `docker exec`, unlike ssh, which would hang. */
 const QUIET_MS = 250
@@ -20,20 +22,23 @@ const LEFTOVER_BYTES = 2 << 20
 /** A process that SIGKILL does not end within this is stuck in the kernel; the run ends without it. */
 const UNKILLABLE_MS = 2_000
 
-export interface RunParts {
-  readonly pid: number
-  readonly spec: Pick<CommandSpec, 'timeoutMs' | 'maxOutputBytes'>
-  readonly ends: Pick<HeldEnds, 'stdin' | 'stdout' | 'stderr'>
-  readonly sink: OutputSink
-  readonly clock: Clock
-  /** Reaches the process group. */
-  signal(name: 'SIGTERM' | 'SIGKILL'): void
+/** Our descriptors of its pipes. */
+export interface Ends {
+  readonly stdin: number | null
+  readonly stdout: number
+  readonly stderr: number
 }
 
-type StopWhy = Parameters<RunningCommand['stop']>[0]
+export interface RunParts {
+  readonly spec: Pick<CommandSpec, 'timeoutMs' | 'maxOutputBytes'>
+  readonly ends: Ends
+  /** Takes output in order. A promise means: stop reading the command until it resolves. */
+  readonly take: (fd: 1 | 2, chunk: Uint8Array) => Promise<void> | undefined
+  readonly tree: Pick<Tree, 'signalAll' | 'isGroupAlive' | 'isAlive'>
+  readonly clock: Clock
+}
 
-export class Run implements RunningCommand {
-  readonly pid: number
+export class Run {
   readonly startTime: number
   readonly ended: Promise<Ended>
   #resolve: (ended: Ended) => void = () => undefined
@@ -51,7 +56,6 @@ export class Run implements RunningCommand {
 
   constructor(private readonly parts: RunParts) {
     const { ends, spec } = parts
-    this.pid = parts.pid
     this.startTime = parts.clock.now()
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve
@@ -69,7 +73,7 @@ export class Run implements RunningCommand {
     this.#input?.end()
   }
 
-  stop(why: StopWhy): void {
+  stop(why: Why): void {
     const isNews = this.#exit === undefined || why === 'limit' // what was cut off is said even when the process itself ended well
     if (isNews) this.#why ??= why
     if (why === 'lost') this.#drop() // nobody is there to take the output
@@ -77,23 +81,19 @@ export class Run implements RunningCommand {
   }
 
   /** The main process is gone. */
-  exited(code: number | null, signal: string | null, groupLeft: boolean): void {
-    this.#exit ??= { code, signal, at: this.parts.clock.now() }
-    this.#isGroupGone = !groupLeft
+  exited(code: number | null, signal: string | null): void {
+    if (this.#exit !== undefined) return
+    this.#exit = { code, signal, at: this.parts.clock.now() }
+    this.#lookForOthers()
     this.#settle()
     if (!this.#isOver()) this.#linger()
   }
 
-  groupGone(): void {
-    this.#isGroupGone = true
-    this.#quietMs = 0
-    this.#settle()
-  }
-
-  /** The host is gone, and with it all knowledge of the process; the caller has killed the group. */
-  hostLost(): void {
-    if (this.#exit === undefined) this.#why = 'lost'
-    this.exited(null, null, false)
+  #lookForOthers(): void {
+    const { tree } = this.parts
+    if (this.#isGroupGone) return
+    this.#isGroupGone = !(this.#isStopping ? tree.isAlive() : tree.isGroupAlive())
+    if (this.#isGroupGone) this.#quietMs = 0
   }
 
   #reader(fd: 1 | 2, source: number): OutputPipe {
@@ -114,16 +114,7 @@ export class Run implements RunningCommand {
     if (chunk.length > room) this.stop('limit')
     if (taken.length === 0) return undefined
     this.#bytes[fd] += taken.length
-    return this.#handOver(fd, taken)
-  }
-
-  #handOver(fd: 1 | 2, chunk: Uint8Array): Promise<void> | undefined {
-    try {
-      return this.parts.sink.output(fd, chunk)?.catch(() => this.stop('lost'))
-    } catch {
-      this.stop('lost')
-      return undefined
-    }
+    return this.parts.take(fd, taken)
   }
 
   #room(): number {
@@ -145,12 +136,16 @@ export class Run implements RunningCommand {
   #climb(): void {
     if (this.#isStopping || this.#isGroupGone) return
     this.#isStopping = true
-    this.parts.signal('SIGTERM')
+    const { tree, clock } = this.parts
+    tree.signalAll('SIGTERM')
+    tree.signalAll('SIGCONT') // a paused one could not hear it
     this.#later(STOP_GRACE_MS, () => {
-      this.parts.signal('SIGKILL')
+      tree.signalAll('SIGKILL')
+      this.#timers.add(every(clock, TICK_MS, () => tree.signalAll('SIGKILL'))) // also what was being forked meanwhile
       this.#later(UNKILLABLE_MS, () => {
-        if (this.#exit === undefined) this.exited(null, 'SIGKILL', false)
-        else this.groupGone()
+        this.#isGroupGone = true
+        this.exited(null, 'SIGKILL')
+        this.#settle()
       })
     })
   }
@@ -159,6 +154,9 @@ export class Run implements RunningCommand {
   #linger(): void {
     const since = this.parts.clock.monotonic()
     const stop = every(this.parts.clock, TICK_MS, () => {
+      this.#lookForOthers()
+      this.#settle()
+      if (this.#isOver()) return
       const isHeldBack = this.#outputs.some((output) => output.waiting)
       this.#quietMs = isHeldBack ? 0 : this.#quietMs + TICK_MS
       const isOverdue = this.parts.clock.monotonic() - since >= LINGER_MS

@@ -88,7 +88,15 @@ interface Hall {
 function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const { directory, wallet, revocations, records, board, keyring } = rooms
   const { audit } = cellar
-  const executor = createExecutor({ clock, hostFile: p.hostFile, runtimeDir: p.home.at('run'), path: p.config.exec.path, umask: p.umask })
+  const executor = createExecutor({
+    clock,
+    device: p.device.did,
+    hostFile: p.hostFile,
+    runtimeDir: p.home.at('run'),
+    jobsDir: p.home.at('jobs'),
+    path: p.config.exec.path,
+    umask: p.umask,
+  })
   const door = new ExecDoor({
     self: p.device.did,
     executor,

@@ -1,5 +1,6 @@
 /** Whether a caller may have a command run here: the kernel's verdict in words, and every no in the log. */
 import type { Open } from '../../protocols/exec/messages.ts'
+import type { Warrant } from '../../protocols/host/messages.ts'
 import type { CommandSpec } from '../../protocols/task/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
@@ -27,6 +28,8 @@ export interface Admitted {
   readonly admission: Admission
   readonly spec: CommandSpec
   readonly task: TaskId
+  /** What the exec-host gets to see of it. */
+  readonly warrant: Warrant
 }
 
 export interface ExecAdmissionOn {
@@ -74,7 +77,8 @@ export class ExecAdmission {
       throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
     if (args.tty) throw new ErrandError('UNSUPPORTED', 'this device has no terminals to give yet', { hint: 'run it without one' })
     const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
-    return { admission: seen, task: args.task as TaskId, spec: { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin } }
+    const warrant = { caller: caller.did, challenge: caller.challenge, invocation: open.invocation, proofs: open.proofs }
+    return { admission: seen, warrant, task: args.task as TaskId, spec: { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin } }
   }
 
   async #denied(error: ErrandError, { caller, args, grant }: { caller: ExecCaller; args: unknown; grant?: string | undefined }): Promise<ErrandError> {

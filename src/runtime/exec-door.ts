@@ -23,6 +23,8 @@ export interface ExecDoorOn extends ExecAdmissionOn {
   readonly slots: number
 }
 
+const SPOOL = { maxBytes: 64 << 20, policy: 'block' } as const
+
 interface Live {
   readonly admission: Admission
   readonly running: RunningCommand
@@ -121,24 +123,26 @@ export class ExecDoor {
 
   /** The start is durable in the log before anything is spawned; and the right still holds after the wait for the disk. */
   async #start(link: FrameLink, o: Admitted & { readonly caller: ExecCaller }): Promise<Live> {
-    const { admission, spec, task, caller } = o
+    const { admission, spec, task, caller, warrant } = o
     const at = this.on.clock.now()
     const command = [spec.exe, ...spec.argv]
     this.#reserve(task, { command, submittedBy: caller.did, createdAt: at })
     const base = { actor: caller.did, task, grant: admission.chain.at(-1)?.cid ?? null }
     const details = { command, from: caller.address, requestedBy: caller.did, policyApplied: admission.chain.map((one) => one.cid).join(' ') }
     let recorded = false
+    const prepared = this.on.executor.prepare({ task, spec, warrant, attached: true, spool: SPOOL })
     try {
       await this.on.audit.append({ ...base, action: 'exec.start', result: 'allowed', details: { ...details, startTime: at } })
       recorded = true
       this.#refuseDead(admission)
-      const running = await this.on.executor.start(spec, sinkOf(link))
+      const running = await prepared.start(sinkOf(link))
       const live = { admission, running }
       this.#live.set(task, live)
       if (this.on.revocations.kills(admission.chain) !== undefined) running.stop('revoked')
       this.on.board.note(task, { t: 'started', at: running.startTime })
       return live
     } catch (thrown) {
+      prepared.drop()
       const error = asErrand(thrown, 'SPAWN_FAILED')
       this.on.board.note(task, { t: 'ended', at: this.on.clock.now(), to: 'FAILED', why: error.code, exitCode: null })
       if (recorded)

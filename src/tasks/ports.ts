@@ -1,10 +1,15 @@
 /** What the workshops (executors) and the hall agree on. Interfaces only. */
+import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Ended, Why } from '../../protocols/exec/messages.ts'
-import type { CommandSpec } from '../../protocols/task/messages.ts'
+import type { Order } from '../../protocols/host/messages.ts'
 
 /** Takes output in order. A returned promise means: stop reading the child until it resolves. */
 export interface OutputSink {
-  output(fd: 1 | 2, chunk: Uint8Array): Promise<void> | undefined
+  output(fd: 1 | 2, chunk: Uint8Array | Uint8ArrayList): Promise<void> | undefined
+  /** The next byte has this offset; what lies before it was dropped by the spool's policy. */
+  skipped?(offset: number): void
+  /** A progress report of the command: one JSON object. */
+  progress?(line: Uint8Array): void
 }
 
 export interface RunningCommand {
@@ -14,16 +19,31 @@ export interface RunningCommand {
   /** Feeds the command's stdin; resolves when the command has taken the bytes. A command that closed its stdin takes and drops them. */
   stdin(chunk: Uint8Array): Promise<void>
   endStdin(): void
-  /** Ends the process group by the ladder SIGTERM → SIGKILL (5 s later); idempotent, the first reason counts. */
+  /** Ends every process of the command by the ladder SIGTERM → SIGKILL (5 s later); idempotent, the first reason counts. */
   stop(why: Extract<Why, 'cancelled' | 'lost' | 'revoked' | 'timeout' | 'limit'>): void
+  /** SIGSTOP and SIGCONT to every process of the command. */
+  pause(): void
+  resume(): void
+  /** Sends no more output; resolves with the offset behind the last byte that was handed over, undefined when it is over. */
+  hold(): Promise<number | undefined>
   /** Resolves after the process is gone and its output has been handed over in full. Never rejects. */
   readonly ended: Promise<Ended>
 }
 
-export interface Executor {
+/** A command that needs only its start. */
+export interface PreparedCommand {
   /**
-   * Starts a command under exactly these bounds, without a shell.
+   * @param sink absent for a detached command: its output goes into the spool only.
    * @throws ErrandError COMMAND_NOT_FOUND, NOT_EXECUTABLE, BAD_CWD, BAD_ENV, BAD_USER or SPAWN_FAILED; then nothing runs.
    */
-  start(spec: CommandSpec, sink: OutputSink): Promise<RunningCommand>
+  start(sink?: OutputSink): Promise<RunningCommand>
+  /** For one that is not to start after all. */
+  drop(): void
+}
+
+export type CommandOrder = Omit<Order, 'v'>
+
+export interface Executor {
+  /** Gets a command ready, exactly within its bounds and without a shell, while its caller still writes down that it starts. */
+  prepare(order: CommandOrder): PreparedCommand
 }

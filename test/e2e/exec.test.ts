@@ -99,7 +99,9 @@ test('--cwd and --env count; nothing of the caller’s or the daemon’s environ
   expect(env).toContain('GREETING=hello there')
   expect(env).toContain('EMPTY=')
   const names = env.map((line) => line.split('=')[0] ?? '')
-  expect(names.filter((name) => !/^(PATH|HOME|USER|LOGNAME|SHELL|LANG|TZ|LC_\w+|PWD|OLDPWD|SHLVL|_|GREETING|EMPTY)$/.test(name))).toEqual([])
+  expect(
+    names.filter((name) => !/^(PATH|HOME|USER|LOGNAME|SHELL|LANG|TZ|LC_\w+|PWD|OLDPWD|SHLVL|_|GREETING|EMPTY|ERRAND_TASK|ERRAND_PROGRESS_FD)$/.test(name)),
+  ).toEqual([])
   expect(ran.stdout).not.toContain('s3cret')
 })
 

@@ -36,7 +36,7 @@ test('a taker that takes its time gets 64 MiB whole', async () => {
   const hash = createHash('sha256')
   const slow: OutputSink = {
     output(_fd, chunk) {
-      hash.update(chunk)
+      hash.update(chunk.subarray())
       return new Promise((resolve) => setImmediate(resolve))
     },
   }
@@ -57,7 +57,7 @@ test('a taker that stops taking stops the writer, and costs no memory', async ()
   })
   const stuck: OutputSink = {
     output(_fd, chunk) {
-      taken += chunk.length
+      taken += chunk.byteLength
       return gate
     },
   }

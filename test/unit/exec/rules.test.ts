@@ -85,7 +85,9 @@ test('configured directories add names and replace none', async () => {
   expect((await run(other.executor, command('errand-only-here'))).stdout.toString()).toBe('here\n')
   expect((await run(other.executor, sh('echo "$PATH"'))).stdout.toString()).toBe(`${[...FIXED_PATH, bin].join(':')}\n`)
   await other.close()
-  expect(() => createExecutor({ clock: systemClock, hostFile: '', runtimeDir: '', path: ['relative'] })).toThrow(TypeError)
+  expect(() => createExecutor({ clock: systemClock, device: 'did:key:z6Mk', jobsDir: '/tmp/jobs', hostFile: '', runtimeDir: '', path: ['relative'] })).toThrow(
+    TypeError,
+  )
 })
 
 test('the environment is what the list says and nothing else', async () => {
@@ -107,7 +109,7 @@ test('the environment is what the list says and nothing else', async () => {
     LANG: 'de_DE.UTF-8',
     LC_TIME: 'C',
   })
-  const allowed = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|TZ|LC_[A-Z]+|GREETING)$/
+  const allowed = /^(PATH|HOME|USER|LOGNAME|SHELL|LANG|TZ|LC_[A-Z]+|GREETING|ERRAND_TASK|ERRAND_PROGRESS_FD)$/
   expect(Object.keys(seen).filter((name) => !allowed.test(name))).toEqual([])
 })
 
@@ -189,13 +191,5 @@ test('NUL in an argument or a name, and a specification beyond its caps, start n
       ),
     ),
   ).toMatchObject({ code: 'SPAWN_FAILED', message: expect.stringContaining('argv') })
-  expect(
-    await refusal(
-      command(
-        'echo',
-        Array.from({ length: 100 }, () => 'x'.repeat(100_000)),
-      ),
-    ),
-  ).toMatchObject({ code: 'SPAWN_FAILED', message: expect.stringContaining('too long') })
   expect((await run(world.executor, sh('echo still here'))).stdout.toString()).toBe('still here\n')
 })

@@ -1,0 +1,147 @@
+/** One connection to the host: its first frame says what it is for, and that is all it is ever for. */
+import { Attend, Follow, HOST, HOST_TAG, Order, Stop, Ticket } from '../../protocols/host/messages.ts'
+import { decodeAs, encode } from '../../protocols/wire.ts'
+import type { Clock } from '../base/clock.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
+import type { Frame, FrameLink } from '../base/frames.ts'
+import { Follower } from './follower.ts'
+import type { Host } from './host.ts'
+import type { Job } from './job.ts'
+import type { Prepared } from './spawn.ts'
+
+/** A command's words, its environment and its proofs fit. */
+const MAX_ORDER_BYTES = HOST.maxFrameBytes
+
+export class Conversation {
+  constructor(
+    private readonly host: Host,
+    private readonly link: FrameLink,
+    private readonly on: { readonly clock: Clock; readonly gone: Promise<void> },
+  ) {}
+
+  /** Resolves when it is over: 'lifeline' when it was one, which only the host's own end closes. Never rejects. */
+  async hold(): Promise<'lifeline' | 'done'> {
+    try {
+      const frame = await this.#within(HOST.openMs)
+      if (frame?.tag === HOST_TAG.order) await this.#run(bodyOf(Order, frame))
+      else if (frame?.tag === HOST_TAG.follow) await this.#follow(bodyOf(Follow, frame))
+      else if (frame?.tag === HOST_TAG.attend) return await this.#attend(bodyOf(Attend, frame))
+      else if (frame !== undefined) throw unsupported(frame.tag)
+    } catch (thrown) {
+      await this.#tell(HOST_TAG.failed, asErrand(thrown).toWire('device'))
+    }
+    await this.link.end().catch(() => undefined)
+    return 'done'
+  }
+
+  async #run(order: Order): Promise<void> {
+    checkVersion(order.v)
+    const prepared = await this.host.prepare(order)
+    if ((await this.#goAhead(prepared)) === undefined) return
+    const job = await this.host.start(order, prepared)
+    void this.#tell(HOST_TAG.started, { pid: job.pid, startTime: Math.round(job.startTime) })
+    await this.#accompany(job, order.attached ? 0 : null)
+  }
+
+  /** Between order and go the daemon makes its record durable. Whoever does not say go has changed its mind. */
+  async #goAhead(prepared: Prepared): Promise<Frame | undefined> {
+    const frame = await this.#within(HOST.openMs).catch(() => undefined)
+    if (frame?.tag === HOST_TAG.go) return frame
+    prepared.drop()
+    if (frame !== undefined) throw unsupported(frame.tag)
+    return undefined
+  }
+
+  async #follow({ v, task, from }: Follow): Promise<void> {
+    checkVersion(v)
+    const job = this.host.find(task)
+    if (job === undefined) throw new ErrandError('NO_SUCH_TASK', `task ${task} does not run here`)
+    void this.#tell(HOST_TAG.started, { pid: job.pid, startTime: Math.round(job.startTime) })
+    await this.#accompany(job, from)
+  }
+
+  /** Output and progress out, input and orders in, until the job ended or the connection is gone. */
+  async #accompany(job: Job, from: number | null): Promise<void> {
+    const follower = from === null ? undefined : new Follower(job, this.link, from)
+    const unhook = job.onProgress((line) => void this.link.write(HOST_TAG.progress, line))
+    void this.#obey(job, follower)
+    const gone = this.on.gone.then(() => {
+      follower?.leave()
+      return undefined
+    })
+    try {
+      const ended = await (follower === undefined ? Promise.race([job.ended, gone]) : this.#toTheEnd(job, follower, gone))
+      if (ended !== undefined) await this.#tell(HOST_TAG.ended, ended)
+    } finally {
+      unhook()
+    }
+  }
+
+  /** Who took the output elsewhere still hears the end here. */
+  async #toTheEnd(job: Job, follower: Follower, gone: Promise<undefined>): ReturnType<Follower['follow']> {
+    return (await follower.follow()) ?? (await Promise.race([job.ended, gone]))
+  }
+
+  async #obey(job: Job, follower: Follower | undefined): Promise<void> {
+    try {
+      for (let frame = await this.link.read(); frame !== undefined; frame = await this.link.read()) this.#order(job, follower, frame)
+    } catch {
+      // Not frames, or cut off: the connection is as good as gone, and `gone` says so.
+    }
+  }
+
+  #order(job: Job, follower: Follower | undefined, frame: Frame): void {
+    const { tag, payload } = frame
+    if (tag === HOST_TAG.stdin) this.#feed(job, payload.subarray())
+    else if (tag === HOST_TAG.stdinEnd) job.run.endStdin()
+    else if (tag === HOST_TAG.stop) job.stop(bodyOf(Stop, frame).why)
+    else if (tag === HOST_TAG.pause) job.pause()
+    else if (tag === HOST_TAG.resume) job.resume()
+    else if (tag === HOST_TAG.hold && follower !== undefined) void this.#tell(HOST_TAG.held, { offset: follower.hold() })
+  }
+
+  #feed(job: Job, bytes: Uint8Array): void {
+    void job.run.stdin(bytes).then(() => this.#tell(HOST_TAG.stdinCredit, { bytes: bytes.length }))
+  }
+
+  async #attend({ v }: Attend): Promise<'lifeline'> {
+    checkVersion(v)
+    const cut = this.host.attended()
+    try {
+      await this.#tell(HOST_TAG.attending, this.host.attending())
+      for (let frame = await this.link.read(); frame !== undefined; frame = await this.link.read()) {
+        if (frame.tag !== HOST_TAG.ticket) continue
+        const ticket = bodyOf(Ticket, frame)
+        void this.host.bulk.admit(ticket).then((port) => this.#tell(HOST_TAG.ticketed, { id: ticket.id, port }))
+      }
+    } catch {
+      // Cut off.
+    }
+    cut()
+    return 'lifeline'
+  }
+
+  #within(ms: number): Promise<Frame | undefined> {
+    const cancel = this.on.clock.after(ms, () => this.link.abort(new ErrandError('NO_REQUEST', 'no request in time')))
+    return this.link.read().finally(cancel)
+  }
+
+  async #tell(tag: number, value: unknown): Promise<void> {
+    await this.link.write(tag, encode(value))
+  }
+}
+
+function bodyOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, { payload }: Frame): ReturnType<typeof decodeAs<S>> {
+  return decodeAs(schema, payload.subarray(), MAX_ORDER_BYTES)
+}
+
+function checkVersion(v: number): void {
+  if (v > HOST.version)
+    throw new ErrandError('UNSUPPORTED', `this exec-host speaks version ${HOST.version}, not ${v}`, {
+      hint: 'it ends with its last command; new ones get a new host',
+    })
+}
+
+function unsupported(tag: number): ErrandError {
+  return new ErrandError('UNSUPPORTED', `a frame 0x${tag.toString(16)} is not expected here`)
+}

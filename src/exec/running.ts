@@ -1,0 +1,150 @@
+/** The daemon's end of one conversation with the exec-host: a command that runs there, its output, its input and its end. */
+import { Ended, type Why } from '../../protocols/exec/messages.ts'
+import { At, Failed, Held, HOST, HOST_TAG, type Order, Started, StdinCredit } from '../../protocols/host/messages.ts'
+import { decodeAs, encode } from '../../protocols/wire.ts'
+import { ErrandError, fromWire } from '../base/errors.ts'
+import type { Frame, FrameLink } from '../base/frames.ts'
+import type { OutputSink, RunningCommand } from '../tasks/ports.ts'
+
+export interface RunOn {
+  readonly sink: OutputSink
+  /** The host died: ends what it had started, and says how that counts. */
+  readonly hostLost: (started: Started) => Ended
+}
+
+export class HostedRun implements RunningCommand {
+  readonly ended: Promise<Ended>
+  #resolve: (ended: Ended) => void = () => undefined
+  #credits: (() => void)[] = []
+  #isOver = false
+  #isLost = false
+  #lost: () => void = () => undefined
+  #held: ((offset: number) => void)[] = []
+
+  private constructor(
+    private readonly link: FrameLink,
+    private readonly started: Started,
+    private readonly on: RunOn,
+  ) {
+    this.ended = new Promise((resolve) => {
+      this.#resolve = resolve
+    })
+    void this.#read()
+  }
+
+  /** Waits for the word that the command runs. @throws ErrandError why it does not. */
+  static async begin(link: FrameLink, on: RunOn): Promise<HostedRun> {
+    const first = await link.read()
+    if (first === undefined) throw hostGone()
+    if (first.tag === HOST_TAG.failed) throw fromWire(bodyOf(Failed, first))
+    if (first.tag !== HOST_TAG.started) throw new ErrandError('UNSUPPORTED', `the exec-host said 0x${first.tag.toString(16)} first`)
+    return new HostedRun(link, bodyOf(Started, first), on)
+  }
+
+  get pid(): number {
+    return this.started.pid
+  }
+
+  get startTime(): number {
+    return this.started.startTime
+  }
+
+  stdin(chunk: Uint8Array): Promise<void> {
+    if (this.#isOver) return Promise.resolve()
+    void this.link.write(HOST_TAG.stdin, chunk)
+    return new Promise((resolve) => this.#credits.push(resolve))
+  }
+
+  endStdin(): void {
+    if (!this.#isOver) void this.link.write(HOST_TAG.stdinEnd)
+  }
+
+  stop(why: Why): void {
+    if (this.#isOver) return
+    void this.link.write(HOST_TAG.stop, encode({ why }))
+    if (why !== 'lost') return
+    this.#isLost = true // nobody is there to take the output
+    this.#lost()
+  }
+
+  pause(): void {
+    if (!this.#isOver) void this.link.write(HOST_TAG.pause)
+  }
+
+  resume(): void {
+    if (!this.#isOver) void this.link.write(HOST_TAG.resume)
+  }
+
+  hold(): Promise<number | undefined> {
+    if (this.#isOver) return Promise.resolve(undefined)
+    void this.link.write(HOST_TAG.hold)
+    return new Promise((resolve) => {
+      this.#held.push(resolve)
+      void this.ended.then(() => resolve(undefined))
+    })
+  }
+
+  async #read(): Promise<void> {
+    try {
+      for (let frame = await this.link.read(); frame !== undefined; frame = await this.link.read()) {
+        if (frame.tag === HOST_TAG.ended) return this.#end(bodyOf(Ended, frame))
+        const wait = this.#take(frame)
+        if (wait !== undefined) await Promise.race([wait, this.#whenLost()])
+      }
+    } catch {
+      // Cut off: the host is gone.
+    }
+    this.#end(this.on.hostLost(this.started))
+  }
+
+  #take(frame: Frame): Promise<void> | undefined {
+    const { tag, payload } = frame
+    if (tag === HOST_TAG.stdout || tag === HOST_TAG.stderr) return this.#print(tag === HOST_TAG.stdout ? 1 : 2, payload)
+    if (tag === HOST_TAG.stdinCredit) this.#credit(bodyOf(StdinCredit, frame))
+    else if (tag === HOST_TAG.at) this.on.sink.skipped?.(bodyOf(At, frame).offset)
+    else if (tag === HOST_TAG.progress) this.on.sink.progress?.(payload.subarray())
+    else if (tag === HOST_TAG.held) this.#held.shift()?.(bodyOf(Held, frame).offset)
+    return undefined
+  }
+
+  #print(fd: 1 | 2, payload: Frame['payload']): Promise<void> | undefined {
+    if (this.#isLost) return undefined
+    try {
+      return this.on.sink.output(fd, payload)?.catch(() => this.stop('lost'))
+    } catch {
+      this.stop('lost')
+      return undefined
+    }
+  }
+
+  #credit(_credit: StdinCredit): void {
+    this.#credits.shift()?.()
+  }
+
+  #whenLost(): Promise<void> {
+    if (this.#isLost) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#lost = resolve
+    })
+  }
+
+  #end(ended: Ended): void {
+    this.#isOver = true
+    for (const go of this.#credits.splice(0)) go()
+    this.#resolve(ended)
+    void this.link.end().catch(() => undefined)
+  }
+}
+
+/** Orders are answered in the order of the frames. */
+export function order(link: FrameLink, what: Order): void {
+  void link.write(HOST_TAG.order, encode(what))
+}
+
+export function bodyOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, { payload }: Frame): ReturnType<typeof decodeAs<S>> {
+  return decodeAs(schema, payload.subarray(), HOST.maxFrameBytes)
+}
+
+export function hostGone(): ErrandError {
+  return new ErrandError('SPAWN_FAILED', 'the exec-host of this node is gone', { hint: 'try again: the node starts a new one', retryable: true })
+}

@@ -1,0 +1,108 @@
+/**
+ * The files of a spool: segments named by the offset of their first byte, each a row of records `fd ‖ length ‖ bytes`.
+ * Reads them whoever wrote them: the host for a late reader, the daemon when the host is long gone. Writes nothing.
+ */
+import { type FileHandle, open, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { errnoOf } from './resolve.ts'
+
+/** A segment is dropped whole, so the cap of a spool is kept to this. */
+export const SEGMENT_BYTES = 1 << 22
+export const HEADER_BYTES = 5
+const READ_BYTES = 1 << 18
+const NAME = /^\d{16}$/
+
+/** A piece of output and where it stands in the whole. */
+export interface Printed {
+  readonly fd: 1 | 2
+  readonly bytes: Uint8Array
+  readonly offset: number
+}
+
+export function segmentName(start: number): string {
+  return String(start).padStart(16, '0')
+}
+
+export function headerOf({ fd, bytes }: Printed): Uint8Array {
+  const header = Buffer.allocUnsafe(HEADER_BYTES)
+  header[0] = fd
+  header.writeUInt32LE(bytes.length, 1)
+  return header
+}
+
+/**
+ * What the files hold from an offset on, in order; ends at the last whole record. Output that is no longer there is skipped: the
+ * first piece then has a higher offset than was asked for.
+ */
+export async function* readSpool(directory: string, from: number): AsyncGenerator<Printed> {
+  let at = from
+  for (let start = await segmentFor(directory, at); start !== undefined; start = await segmentAfter(directory, start)) {
+    const file = await openSegment(directory, start)
+    if (file === undefined) continue // dropped since it was listed
+    try {
+      at = Math.max(at, start)
+      for await (const printed of recordsOf(file, start)) {
+        if (printed.offset + printed.bytes.length <= at) continue
+        yield printed.offset >= at ? printed : { ...printed, bytes: printed.bytes.subarray(at - printed.offset), offset: at }
+        at = printed.offset + printed.bytes.length
+      }
+    } finally {
+      await file.close()
+    }
+  }
+}
+
+async function* recordsOf(file: FileHandle, start: number): AsyncGenerator<Printed> {
+  let rest: Buffer = Buffer.alloc(0)
+  let offset = start
+  for (;;) {
+    for (let next = recordAt(rest); next !== undefined; next = recordAt(rest)) {
+      yield { ...next, offset }
+      offset += next.bytes.length
+      rest = rest.subarray(HEADER_BYTES + next.bytes.length)
+    }
+    const more = Buffer.allocUnsafe(READ_BYTES)
+    const { bytesRead } = await file.read(more, 0, READ_BYTES)
+    // A record longer than a segment is none of ours: what follows cannot be told apart.
+    if (bytesRead === 0 || rest.length > SEGMENT_BYTES) return
+    rest = rest.length === 0 ? more.subarray(0, bytesRead) : Buffer.concat([rest, more.subarray(0, bytesRead)])
+  }
+}
+
+/** The record that the bytes begin with, when it is there whole. */
+function recordAt(bytes: Buffer): Omit<Printed, 'offset'> | undefined {
+  if (bytes.length < HEADER_BYTES) return undefined
+  const end = HEADER_BYTES + bytes.readUInt32LE(1)
+  return bytes.length < end ? undefined : { fd: bytes[0] === 2 ? 2 : 1, bytes: bytes.subarray(HEADER_BYTES, end) }
+}
+
+async function openSegment(directory: string, start: number): Promise<FileHandle | undefined> {
+  try {
+    return await open(join(directory, segmentName(start)), 'r')
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return undefined
+    throw cause
+  }
+}
+
+/** The segment that holds the offset, or else the first one behind it. */
+async function segmentFor(directory: string, offset: number): Promise<number | undefined> {
+  const starts = await segments(directory)
+  return starts.findLast((start) => start <= offset) ?? starts[0]
+}
+
+async function segmentAfter(directory: string, start: number): Promise<number | undefined> {
+  return (await segments(directory)).find((one) => one > start)
+}
+
+async function segments(directory: string): Promise<number[]> {
+  try {
+    return (await readdir(directory))
+      .filter((name) => NAME.test(name))
+      .map(Number)
+      .sort((a, b) => a - b)
+  } catch (cause) {
+    if (errnoOf(cause) === 'ENOENT') return []
+    throw cause
+  }
+}

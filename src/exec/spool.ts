@@ -1,0 +1,196 @@
+/**
+ * The output of one task, addressed by offset: what was printed last in memory, all of it (up to a cap) in segment files.
+ * Stdout and stderr share one order and one offset. Never synced: the host's death ends its tasks, and a power cut those of the device.
+ */
+import { close, mkdirSync, openSync, unlink, writev } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { headerOf, type Printed, readSpool, SEGMENT_BYTES, segmentName } from './spool-files.ts'
+
+/** Goes to the file in one write of about this size. */
+const FLUSH_BYTES = 1 << 18
+/** Printed and not yet in the file: above this the command has to wait for the disk. */
+const UNFLUSHED_BYTES = 1 << 20
+/** Kept in memory for readers that are nearly there. */
+const NEAR_BYTES = 1 << 19
+
+/** Pieces up to this size become one. */
+const SMALL_BYTES = 1 << 13
+
+const write = promisify(writev)
+
+interface Segment {
+  readonly start: number
+  readonly path: string
+}
+
+export class Spool {
+  /** Ascending and without holes: the newest bytes, those that are not in a file among them. */
+  #recent: Printed[] = []
+  #end = 0
+  #flushed = 0
+  #segments: Segment[] = []
+  #fd: number | undefined
+  #flushing: Promise<void> | undefined
+  #room: (() => void)[] = []
+  #failed = false
+  readonly #readers = new Set<() => void>()
+
+  /** @param directory made with the first byte that goes into a file. */
+  constructor(
+    private readonly directory: string,
+    private readonly maxBytes: number,
+  ) {}
+
+  /** Offset behind the last byte. */
+  get end(): number {
+    return this.#end
+  }
+
+  /** Offset of the oldest byte that can still be read. */
+  get start(): number {
+    return this.#segments[0]?.start ?? this.#recent[0]?.offset ?? this.#end
+  }
+
+  /** Takes a chunk over. A promise means: read the command again only when it resolves. */
+  append(fd: 1 | 2, bytes: Uint8Array): Promise<void> | undefined {
+    this.#keep(fd, bytes)
+    this.#end += bytes.length
+    if (this.#end - this.#flushed >= FLUSH_BYTES) void this.flush()
+    else this.#forget()
+    for (const wake of this.#readers) wake()
+    if (this.#end - this.#flushed < UNFLUSHED_BYTES) return undefined
+    return new Promise((resolve) => this.#room.push(resolve))
+  }
+
+  /** Everything printed so far goes to the files. Never rejects: a full disk costs old output, not the command. */
+  flush(): Promise<void> {
+    this.#flushing ??= this.#flushAll().finally(() => {
+      this.#flushing = undefined
+    })
+    return this.#flushing
+  }
+
+  /** What follows the offset, from memory when it is there, else from the files; at most some chunks. Empty at the end. */
+  async read(from: number): Promise<readonly Printed[]> {
+    const near = this.near(from)
+    if (near !== undefined) return near
+    const found: Printed[] = []
+    let bytes = 0
+    for await (const printed of readSpool(this.directory, from)) {
+      found.push(printed)
+      bytes += printed.bytes.length
+      if (bytes >= FLUSH_BYTES) break
+    }
+    return found.length > 0 ? found : this.#recent // the files lost it: what is left begins later
+  }
+
+  /** The same without waiting: undefined when the files have to be asked. */
+  near(from: number): readonly Printed[] | undefined {
+    if (from >= this.#end) return []
+    const [oldest] = this.#recent
+    if (oldest === undefined || from < oldest.offset) return undefined
+    let low = 0
+    let high = this.#recent.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if ((this.#recent[middle]?.offset ?? 0) <= from) low = middle
+      else high = middle - 1
+    }
+    const [first, ...rest] = this.#recent.slice(low)
+    return first === undefined ? [] : [cut(first, from), ...rest]
+  }
+
+  /** Calls back after each chunk; the returned function ends that. */
+  onGrowth(wake: () => void): () => void {
+    this.#readers.add(wake)
+    return () => this.#readers.delete(wake)
+  }
+
+  async close(): Promise<void> {
+    await this.flush()
+    this.#closeFile()
+  }
+
+  /** A command that prints byte by byte must not cost an object for each. */
+  #keep(fd: 1 | 2, bytes: Uint8Array): void {
+    const last = this.#recent.at(-1)
+    if (last === undefined || last.fd !== fd || last.bytes.length + bytes.length > SMALL_BYTES) this.#recent.push({ fd, bytes, offset: this.#end })
+    else this.#recent[this.#recent.length - 1] = { ...last, bytes: Buffer.concat([last.bytes, bytes]) }
+  }
+
+  async #flushAll(): Promise<void> {
+    while (this.#flushed < this.#end) {
+      const batch = this.#recent.filter((one) => one.offset + one.bytes.length > this.#flushed).map((one) => cut(one, this.#flushed))
+      const end = this.#end
+      try {
+        if (!this.#failed) await this.#write(batch)
+      } catch {
+        this.#failed = true // what is in memory can still be read; older bytes are counted as dropped
+        this.#segments = []
+      }
+      this.#flushed = end
+      this.#forget()
+      for (const go of this.#room.splice(0)) go()
+    }
+  }
+
+  async #write(batch: readonly Printed[]): Promise<void> {
+    const [first] = batch
+    if (first === undefined) return
+    const last = this.#segments.at(-1)
+    if (this.#fd === undefined || last === undefined || first.offset - last.start >= SEGMENT_BYTES) this.#nextSegment(first.offset)
+    const parts = batch.flatMap((printed) => [headerOf(printed), printed.bytes])
+    await writeAll(this.#fd ?? -1, parts)
+    this.#dropOldest()
+  }
+
+  #nextSegment(start: number): void {
+    this.#closeFile()
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 })
+    const path = join(this.directory, segmentName(start))
+    this.#fd = openSync(path, 'ax', 0o600)
+    this.#segments.push({ start, path })
+  }
+
+  #dropOldest(): void {
+    for (;;) {
+      const [oldest, next] = this.#segments
+      if (oldest === undefined || next === undefined || this.#end - next.start < this.maxBytes) return
+      this.#segments.shift()
+      unlink(oldest.path, () => undefined)
+    }
+  }
+
+  #closeFile(): void {
+    if (this.#fd !== undefined) close(this.#fd, () => undefined)
+    this.#fd = undefined
+  }
+
+  /** What is in a file and not near the end leaves memory. */
+  #forget(): void {
+    const keep = Math.min(this.#flushed, this.#end - NEAR_BYTES)
+    let gone = 0
+    for (const { offset, bytes } of this.#recent) {
+      if (offset + bytes.length > keep) break
+      gone++
+    }
+    if (gone > 0) this.#recent = this.#recent.slice(gone)
+  }
+}
+
+async function writeAll(fd: number, parts: readonly Uint8Array[]): Promise<void> {
+  let rest = [...parts]
+  while (rest.length > 0) {
+    let { bytesWritten } = await write(fd, rest)
+    while (rest[0] !== undefined && bytesWritten >= rest[0].length) {
+      bytesWritten -= rest[0].length
+      rest = rest.slice(1)
+    }
+    if (bytesWritten > 0 && rest[0] !== undefined) rest[0] = rest[0].subarray(bytesWritten)
+  }
+}
+
+function cut(printed: Printed, from: number): Printed {
+  return printed.offset >= from ? printed : { ...printed, bytes: printed.bytes.subarray(from - printed.offset), offset: from }
+}
