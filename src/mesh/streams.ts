@@ -27,7 +27,13 @@ export class LinkClosed extends ErrandError {
 
 /** Takes a stream over completely: from here on only this link reads it. */
 export function byteLink(stream: Stream): ByteLink {
-  return { source: readable(stream), write: (bytes) => send(stream, bytes), end: () => stream.close(), abort: (error) => stream.abort(error) }
+  return { source: readable(stream), write: (bytes) => send(stream, bytes), end: () => endLater(stream), abort: (error) => stream.abort(error) }
+}
+
+/** In a turn of its own: what was said last leaves with the turn it was said in, and must not wait until the end behind it is encrypted. */
+async function endLater(stream: Stream): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve))
+  await stream.close()
 }
 
 /** What arrived on a stream and was not read yet. Listens at once: a stream without a listener is reset after 4 MiB. */

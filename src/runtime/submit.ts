@@ -36,7 +36,7 @@ export interface SubmitOn {
   readonly route: ExecRoute
   readonly door: ExecDoor
   readonly board: Board
-  readonly audit: { append(fact: Fact): Promise<unknown> }
+  readonly audit: { append(fact: Fact): Promise<unknown>; refusal(): ErrandError | undefined }
   readonly clock: Clock
   readonly random: Random
   readonly newTaskId: () => string
@@ -51,8 +51,8 @@ interface Submission {
 }
 
 interface Noted extends Submission {
-  /** Resolves when the submission is durable in our log. */
-  readonly noted: Promise<void>
+  /** Begins to record the submission, if that has not begun; the promise is its durability in our log. */
+  readonly note: () => Promise<unknown>
 }
 
 interface Far {
@@ -67,13 +67,11 @@ export class Submitter {
 
   /** Serves one request of the local face; errors and outcome travel as frames on `near`. Never rejects. */
   async exec(request: ExecRequest, near: FrameLink, { signal }: { signal: AbortSignal }): Promise<void> {
-    let submission: Submission | undefined
+    let submission: Noted | undefined
     try {
-      submission = this.#read(request)
-      const noted = this.#note(submission)
-      noted.catch(() => undefined) // awaited before anybody is told anything
+      submission = this.#toNote(this.#read(request))
       const far = await this.#open(submission.device, signal)
-      await this.#carry({ ...submission, noted }, { near, far }, signal)
+      await this.#carry(submission, { near, far }, signal)
     } catch (thrown) {
       await this.#failed(submission, near, asErrand(thrown))
     }
@@ -106,12 +104,25 @@ export class Submitter {
     return { task: task as TaskId, device, name: directory.nameOf(device) ?? device, args, env }
   }
 
-  /** Begins to write the submission into our log; the promise is its durability. */
-  async #note({ task, device, args }: Submission): Promise<void> {
+  /**
+   * The record is made in the next turn: over a line that is open the request leaves in this one, half a millisecond earlier,
+   * and the record is durable long before the answer comes. A command for this device itself is recorded at once, before its start.
+   */
+  #toNote(submission: Submission): Noted {
     const { keyring, clock, board, audit } = this.on
+    const { task, device, args } = submission
+    const me = keyring.device.did
     const command = [args.exe, ...args.argv]
-    board.open({ id: task, device, command, submittedBy: keyring.device.did, createdAt: clock.now() })
-    await audit.append({ actor: keyring.device.did, action: 'task.submit', result: 'ok', subject: device, task, details: { command, device } })
+    let noted: Promise<unknown> | undefined
+    const note = (): Promise<unknown> => {
+      noted ??= audit.append({ actor: me, action: 'task.submit', result: 'ok', subject: device, task, details: { command, device } })
+      return noted
+    }
+    const begin = (): void => void note().catch(() => undefined) // awaited before anybody is told anything
+    board.open({ id: task, device, command, submittedBy: me, createdAt: clock.now() })
+    if (device === me) begin()
+    else clock.after(0, begin)
+    return { ...submission, note }
   }
 
   /**
@@ -123,7 +134,8 @@ export class Submitter {
     signal.addEventListener('abort', gone, { once: true })
     try {
       if (signal.aborted) gone()
-      await Promise.race([submission.noted, Promise.resolve()])
+      const refusal = this.on.audit.refusal()
+      if (refusal !== undefined) throw refusal
       if (submission.device !== this.on.keyring.device.did) this.on.board.note(submission.task, { t: 'planned', at: this.on.clock.now() })
       await far.link.write(TAG.open, await this.#invocation(submission, far))
       void this.#carryInput(submission, near, far.link)
@@ -188,7 +200,7 @@ export class Submitter {
   /** @throws the far side's refusal; LINK_LOST when it fell silent without an outcome. */
   async #carryOutput(submission: Noted, near: FrameLink, far: FrameLink): Promise<void> {
     const first = await far.read()
-    await submission.noted
+    await submission.note()
     for (let frame = first; frame !== undefined; frame = await far.read()) {
       const { tag, payload } = frame
       if (tag === TAG.stdout || tag === TAG.stderr) await near.write(tag, payload)
@@ -225,7 +237,7 @@ export class Submitter {
     await near.write(TAG.ended, json(outcome))
   }
 
-  async #failed(submission: Submission | undefined, near: FrameLink, error: ErrandError): Promise<void> {
+  async #failed(submission: Noted | undefined, near: FrameLink, error: ErrandError): Promise<void> {
     if (submission !== undefined) {
       const { task, device, args } = submission
       this.on.board.note(task, { t: 'ended', at: this.on.clock.now(), to: 'FAILED', why: error.code, exitCode: null })
@@ -237,6 +249,7 @@ export class Submitter {
         task,
         details: { command: [args.exe, ...args.argv], why: error.code, reason: error.message },
       }
+      void submission.note().catch(() => undefined)
       await this.on.audit.append(fact).catch(() => undefined) // the caller is told in any case
     }
     const device = submission === undefined ? {} : { device: submission.name }
