@@ -47,9 +47,14 @@ export class FrameLink {
 
   /** Resolves (or is undefined) when the next frame may be written. */
   write(tag: number, payload: Uint8Array | Uint8ArrayList = new Uint8Array()): Promise<void> | undefined {
-    const body = new Uint8ArrayList<ArrayBufferLike>(Uint8Array.of(tag))
-    if (payload.byteLength > 0) body.append(payload)
-    return this.link.write(lp.encode.single(body))
+    return this.link.write(frameOf(tag, payload))
+  }
+
+  /** Several frames as one write. */
+  writeAll(...frames: readonly (readonly [tag: number, payload: Uint8Array])[]): Promise<void> | undefined {
+    const bytes = new Uint8ArrayList<ArrayBufferLike>()
+    for (const [tag, payload] of frames) bytes.append(frameOf(tag, payload))
+    return this.link.write(bytes)
   }
 
   async end(): Promise<void> {
@@ -59,4 +64,10 @@ export class FrameLink {
   abort(error: Error): void {
     this.link.abort(error)
   }
+}
+
+function frameOf(tag: number, payload: Uint8Array | Uint8ArrayList): Uint8ArrayList {
+  const body = new Uint8ArrayList<ArrayBufferLike>(Uint8Array.of(tag))
+  if (payload.byteLength > 0) body.append(payload)
+  return lp.encode.single(body)
 }

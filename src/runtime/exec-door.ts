@@ -2,7 +2,7 @@
  * The executor's side of a command: verifies, records, runs, streams, records again. Transport-agnostic: frames in, frames out.
  * Every caller comes through here, other devices and this one alike. Spec: protocols/exec/README.md.
  */
-import { type Accepted, type Ended, EXEC, Open, TAG } from '../../protocols/exec/messages.ts'
+import { type Ended, EXEC, Open, TAG } from '../../protocols/exec/messages.ts'
 import { decodeAs, encode, shapeOf } from '../../protocols/wire.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
 import type { Admission } from '../authority/verify.ts'
@@ -11,7 +11,8 @@ import type { FrameLink } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Board } from '../tasks/board.ts'
 import { endOf, type TaskId } from '../tasks/machine.ts'
-import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
+import type { Executor, RunningCommand } from '../tasks/ports.ts'
+import { Answer } from './answer.ts'
 import { denial } from './denial.ts'
 import { type Admitted, ExecAdmission, type ExecAdmissionOn, type ExecCaller } from './exec-admission.ts'
 import { Input } from './input.ts'
@@ -28,6 +29,7 @@ const SPOOL = { maxBytes: 64 << 20, policy: 'block' } as const
 interface Live {
   readonly admission: Admission
   readonly running: RunningCommand
+  readonly answer: Answer
 }
 
 export class ExecDoor {
@@ -135,8 +137,9 @@ export class ExecDoor {
       await this.on.audit.append({ ...base, action: 'exec.start', result: 'allowed', details: { ...details, startTime: at } })
       recorded = true
       this.#refuseDead(admission)
-      const running = await prepared.start(sinkOf(link))
-      const live = { admission, running }
+      const answer = new Answer(link, this.on.clock)
+      const running = await prepared.start(answer)
+      const live = { admission, running, answer }
       this.#live.set(task, live)
       if (this.on.revocations.kills(admission.chain) !== undefined) running.stop('revoked')
       this.on.board.note(task, { t: 'started', at: running.startTime })
@@ -173,18 +176,21 @@ export class ExecDoor {
   }
 
   async #run(link: FrameLink, task: TaskId, live: Live, signal: AbortSignal): Promise<void> {
-    const { admission, running } = live
+    const { admission, running, answer } = live
     const lost = (): void => running.stop('lost')
     signal.addEventListener('abort', lost, { once: true })
     if (signal.aborted) lost()
     const expired = this.#stopAtExpiry(admission, running)
     try {
-      await tell(link, TAG.accepted, { task, startTime: Math.round(running.startTime) } satisfies Accepted).catch(lost)
+      const accepted = { task, startTime: Math.round(running.startTime) }
+      if (admission.invocation.args['stdin'] === true) await answer.accepted(accepted).catch(lost)
+      else answer.acceptedSoon(accepted, lost)
       void this.#readInput(link, running)
       const ended = await running.ended
       await this.#end(task, admission, ended)
-      await tell(link, TAG.ended, ended)
+      await answer.ended(ended)
     } finally {
+      answer.close()
       this.#live.delete(task)
       expired()
       signal.removeEventListener('abort', lost)
@@ -234,10 +240,6 @@ export class ExecDoor {
       },
     })
   }
-}
-
-function sinkOf(link: FrameLink): OutputSink {
-  return { output: (fd, chunk) => link.write(fd === 1 ? TAG.stdout : TAG.stderr, chunk) }
 }
 
 async function tell(link: FrameLink, tag: number, value: unknown): Promise<void> {
