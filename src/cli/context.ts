@@ -2,8 +2,9 @@
 
 import { existsSync } from 'node:fs'
 import type { WireError } from '../base/errors.ts'
-import { ErrandError } from '../base/errors.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
 import { homeOf, LocalClient, socketPathOf } from '../local/client.ts'
+import { exitCodeOfError } from './exitcodes.ts'
 import type { Paint } from './render.ts'
 import { clean, errorText, paintFor, sayCommand } from './render.ts'
 
@@ -56,6 +57,13 @@ export function printError(
   const error = thrown.code === 'NO_NODE' && givenHome !== undefined ? noNodeIn(givenHome, thrown) : thrown
   if (json) process.stdout.write(`${JSON.stringify({ error: wireOf(error) })}\n`)
   else process.stderr.write(errorText(error, device))
+}
+
+/** Says why a command could not be carried out. @returns its exit code. */
+export function failed(thrown: unknown, o: { json: boolean; givenHome?: string | undefined }): number {
+  const error = asErrand(thrown)
+  printError(error, o)
+  return exitCodeOfError(error.code)
 }
 
 /** A home that was typed may be the wrong one: it is said, and so is the command that fits it. */

@@ -1,29 +1,27 @@
-/** The command line. Reads it, runs one command, leaves with its code; every failure ends here as words and a number. */
-import { CommanderError } from 'commander'
-import { asErrand, ErrandError } from '../base/errors.ts'
-import type { Shared } from './context.ts'
-import { printError } from './context.ts'
-import { EXIT, exitCodeOfError } from './exitcodes.ts'
-import { makeProgram } from './program.ts'
+/** Where the command line starts: a plain one runs at once, any other one loads what can read it. Leaves with the exit code. */
+import { run } from './commands/run.ts'
+import { devices, grants, ps, status } from './commands/show.ts'
+import { Context, failed } from './context.ts'
+import { EXIT } from './exitcodes.ts'
+import type { Plain } from './plain.ts'
+import { readPlain } from './plain.ts'
+
+const SHOWS = { status, devices, ps, grants } as const
 
 async function main(argv: readonly string[]): Promise<number> {
-  const parsed = makeProgram(argv)
-  try {
-    await parsed.program.parseAsync([...argv], { from: 'user' })
-    return parsed.exitCode
-  } catch (thrown) {
-    // Help that was asked for is an answer; help because nothing was asked is a usage error.
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage
-    const error = thrown instanceof ErrandError ? thrown : asErrand(thrown)
-    printError(error, { json: wantsJson(argv), givenHome: parsed.program.opts<Shared>().home })
-    return exitCodeOfError(error.code)
-  }
+  const plain = readPlain(argv)
+  if (plain !== undefined) return await runPlain(plain)
+  const { whole } = await import('./whole.ts')
+  return await whole(argv)
 }
 
-/** Read by hand: a command line that cannot be parsed has no options yet. */
-function wantsJson(argv: readonly string[]): boolean {
-  const end = argv.indexOf('--')
-  return (end < 0 ? argv : argv.slice(0, end)).includes('--json')
+async function runPlain(plain: Plain): Promise<number> {
+  try {
+    const context = new Context(plain.shared)
+    return plain.name === 'run' ? await run(context, plain.device, plain.command, plain.options) : await SHOWS[plain.name](context)
+  } catch (thrown) {
+    return failed(thrown, { json: plain.shared.json === true, givenHome: plain.shared.home })
+  }
 }
 
 function flushed(stream: NodeJS.WriteStream): Promise<void> {

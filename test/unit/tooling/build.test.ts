@@ -50,6 +50,20 @@ test('the client starts the node from the bundle next door, and only when asked'
   expect(run('up')).toBe('client\nnode\n')
 })
 
+test('the client starts without commander, and finds it in the bundle next door when a line needs it', async () => {
+  put('node_modules/commander/index.js', "export const word = 'commander'\n")
+  put('src/cli/whole.ts', "import { word } from 'commander'\nexport const whole = () => console.log(word)\n")
+  put('src/cli/main.ts', "console.log('client')\nif (process.argv[2] === 'help') void import('./whole.ts').then(({ whole }) => whole())\n")
+  await build({ root })
+  const program = join(root, 'dist', 'errand.cjs')
+  const run = (...args: string[]): string => execFileSync(process.execPath, [program, ...args], { encoding: 'utf8' })
+  expect(run('help')).toBe('client\ncommander\n')
+  rmSync(join(root, 'dist', 'whole.cjs'))
+  expect(run()).toBe('client\n')
+  put('src/cli/main.ts', "import { whole } from './whole.ts'\nwhole()\n")
+  await expect(build({ root })).rejects.toThrow(/errand\.cjs must not hold commander; src\/cli\/whole\.ts imports it/)
+})
+
 test('the licence of every bundled package travels with its code', async () => {
   put('node_modules/@some/thing/package.json', '{ "name": "@some/thing", "version": "1.2.3", "license": "MIT" }')
   put('node_modules/@some/thing/LICENSE-MIT', 'Copyright: somebody\n')
