@@ -23,4 +23,8 @@ export const TAG = {
   stderr: 0x21,
   cancel: 0x30,
   ended: 0x3f,
+  bulk: 0x40,
+  bulkTake: 0x41,
+  bulkMoved: 0x42,
+  resumeAt: 0x43,
 } as const

@@ -1,6 +1,6 @@
 /** `/errand/exec/1`: one command on another device. Frames, caps and the words of an outcome; see README.md beside this file. */
 import * as v from 'valibot'
-import { Bytes, Count, List, Text, WireFault } from '../wire.ts'
+import { Bytes, Count, ExactBytes, List, Text, WireFault } from '../wire.ts'
 
 export { EXEC, TAG } from './frames.ts'
 
@@ -38,3 +38,11 @@ export const Ended = v.object({
   droppedBytes: v.exactOptional(Count),
 })
 export type Ended = v.InferOutput<typeof Ended>
+
+/** executor → dialer: the rest of the output can be had at this port of the executor, with this key, once, within seconds. Since 0.2. */
+export const Bulk = v.object({ port: Count, id: ExactBytes(16), key: ExactBytes(32) })
+export type Bulk = v.InferOutput<typeof Bulk>
+
+/** An offset in the output: `bulkMoved` (all before it came on this stream), `resumeAt` (send what follows on this stream). Since 0.2. */
+export const At = v.object({ offset: Count })
+export type At = v.InferOutput<typeof At>

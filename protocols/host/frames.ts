@@ -36,7 +36,7 @@ export const HOST_TAG = {
   held: 0x46,
 } as const
 
-/** The bulk door: TLS 1.3 with a pre-shared key for one reader of one task. */
+/** The bulk door: TLS 1.3 with a pre-shared key for one reader of one task. Offsets there are 8 bytes, most significant first. */
 export const BULK = {
   ciphers: 'TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256',
   maxFrameBytes: 1 << 19,

@@ -51,10 +51,6 @@ export type Ticket = v.InferOutput<typeof Ticket>
 export const Ticketed = v.strictObject({ id: ExactBytes(16), port: v.nullable(Count) })
 export type Ticketed = v.InferOutput<typeof Ticketed>
 
-/** First frame on the bulk door, in place of `follow`: the ticket names the task. */
-export const BulkHello = v.strictObject({ from: Count })
-export type BulkHello = v.InferOutput<typeof BulkHello>
-
 export const Stop = v.strictObject({ why: v.picklist(WHY) })
 export type Stop = v.InferOutput<typeof Stop>
 export const StdinCredit = v.strictObject({ bytes: Count })

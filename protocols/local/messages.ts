@@ -204,6 +204,14 @@ export interface ExecOutcome {
   stderrBytes: number
 }
 
+/** Where the rest of a command's output can be had: an exec-host, and the key for one TLS connection to it. `id` and `key` are hex. */
+export interface BulkOffer {
+  host: string
+  port: number
+  id: string
+  key: string
+}
+
 /** What `accepted` says on the local exec face. */
 export interface ExecAccepted {
   task: string

@@ -4,10 +4,10 @@
  * Spec: protocols/host/README.md, "Bulk".
  */
 import { createServer, type Server, type TLSSocket } from 'node:tls'
-import { BULK, BulkHello, HOST, HOST_TAG, type Ticket } from '../../protocols/host/messages.ts'
-import { decodeAs, encode } from '../../protocols/wire.ts'
+import { BULK, HOST, HOST_TAG, type Ticket } from '../../protocols/host/messages.ts'
 import type { Clock } from '../base/clock.ts'
 import { FrameLink } from '../base/frames.ts'
+import { offsetBytes, offsetIn } from '../base/offset.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import { Follower } from './follower.ts'
 import type { Job } from './job.ts'
@@ -90,10 +90,9 @@ export class BulkDoor {
       const cancel = this.on.clock.after(BULK.handshakeMs, () => socket.destroy())
       const first = await link.read().finally(cancel)
       if (job !== undefined && first?.tag === HOST_TAG.follow) {
-        const { from } = decodeAs(BulkHello, first.payload.subarray(), BULK.maxFrameBytes)
-        const follower = new Follower(job, link, from)
+        const follower = new Follower(job, link, offsetIn(first.payload.subarray()))
         socket.once('close', () => follower.leave())
-        if ((await follower.follow()) !== undefined) await link.write(HOST_TAG.at, encode({ offset: follower.position }))
+        if ((await follower.follow()) !== undefined) await link.write(HOST_TAG.ended, offsetBytes(follower.position))
       }
       await link.end()
     } catch {

@@ -40,10 +40,6 @@ export interface ExecutorOptions {
 export interface DeviceExecutor extends Executor, AsyncDisposable {
   /** What hosts of earlier daemons still run. Call once, before the first command. */
   adopt(): Promise<JobView[]>
-  /** Joins a command that runs: its output from an offset on (null: none), and its end. @throws NO_SUCH_TASK */
-  follow(task: string, from: number | null, sink?: OutputSink): Promise<RunningCommand>
-  /** Lets one reader from the network follow a task directly. @returns the port, null when there is none. */
-  admit(ticket: Ticket): Promise<number | null>
   /** Commands that have not ended, those about to start included. */
   running(): number
   /** Stops everything; resolves when it has ended, 7 s later at most if the takers of the output keep up ('lost' waits for none). */

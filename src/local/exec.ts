@@ -2,10 +2,11 @@
 
 import { EXEC, TAG } from '../../protocols/exec/frames.ts'
 import { LOCAL_TAG } from '../../protocols/local/frames.ts'
-import type { ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
+import type { BulkOffer, ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
+import { BulkReader } from './bulk.ts'
 import { cancelled, connectionFault, gone, wireFault } from './fault.ts'
 import type { ExecFaces } from './upgrade.ts'
 
@@ -51,6 +52,11 @@ class ExecCall {
   #creditCame: (() => void) | undefined
   #over = false
   #stdinError: unknown
+  /** Bytes of output that were handed on. */
+  #received = 0
+  #bulk: BulkReader | undefined
+  #bulkRead: Promise<void> = Promise.resolve()
+  #hasEnded = false
 
   constructor(
     private readonly link: FrameLink,
@@ -68,6 +74,7 @@ class ExecCall {
       }
     } finally {
       unhook()
+      this.#bulk?.close()
       this.#over = true
       this.#creditCame?.()
     }
@@ -89,24 +96,63 @@ class ExecCall {
         return undefined
       case TAG.refused:
         throw wireFault(parse<WireError>(payload))
+      case TAG.bulk:
+        void this.#comeForBulk(parse<BulkOffer>(payload))
+        return undefined
+      case TAG.bulkMoved:
+        this.#bulkRead = this.#readBulk()
+        return undefined
       case TAG.ended:
-        return parse<ExecOutcome>(payload)
+        return await this.#whole(parse<ExecOutcome>(payload))
       default:
         throw new ErrandError('UNSUPPORTED', `the node sent a frame 0x${tag.toString(16)} that this client does not know`)
     }
   }
 
   async #hand(taker: OutputTaker | undefined, payload: Iterable<Uint8Array>): Promise<undefined> {
-    if (taker === undefined) return
     try {
       for (const chunk of payload) {
-        const taken = taker(chunk)
+        this.#received += chunk.length
+        const taken = taker?.(chunk)
         if (taken !== undefined) await taken
       }
     } catch (error) {
       this.takerFailed = true
       throw error
     }
+  }
+
+  /** Takes the other way for what is a lot; without it everything goes on arriving here. */
+  async #comeForBulk(offer: BulkOffer): Promise<void> {
+    const bulk = await BulkReader.connect(offer)
+    if (bulk === undefined) return
+    if (this.#over) return bulk.close()
+    this.#bulk = bulk
+    await this.link.write(TAG.bulkTake)
+  }
+
+  async #readBulk(): Promise<void> {
+    try {
+      for await (const { tag, payload } of this.#bulk?.read(this.#received) ?? [])
+        await this.#hand(tag === TAG.stderr ? this.o.onStderr : this.o.onStdout, payload)
+    } catch {
+      if (this.takerFailed) this.link.abort(gone())
+      else if (!this.#hasEnded) await this.link.write(TAG.resumeAt, json({ offset: this.#received }))
+    } finally {
+      this.#bulk?.close()
+    }
+  }
+
+  /** The outcome counts when all that was printed is here. */
+  async #whole(outcome: ExecOutcome): Promise<ExecOutcome> {
+    this.#hasEnded = true
+    await this.#bulkRead
+    const printed = outcome.stdoutBytes + outcome.stderrBytes
+    if (outcome.why === 'lost' || this.#received >= printed || this.takerFailed) return outcome
+    throw new ErrandError('LINK_LOST', `the connection to ${outcome.device} was lost: ${this.#received} of ${printed} bytes of output arrived`, {
+      hint: `the rest is kept there: errand logs ${outcome.task} --from ${this.#received}`,
+      fields: { task: outcome.task },
+    })
   }
 
   /** Feeds stdin until it ends or the command has; never more than the credit is on its way. */

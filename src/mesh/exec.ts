@@ -118,6 +118,22 @@ export class ExecStreams {
   }
 }
 
+/** An exec stream that this device opened. */
+export interface OpenedExec {
+  readonly link: FrameLink
+  /** What our invocation has to carry. */
+  readonly challenge: Uint8Array
+  readonly synced: Promise<void>
+  /** The IP address of the device; null when it is reached through another one. */
+  readonly host: string | null
+}
+
+export function openedOn(peer: Peer, link: FrameLink): OpenedExec {
+  const address = peer.connection.remoteAddr.toString()
+  const host = address.includes('/p2p-circuit') ? null : (/^\/ip[46]\/([^/]+)\//.exec(address)?.[1] ?? null)
+  return { link, challenge: peer.theirChallenge, synced: peer.synced, host }
+}
+
 function callerOf(peer: Peer): ExecCaller {
   return { did: peer.did, challenge: peer.ourChallenge, address: peer.connection.remoteAddr.toString(), synced: peer.synced }
 }

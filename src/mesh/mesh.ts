@@ -15,7 +15,7 @@ import { seal } from '../identity/envelope.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory, Verdict } from '../registry/directory.ts'
 import { AuditExchange } from './audit.ts'
-import { type ExecDoor, ExecStreams, serveExec } from './exec.ts'
+import { type ExecDoor, ExecStreams, type OpenedExec, openedOn, serveExec } from './exec.ts'
 import { Gossip } from './gossip.ts'
 import { type Host, startHost } from './host.ts'
 import { type AdmitJoin, serveJoin } from './join.ts'
@@ -149,16 +149,16 @@ export class MeshNode {
     return this.#lostAt.get(did)
   }
 
-  async open(did: Did, { signal }: { signal: AbortSignal }): Promise<{ link: FrameLink; challenge: Uint8Array; synced: Promise<void> }> {
+  async open(did: Did, { signal }: { signal: AbortSignal }): Promise<OpenedExec> {
     const first = await this.#rejoin.reach(did, { signal })
     try {
-      return { link: await this.#streams.open(first, { signal }), challenge: first.theirChallenge, synced: first.synced }
+      return openedOn(first, await this.#streams.open(first, { signal }))
     } catch (thrown) {
       if (signal.aborted) throw thrown
       // The line was dead and nobody had noticed. Nothing was asked on it yet, so asking on a fresh one is safe.
       first.connection.abort(new Error('no stream could be opened'))
       const fresh = await this.#rejoin.reach(did, { signal })
-      return { link: await this.#streams.open(fresh, { signal }), challenge: fresh.theirChallenge, synced: fresh.synced }
+      return openedOn(fresh, await this.#streams.open(fresh, { signal }))
     }
   }
 

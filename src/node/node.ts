@@ -15,7 +15,7 @@ import { RightsDesk } from '../runtime/rights-desk.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Submitter } from '../runtime/submit.ts'
 import { endUnfinished, findUnfinished } from '../runtime/unfinished.ts'
-import { dialable } from './addresses.ts'
+import { besideDoor, dialable } from './addresses.ts'
 import { describeMachine } from './describe.ts'
 import type { Log, NodeParts } from './parts.ts'
 import { type Cellar, openCellar, openRooms, type Rooms } from './rooms.ts'
@@ -104,6 +104,8 @@ function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
     audit,
     board,
     clock,
+    random,
+    besideDoor: (address) => besideDoor(address, p.listen),
     named: (text) => directory.named(text),
     slots: p.config.deployment.maxConcurrentTasks,
     allowsOthers: p.config.security.allowRemoteSessions,

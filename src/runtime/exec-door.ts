@@ -2,10 +2,11 @@
  * The executor's side of a command: verifies, records, runs, streams, records again. Transport-agnostic: frames in, frames out.
  * Every caller comes through here, other devices and this one alike. Spec: protocols/exec/README.md.
  */
-import { type Ended, EXEC, Open, TAG } from '../../protocols/exec/messages.ts'
+import { At, type Ended, EXEC, Open, TAG } from '../../protocols/exec/messages.ts'
 import { decodeAs, encode, shapeOf } from '../../protocols/wire.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
 import type { Admission } from '../authority/verify.ts'
+import type { Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
@@ -15,11 +16,15 @@ import type { Executor, RunningCommand } from '../tasks/ports.ts'
 import { Answer } from './answer.ts'
 import { denial } from './denial.ts'
 import { type Admitted, ExecAdmission, type ExecAdmissionOn, type ExecCaller } from './exec-admission.ts'
+import { OutputWay } from './exec-output.ts'
 import { Input } from './input.ts'
 
 export interface ExecDoorOn extends ExecAdmissionOn {
   readonly executor: Executor
   readonly board: Board
+  readonly random: Random
+  /** Where the exec-host may open a door for a caller that came from this address; null: nowhere. */
+  readonly besideDoor: (address: string) => string | null
   /** Commands at once, over all callers. */
   readonly slots: number
 }
@@ -30,6 +35,7 @@ interface Live {
   readonly admission: Admission
   readonly running: RunningCommand
   readonly answer: Answer
+  readonly way: OutputWay
 }
 
 export class ExecDoor {
@@ -138,8 +144,9 @@ export class ExecDoor {
       recorded = true
       this.#refuseDead(admission)
       const answer = new Answer(link, this.on.clock)
-      const running = await prepared.start(answer)
-      const live = { admission, running, answer }
+      const way = new OutputWay(link, answer, { task, address: this.on.besideDoor(caller.address) }, this.on)
+      const running = await prepared.start(way.sink)
+      const live = { admission, running, answer, way }
       this.#live.set(task, live)
       if (this.on.revocations.kills(admission.chain) !== undefined) running.stop('revoked')
       this.on.board.note(task, { t: 'started', at: running.startTime })
@@ -176,7 +183,7 @@ export class ExecDoor {
   }
 
   async #run(link: FrameLink, task: TaskId, live: Live, signal: AbortSignal): Promise<void> {
-    const { admission, running, answer } = live
+    const { admission, running, answer, way } = live
     const lost = (): void => running.stop('lost')
     signal.addEventListener('abort', lost, { once: true })
     if (signal.aborted) lost()
@@ -185,8 +192,9 @@ export class ExecDoor {
       const accepted = { task, startTime: Math.round(running.startTime) }
       if (admission.invocation.args['stdin'] === true) await answer.accepted(accepted).catch(lost)
       else answer.acceptedSoon(accepted, lost)
-      void this.#readInput(link, running)
+      void this.#readInput(link, live)
       const ended = await running.ended
+      await way.settled()
       await this.#end(task, admission, ended)
       await answer.ended(ended)
     } finally {
@@ -203,7 +211,7 @@ export class ExecDoor {
     return this.on.clock.after(Math.max(0, expiresAt * 1_000 - this.on.clock.now()), () => running.stop('revoked'))
   }
 
-  async #readInput(link: FrameLink, running: RunningCommand): Promise<void> {
+  async #readInput(link: FrameLink, { running, way }: Live): Promise<void> {
     const input = new Input(link, running)
     try {
       for (let frame = await link.read(); frame !== undefined; frame = await link.read()) {
@@ -211,6 +219,8 @@ export class ExecDoor {
         if (tag === TAG.stdin) input.take(payload.subarray())
         else if (tag === TAG.stdinEnd) input.end()
         else if (tag === TAG.cancel) running.stop('cancelled')
+        else if (tag === TAG.bulkTake) void way.moved(running)
+        else if (tag === TAG.resumeAt) way.resume(decodeAs(At, payload.subarray(), EXEC.maxFrameBytes).offset)
       }
       input.end()
     } catch {

@@ -3,9 +3,9 @@
  * A command for a device that cannot be reached fails; it never runs anywhere else.
  */
 import { posix } from 'node:path'
-import { Accepted, Ended, EXEC, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
-import type { ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
-import { decodeAs, encode } from '../../protocols/wire.ts'
+import { Accepted, At, Bulk, Ended, EXEC, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
+import type { BulkOffer, ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
+import { decodeAs, encode, shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import type { ExecRunArgs } from '../authority/commands.ts'
 import { signInvocation } from '../authority/token.ts'
@@ -60,6 +60,8 @@ interface Far {
   readonly challenge: Uint8Array
   /** Resolves when the grants that the device knows of are here. */
   readonly synced: Promise<void>
+  /** Where the device is, for whoever comes to it directly; null when it is reached through another one. */
+  readonly host: string | null
 }
 
 export class Submitter {
@@ -139,7 +141,7 @@ export class Submitter {
       if (submission.device !== this.on.keyring.device.did) this.on.board.note(submission.task, { t: 'planned', at: this.on.clock.now() })
       await far.link.write(TAG.open, await this.#invocation(submission, far))
       void this.#carryInput(submission, near, far.link)
-      await this.#carryOutput(submission, near, far.link)
+      await this.#carryOutput(submission, near, far)
     } catch (thrown) {
       far.link.abort(asErrand(thrown))
       if (signal.aborted) throw new ErrandError('CANCELLED', 'whoever started this command is gone')
@@ -154,7 +156,8 @@ export class Submitter {
   async #carryInput({ task, device }: Submission, near: FrameLink, far: FrameLink): Promise<void> {
     try {
       for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
-        if (frame.tag === TAG.stdin || frame.tag === TAG.stdinEnd || frame.tag === TAG.cancel) await far.write(frame.tag, frame.payload)
+        if (PASSED_ON.has(frame.tag)) await far.write(frame.tag, frame.payload)
+        if (frame.tag === TAG.resumeAt) await far.write(frame.tag, encode(shapeOf(At, JSON.parse(Buffer.from(frame.payload.subarray()).toString()))))
         if (frame.tag === TAG.cancel)
           await this.on.audit.append({ actor: this.on.keyring.device.did, action: 'task.cancel', result: 'ok', subject: device, task })
       }
@@ -169,7 +172,7 @@ export class Submitter {
     const challenge = this.on.random(16)
     const caller = { did: device, challenge, address: 'this device', synced: Promise.resolve() }
     void this.on.door.serve(new FrameLink(doors, EXEC.maxFrameBytes), caller, { signal })
-    return { link: new FrameLink(mine, EXEC.maxFrameBytes), challenge, synced: Promise.resolve() }
+    return { link: new FrameLink(mine, EXEC.maxFrameBytes), challenge, synced: Promise.resolve(), host: '127.0.0.1' }
   }
 
   async #invocation({ device, args, env }: Submission, { challenge, synced }: Far): Promise<Uint8Array> {
@@ -198,18 +201,24 @@ export class Submitter {
   }
 
   /** @throws the far side's refusal; LINK_LOST when it fell silent without an outcome. */
-  async #carryOutput(submission: Noted, near: FrameLink, far: FrameLink): Promise<void> {
+  async #carryOutput(submission: Noted, near: FrameLink, { link: far, host }: Far): Promise<void> {
     const first = await far.read()
     await submission.note()
     for (let frame = first; frame !== undefined; frame = await far.read()) {
-      const { tag, payload } = frame
-      if (tag === TAG.stdout || tag === TAG.stderr) await near.write(tag, payload)
-      else if (tag === TAG.stdinCredit) await near.write(tag, json(controlOf(StdinCredit, frame)))
-      else if (tag === TAG.accepted) await this.#accepted(submission, near, controlOf(Accepted, frame))
-      else if (tag === TAG.refused) throw fromWire(controlOf(Refused, frame))
-      else if (tag === TAG.ended) return await this.#ended(submission, near, controlOf(Ended, frame))
+      if (frame.tag === TAG.ended) return await this.#ended(submission, near, controlOf(Ended, frame))
+      await this.#hand(submission, near, { frame, host })
     }
     throw lost(submission.name)
+  }
+
+  async #hand(submission: Noted, near: FrameLink, { frame, host }: { frame: Frame; host: string | null }): Promise<void> {
+    const { tag, payload } = frame
+    if (tag === TAG.stdout || tag === TAG.stderr) await near.write(tag, payload)
+    else if (tag === TAG.stdinCredit) await near.write(tag, json(controlOf(StdinCredit, frame)))
+    else if (tag === TAG.bulk) await offer(near, host, controlOf(Bulk, frame))
+    else if (tag === TAG.bulkMoved) await near.write(tag, json(controlOf(At, frame)))
+    else if (tag === TAG.accepted) await this.#accepted(submission, near, controlOf(Accepted, frame))
+    else if (tag === TAG.refused) throw fromWire(controlOf(Refused, frame))
   }
 
   async #accepted({ task, device, name }: Submission, near: FrameLink, accepted: Accepted): Promise<void> {
@@ -256,6 +265,14 @@ export class Submitter {
     const wire = error.toWire(error.fields['source'] === 'device' ? 'device' : 'errand')
     await Promise.resolve(near.write(TAG.refused, json({ ...wire, fields: { ...wire.fields, ...device } }))).catch(() => undefined)
   }
+}
+
+/** Frames of the caller that go on as they are. */
+const PASSED_ON: ReadonlySet<number> = new Set([TAG.stdin, TAG.stdinEnd, TAG.cancel, TAG.bulkTake])
+
+async function offer(near: FrameLink, host: string | null, { port, id, key }: Bulk): Promise<void> {
+  if (host === null) return
+  await near.write(TAG.bulk, json({ host, port, id: Buffer.from(id).toString('hex'), key: Buffer.from(key).toString('hex') } satisfies BulkOffer))
 }
 
 function lost(device: string, cause?: unknown): ErrandError {

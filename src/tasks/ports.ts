@@ -1,7 +1,7 @@
 /** What the workshops (executors) and the hall agree on. Interfaces only. */
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Ended, Why } from '../../protocols/exec/messages.ts'
-import type { Order } from '../../protocols/host/messages.ts'
+import type { Order, Ticket } from '../../protocols/host/messages.ts'
 
 /** Takes output in order. A returned promise means: stop reading the child until it resolves. */
 export interface OutputSink {
@@ -46,4 +46,8 @@ export type CommandOrder = Omit<Order, 'v'>
 export interface Executor {
   /** Gets a command ready, exactly within its bounds and without a shell, while its caller still writes down that it starts. */
   prepare(order: CommandOrder): PreparedCommand
+  /** Joins a command that runs: its output from an offset on (null: none), and its end. @throws NO_SUCH_TASK */
+  follow(task: string, from: number | null, sink?: OutputSink): Promise<RunningCommand>
+  /** Lets one reader from the network follow a task at the host's own door. @returns the port, null when there is none. */
+  admit(ticket: Ticket): Promise<number | null>
 }

@@ -12,7 +12,7 @@ import { memoryLinks } from '../../../src/base/memory-link.ts'
 import { Identity } from '../../../src/identity/identity.ts'
 import { ExecDoor } from '../../../src/runtime/exec-door.ts'
 import { Board } from '../../../src/tasks/board.ts'
-import type { Executor, OutputSink, RunningCommand } from '../../../src/tasks/ports.ts'
+import type { CommandOrder, Executor, OutputSink, PreparedCommand, RunningCommand } from '../../../src/tasks/ports.ts'
 import { countingRandom, HandClock } from '../base/hand-clock.ts'
 
 export const keyOf = (n: number): Identity => new Identity(new Uint8Array(32).fill(n))
@@ -51,6 +51,18 @@ export class Scripted implements RunningCommand {
     this.#finish({ ...this.#end, exitCode: null, signal: 'SIGTERM', why: why })
   }
 
+  pause(): void {
+    this.stops.push('pause')
+  }
+
+  resume(): void {
+    this.stops.push('resume')
+  }
+
+  hold(): Promise<number | undefined> {
+    return Promise.resolve(0)
+  }
+
   exit(exitCode: number): void {
     this.#finish({ ...this.#end, exitCode })
   }
@@ -66,7 +78,19 @@ export class ScriptedExecutor implements Executor {
   /** What a start waits for. */
   wait: Promise<void> = Promise.resolve()
 
-  async start(spec: CommandSpec, sink: OutputSink): Promise<RunningCommand> {
+  prepare({ spec }: CommandOrder): PreparedCommand {
+    return { start: (sink = { output: () => undefined }) => this.#start(spec, sink), drop: () => undefined }
+  }
+
+  follow(task: string): Promise<RunningCommand> {
+    return Promise.reject(new ErrandError('NO_SUCH_TASK', `task ${task} does not run here`))
+  }
+
+  admit(): Promise<null> {
+    return Promise.resolve(null)
+  }
+
+  async #start(spec: CommandSpec, sink: OutputSink): Promise<RunningCommand> {
     await this.wait
     if (this.refusal !== undefined) throw this.refusal
     const command = new Scripted(spec, sink, 1_800_000_000_000)
@@ -105,7 +129,9 @@ export class World {
   constructor(o: { slots?: number; allowsOthers?: boolean } = {}) {
     const { executor, audit, revocations, board, clock } = this
     const { slots = 4, allowsOthers = true } = o
-    this.door = new ExecDoor({ self: device.did, executor, audit, revocations, board, clock, slots, allowsOthers, named: (text) => text })
+    const { random } = this
+    const besideDoor = (): null => null
+    this.door = new ExecDoor({ self: device.did, executor, audit, revocations, board, clock, random, besideDoor, slots, allowsOthers, named: (text) => text })
   }
 
   grant(to: Identity, fields: Partial<DelegationFields> = {}): Delegation {

@@ -1,0 +1,59 @@
+/**
+ * The reader's end of a command's bulk: one TLS connection to the exec-host of the executor, with the key of one ticket. Client side
+ * only. `node:tls` is loaded when the first ticket comes: most commands never print that much.
+ */
+import type { TLSSocket } from 'node:tls'
+import { BULK, HOST_TAG } from '../../protocols/host/frames.ts'
+import type { BulkOffer } from '../../protocols/local/messages.ts'
+import { ErrandError } from '../base/errors.ts'
+import { type Frame, FrameLink } from '../base/frames.ts'
+import { offsetBytes } from '../base/offset.ts'
+import { SocketLink } from '../base/socket-link.ts'
+
+/** Longer than that and the output has arrived by the other way. */
+const CONNECT_MS = 3_000
+const READ_AHEAD_BYTES = 1 << 18
+
+export class BulkReader {
+  readonly #link: FrameLink
+
+  private constructor(private readonly socket: TLSSocket) {
+    this.#link = new FrameLink(new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES), BULK.maxFrameBytes)
+  }
+
+  /** @returns undefined when the executor cannot be reached there, or does not know the key. */
+  static connect({ host, port, id, key }: BulkOffer): Promise<BulkReader | undefined> {
+    const tls = process.getBuiltinModule('node:tls')
+    return new Promise((resolve) => {
+      const socket = tls.connect({
+        ...{ host, port, minVersion: 'TLSv1.3', ciphers: BULK.ciphers, noDelay: true, timeout: CONNECT_MS },
+        pskCallback: () => ({ psk: Buffer.from(key, 'hex'), identity: id }),
+        // The key is the identity: whoever completes the handshake is the executor that gave it out over Noise.
+        checkServerIdentity: () => undefined,
+      })
+      const give = (): void => {
+        socket.destroy()
+        resolve(undefined)
+      }
+      socket.once('error', give).once('timeout', give)
+      socket.once('secureConnect', () => {
+        socket.off('error', give).off('timeout', give).setTimeout(0)
+        resolve(new BulkReader(socket))
+      })
+    })
+  }
+
+  /** Pieces of output in order, from the offset on. @throws when the connection breaks before the output is whole. */
+  async *read(from: number): AsyncGenerator<Frame> {
+    void this.#link.write(HOST_TAG.follow, offsetBytes(from))
+    for (let frame = await this.#link.read(); frame !== undefined; frame = await this.#link.read()) {
+      if (frame.tag === HOST_TAG.ended) return
+      yield frame
+    }
+    throw new ErrandError('LINK_CLOSED', 'the bulk connection ended early')
+  }
+
+  close(): void {
+    this.socket.destroy()
+  }
+}
