@@ -6,7 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { startSsh } from './ssh.ts'
-import { Cleanup, figures, finish, type Options, publish, type Row, readOptions, round, say, shuffled, sleep, succeed, table } from './support.ts'
+import { Cleanup, type Command, figures, finish, type Options, publish, type Row, readOptions, round, say, shuffled, sleep, succeed, table } from './support.ts'
 import { cutConnections, errand, errandRun, node24, type Pair, residentMib, startPair } from './support-nodes.ts'
 
 const SHELL = userInfo().shell ?? '/bin/sh'
@@ -35,17 +35,23 @@ async function cases(pair: Pair, cleanup: Cleanup, options: Options): Promise<{ 
       : [
           warm('warmCliNode24', 'errand run, Node 24: its process from start to exit', timed(errandRun(pair, COMMAND, other))),
           warm('statusNode24', 'errand status, Node 24', timed(errand(pair.near, ['status', '--json'], other))),
+          warm('bareNode24', 'node -e 0, Node 24: what no program for it can undercut', timed(bare(other))),
         ]
   const all: Case[] = [
     warm('warmDaemon', 'errand, from a program through the local client', () => throughClient(pair)),
     warm('controlMaster', 'ssh over a ControlMaster: its process from start to exit', timed(ssh.warm('true'))),
     warm('warmCli', `errand run, Node ${process.versions.node.split('.')[0]}: its process from start to exit`, timed(errandRun(pair, COMMAND))),
     warm('status', 'errand status', timed(errand(pair.near, ['status', '--json']))),
+    warm('bareNode', 'node -e 0', timed(bare(process.execPath))),
     ...on24,
     { name: 'cold', what: 'errand, connection cut before: dial, Noise, hello, command', cold: true, run: () => afterCut(pair) },
     { name: 'coldSsh', what: 'ssh with a connection of its own', cold: true, run: timed(ssh.cold('true')) },
   ]
   return { all, ssh: ssh.version, node24: other === undefined ? null : (await finish({ file: other, args: ['--version'] })).stdout.trim() }
+}
+
+function bare(runtime: string): Command {
+  return { file: runtime, args: ['-e', '0'] }
 }
 
 async function throughClient({ near, far }: Pair): Promise<number> {
@@ -134,7 +140,7 @@ function notesOf(ssh: string, version24: string | null, coldMissing: boolean): s
   return [
     `the command is ${COMMAND.join(' ')} on both sides; ssh is ${ssh}, its server without PAM and with an empty home (no ~/.bashrc) on loopback`,
     'errand: submit, proof, audit entries synced on both devices, spawn, output, outcome: everything switched on',
-    'NODE_EXTRA_CA_CERTS is unset for every process',
+    'NODE_EXTRA_CA_CERTS is unset for every process; errand is started by its launcher, scripts/bin.cjs, as from the PATH',
     version24 === null ? 'no other Node 24 was measured' : `Node 24 is ${version24}; the nodes run on ${process.version}`,
     coldMissing
       ? 'cold: not measured; it takes root and `ss -K` to cut a connection'

@@ -63,10 +63,10 @@ async function install(): Promise<void> {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
   const packages = ['install', '-y', '--no-install-recommends', 'openssh-server', 'openssh-client']
   try {
-    const first = await finish({ file: 'apt-get', args: packages }, env)
+    const first = await finish({ file: 'apt-get', args: packages, env })
     if (first.exitCode === 0) return
-    await succeed({ file: 'apt-get', args: ['update'] }, env)
-    await succeed({ file: 'apt-get', args: packages }, env)
+    await succeed({ file: 'apt-get', args: ['update'], env })
+    await succeed({ file: 'apt-get', args: packages, env })
   } catch (cause) {
     throw new Error('OpenSSH is missing and apt-get could not install it; install openssh-server and openssh-client by hand', { cause })
   }

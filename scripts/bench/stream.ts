@@ -38,9 +38,9 @@ class Receiver {
   }
 
   /** @returns MiB a second. @throws when the bytes are not those of the file, or the command failed. */
-  async receive({ file, args }: Command): Promise<number> {
+  async receive({ file, args, env = CLEAN_ENV }: Command): Promise<number> {
     this.#buffer.fill(0)
-    const child = spawn(file, args, { env: CLEAN_ENV, stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
     let at = 0
     let first: { readonly ms: number; readonly bytes: number } | undefined
     let lastMs = 0

@@ -1,13 +1,14 @@
 /** Two real errand nodes of one mesh, each its own process from dist, on loopback, with homes that go when the benchmark ends. */
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, type LocalClient } from '../../src/local/client.ts'
 import { CLEAN_ENV, type Cleanup, type Command, endProcess, finish, say, sleep, succeed } from './support.ts'
 
 /** This file runs as dist/bench/NAME.mjs. */
 const PROGRAM = fileURLToPath(new URL('../errand.cjs', import.meta.url))
+const LAUNCHER = fileURLToPath(new URL('../../scripts/bin.cjs', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/errand-bench', import.meta.url))
 const READY_MS = 30_000
 
@@ -25,14 +26,19 @@ export interface Pair {
   readonly far: BenchNode
 }
 
-/** How the command line is started, on this Node or on another. */
+/** The command line as a user's PATH starts it: the launcher, which takes the first `node` there. */
 export function errand(node: BenchNode, args: readonly string[], runtime = process.execPath): Command {
-  return { file: runtime, args: [PROGRAM, ...args, '--home', node.home] }
+  return launched([...args, '--home', node.home], runtime)
 }
 
 /** `errand run`, which takes its options before the command. */
 export function errandRun(pair: Pair, command: readonly string[], runtime = process.execPath): Command {
-  return { file: runtime, args: [PROGRAM, 'run', pair.far.name, '--home', pair.near.home, '--', ...command] }
+  return launched(['run', pair.far.name, '--home', pair.near.home, '--', ...command], runtime)
+}
+
+/** @param runtime a Node; its file has to be called `node`. */
+function launched(args: readonly string[], runtime: string): Command {
+  return { file: LAUNCHER, args, env: { ...CLEAN_ENV, PATH: [dirname(runtime), CLEAN_ENV['PATH']].join(delimiter) } }
 }
 
 /** Starts both, joins them by invite and code, and waits until each sees the other online. */
@@ -111,20 +117,20 @@ async function portsOf(pair: Pair): Promise<readonly string[]> {
   return found
 }
 
-/** A Node 24 to run the command line on: the given one, or npm's package with the binary, kept in node_modules/.cache. Undefined when neither works. */
+/** A Node 24 to run the command line on: the given one (a file called `node`), or npm's package with the binary, kept in node_modules/.cache. Undefined when neither works. */
 export async function node24(given: string): Promise<string | undefined> {
   const works = async (file: string): Promise<boolean> =>
     await finish({ file, args: ['--version'] }).then(
       ({ stdout }) => stdout.startsWith('v24.'),
       () => false,
     )
-  if (given !== '') return (await works(given)) ? given : undefined
+  if (given !== '') return basename(given) === 'node' && (await works(given)) ? given : undefined
   const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
   const binary = join(CACHE, 'node_modules', name, 'bin', 'node')
   if (existsSync(binary)) return (await works(binary)) ? binary : undefined
   say(`installing ${name}@24 into node_modules/.cache (once)`)
   mkdirSync(CACHE, { recursive: true })
   const install = { file: 'npm', args: ['install', '--prefix', CACHE, '--no-save', '--no-audit', '--no-fund', '--ignore-scripts', `${name}@24`] }
-  await finish(install, process.env).catch(() => undefined) // behind a proxy npm needs the environment as it is
+  await finish({ ...install, env: process.env }).catch(() => undefined) // behind a proxy npm needs the environment as it is
   return existsSync(CACHE) && readdirSync(CACHE).length > 0 && (await works(binary)) ? binary : undefined
 }

@@ -51,6 +51,8 @@ export class Cleanup {
 export interface Command {
   readonly file: string
   readonly args: readonly string[]
+  /** Without it CLEAN_ENV. */
+  readonly env?: NodeJS.ProcessEnv
 }
 
 export interface Finished {
@@ -61,7 +63,7 @@ export interface Finished {
 }
 
 /** From just before the start of the process to the end of its output. */
-export function finish({ file, args }: Command, env: NodeJS.ProcessEnv = CLEAN_ENV): Promise<Finished> {
+export function finish({ file, args, env = CLEAN_ENV }: Command): Promise<Finished> {
   return new Promise((resolve, reject) => {
     const texts = { stdout: '', stderr: '' }
     const startedAt = performance.now()
@@ -74,8 +76,8 @@ export function finish({ file, args }: Command, env: NodeJS.ProcessEnv = CLEAN_E
 }
 
 /** As `finish`, for a command that must succeed. @throws with what it said on stderr. */
-export async function succeed(command: Command, env?: NodeJS.ProcessEnv): Promise<Finished> {
-  const done = await finish(command, env)
+export async function succeed(command: Command): Promise<Finished> {
+  const done = await finish(command)
   if (done.exitCode === 0) return done
   throw new Error(`${[command.file, ...command.args].join(' ').slice(0, 400)}: exit code ${done.exitCode}\n${done.stderr || done.stdout}`)
 }
