@@ -19,6 +19,7 @@ export function nodeHash(left: Uint8Array, right: Uint8Array): Uint8Array {
 /** The roots of the full subtrees that `n` leaves make, largest first: one for each bit set in `n`. Immutable. */
 export class Frontier {
   static readonly EMPTY = new Frontier(0, [])
+  #root: Uint8Array | undefined
 
   private constructor(
     readonly n: number,
@@ -39,6 +40,11 @@ export class Frontier {
 
   /** The Merkle tree hash; of no leaves the hash of nothing, as RFC 6962 says. */
   root(): Uint8Array {
+    this.#root ??= this.#hashed()
+    return this.#root
+  }
+
+  #hashed(): Uint8Array {
     const [newest, ...left] = [...this.peaks].reverse()
     if (newest === undefined) return new Uint8Array(createHash('sha256').digest())
     return left.reduce((right, peak) => nodeHash(peak, right), newest)

@@ -84,9 +84,13 @@ export function signDelegation(identity: Identity, fields: DelegationFields): De
 
 /** @throws TokenError as decoding would. */
 export function signInvocation(identity: Identity, fields: InvocationFields): Invocation {
+  return parseInvocation(sealInvocation(identity, fields)).invocation
+}
+
+/** The bytes alone, for whoever sends them away at once: whether they are an invocation is for the receiver to say, who decodes them in any case. */
+export function sealInvocation(identity: Identity, fields: InvocationFields): Uint8Array {
   const { prf, cause, ...rest } = fields
-  return parseInvocation(sealToken('invocation', identity, present({ ...rest, prf: prf.map(linkTo), cause: cause === undefined ? undefined : linkTo(cause) })))
-    .invocation
+  return sealToken('invocation', identity, present({ ...rest, prf: prf.map(linkTo), cause: cause === undefined ? undefined : linkTo(cause) }))
 }
 
 const MAX_VERIFIED = 2_048
@@ -162,12 +166,15 @@ interface OpenToken {
   readonly payload: unknown
 }
 
+/** The head of a list of two: DAG-CBOR puts its items behind it as they are. */
+const PAIR = Uint8Array.of(0x82)
+
 // Not v.record: it drops the keys `constructor` and `__proto__` instead of refusing them.
 const Outer = v.strictTuple([v.instance(Uint8Array), AnyMap])
 
 function sealToken(kind: TokenKind, identity: Identity, payload: object): Uint8Array {
-  const signed = { h: VARSIG_HEADER, [TOKEN_TAG[kind]]: { ...payload, iss: identity.did } }
-  return encode([identity.sign(encode(signed)), signed])
+  const signed = encode({ h: VARSIG_HEADER, [TOKEN_TAG[kind]]: { ...payload, iss: identity.did } })
+  return new Uint8Array(Buffer.concat([PAIR, encode(identity.sign(signed)), signed]))
 }
 
 function openToken(kind: TokenKind, received: Uint8Array): OpenToken {

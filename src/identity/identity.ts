@@ -33,15 +33,22 @@ export class Identity {
   }
 }
 
+/** Texts whose whole form was checked: the same few devices are named many times in every command. */
+const checked = new Set<string>()
+
 /** Branding for a DID that is known to be one; checks the whole form. @throws TypeError */
 export function asDid(text: string): Did {
-  publicKeyOf(text)
+  if (!checked.has(text)) {
+    publicKeyOf(text)
+    if (checked.size >= MAX_CACHED_KEYS) checked.clear()
+    checked.add(text)
+  }
   return text as Did
 }
 
 export function isDid(text: string): text is Did {
   try {
-    publicKeyOf(text)
+    asDid(text)
     return true
   } catch {
     return false
