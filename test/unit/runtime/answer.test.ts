@@ -49,8 +49,8 @@ test('a command that is over at once is accepted and ended in one piece, and bot
 test('the first output brings the acceptance along, in front of it; the second goes alone', async () => {
   const { answer, tags } = setUp()
   answer.acceptedSoon(ACCEPTED, unexpected)
-  answer.output(2, Buffer.from('one'))
-  answer.output(1, Buffer.from('two'))
+  void answer.output(2, Buffer.from('one'))
+  void answer.output(1, Buffer.from('two'))
   await answer.ended(ENDED)
   expect(await tags()).toEqual([[TAG.accepted, TAG.stderr], [TAG.stdout], [TAG.ended]])
 })
