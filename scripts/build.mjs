@@ -23,12 +23,17 @@ export async function build({ root = ROOT, stamp = fingerprint(root), write = tr
   const built = await Promise.all(plan(root).map((bundle) => bundleOne(root, bundle)))
   const wrong = built.flatMap(({ bundle, result }) => judge(bundle, result.metafile, mainBytes(result)))
   if (wrong.length > 0) throw new SetupFailed(`the build breaks its promises:\n  ${wrong.join('\n  ')}`)
+  const declared = await declare(root)
   if (!write) return built.map(({ bundle, result }) => ({ name: fileOf(bundle), bytes: mainBytes(result) }))
   mkdirSync(join(root, 'dist'), { recursive: true })
   const kept = new Set(['.build', '.cache', 'THIRD-PARTY.txt'])
   for (const file of built.flatMap(({ result }) => result.outputFiles)) {
     kept.add(relative(join(root, 'dist'), file.path).split(/[/\\]/)[0])
     put(file.path, file.contents)
+  }
+  for (const { name, text } of declared) {
+    kept.add(name)
+    put(join(root, 'dist', name), text)
   }
   for (const name of readdirSync(join(root, 'dist'))) if (!kept.has(name)) rmSync(join(root, 'dist', name), { recursive: true })
   const metafiles = built.map(({ result }) => result.metafile)
@@ -49,6 +54,13 @@ function plan(root) {
   ]
   // Tests build trees with a few of the programs; here a missing one is an error.
   return root === ROOT ? all : all.filter(({ entry }) => existsSync(join(root, entry)))
+}
+
+/** Types for programs that import errand. The trees of tests have none. */
+async function declare(root) {
+  if (root !== ROOT) return []
+  const { declarations } = await import('./build/declarations.mjs') // the compiler, which nothing else here needs
+  return await declarations(root)
 }
 
 async function bundleOne(root, bundle) {

@@ -29,6 +29,31 @@ import { exec } from './exec.ts'
 import { JsonDoor } from './http.ts'
 import { ExecFaces } from './upgrade.ts'
 
+// What its methods take and give, for programs in TypeScript (docs/decisions/0016).
+export type {
+  AuditQuery,
+  AuditRecordView,
+  AuditVerifyView,
+  Capabilities,
+  DeviceView,
+  DownRequest,
+  ExecAccepted,
+  ExecOutcome,
+  ExecRequest,
+  GrantRequest,
+  GrantView,
+  InviteRequest,
+  InviteView,
+  JoinRequest,
+  JoinView,
+  ListenRequest,
+  OfferView,
+  RevokeRequest,
+  RevokeView,
+  RightView,
+  Status,
+  TaskView,
+} from '../../protocols/local/messages.ts'
 export { ErrandError } from '../base/errors.ts'
 export { homeOf, socketPathOf } from '../base/paths.ts'
 export type { ExecOptions, OutputTaker } from './exec.ts'
