@@ -3,8 +3,7 @@
  * Every caller comes through here, other devices and this one alike. Spec: protocols/exec/README.md.
  */
 import { At, type Ended, EXEC, Open, TAG } from '../../protocols/exec/messages.ts'
-import { decodeAs, encode, shapeOf } from '../../protocols/wire.ts'
-import { ExecRunArgs } from '../authority/commands.ts'
+import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Admission } from '../authority/verify.ts'
 import type { Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -33,6 +32,8 @@ const SPOOL = { maxBytes: 64 << 20, policy: 'block' } as const
 
 interface Live {
   readonly admission: Admission
+  /** As declared: program and arguments. */
+  readonly command: readonly string[]
   readonly running: RunningCommand
   readonly answer: Answer
   readonly way: OutputWay
@@ -146,7 +147,7 @@ export class ExecDoor {
       const answer = new Answer(link, this.on.clock)
       const way = new OutputWay(link, answer, { task, address: this.on.besideDoor(caller.address) }, this.on)
       const running = await prepared.start(way.sink)
-      const live = { admission, running, answer, way }
+      const live = { admission, command, running, answer, way }
       this.#live.set(task, live)
       if (this.on.revocations.kills(admission.chain) !== undefined) running.stop('revoked')
       this.on.board.note(task, { t: 'started', at: running.startTime })
@@ -195,7 +196,7 @@ export class ExecDoor {
       void this.#readInput(link, live)
       const ended = await running.ended
       await way.settled()
-      await this.#end(task, admission, ended)
+      await this.#end(task, live, ended)
       await answer.ended(ended)
     } finally {
       answer.close()
@@ -228,10 +229,9 @@ export class ExecDoor {
     }
   }
 
-  async #end(task: TaskId, admission: Admission, ended: Ended): Promise<void> {
-    const { iss, args } = admission.invocation
+  async #end(task: TaskId, { admission, command }: Live, ended: Ended): Promise<void> {
+    const { iss } = admission.invocation
     const { exitCode, signal, why, startTime, endTime } = ended
-    const { exe, argv } = shapeOf(ExecRunArgs, args)
     this.on.board.note(task, { t: 'ended', at: endTime, to: endOf(why, exitCode), why, exitCode })
     await this.on.audit.append({
       actor: iss,
@@ -240,7 +240,7 @@ export class ExecDoor {
       task,
       grant: admission.chain.at(-1)?.cid ?? null,
       details: {
-        command: [exe, ...argv],
+        command: [...command],
         why,
         startTime,
         durationMs: endTime - startTime,

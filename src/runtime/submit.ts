@@ -8,7 +8,7 @@ import type { BulkOffer, ExecAccepted, ExecOutcome, ExecRequest } from '../../pr
 import { decodeAs, encode, shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import type { ExecRunArgs } from '../authority/commands.ts'
-import { signInvocation } from '../authority/token.ts'
+import { sealInvocation } from '../authority/token.ts'
 import { type Clock, pause, type Random } from '../base/clock.ts'
 import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
 import { type Frame, FrameLink } from '../base/frames.ts'
@@ -179,7 +179,7 @@ export class Submitter {
     const { keyring, random } = this.on
     const now = keyring.nowSeconds()
     const { chain } = await this.#prove(device, args, synced)
-    const invocation = signInvocation(keyring.device, {
+    const invocation = sealInvocation(keyring.device, {
       sub: device,
       aud: device,
       cmd: '/exec/run',
@@ -189,7 +189,7 @@ export class Submitter {
       exp: now + INVOCATION_LIFE_SECONDS,
       iat: now,
     })
-    return encode({ invocation: invocation.bytes, proofs: chain.map((link) => link.bytes), env })
+    return encode({ invocation, proofs: chain.map((link) => link.bytes), env })
   }
 
   /** A device that was met a moment ago may be about to tell of the very grant that is needed. */
