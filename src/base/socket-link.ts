@@ -11,7 +11,6 @@ export class SocketLink implements ByteLink {
   #error: Error | undefined
   #wake: (() => void) | undefined
   #drained: Promise<void> | undefined
-  #corked = false
 
   /**
    * @param head bytes that arrived before the link was made.
@@ -30,19 +29,13 @@ export class SocketLink implements ByteLink {
     socket.on('close', () => this.#finish())
   }
 
-  /** What is written in one turn leaves as one system call. Bytes for a socket that is gone are dropped: its reader learns of it by the end of `source`. */
+  /** Bytes for a socket that is gone are dropped: its reader learns of it by the end of `source`. */
   write(bytes: Uint8ArrayList): Promise<void> | undefined {
     const { socket } = this
     if (!socket.writable) return undefined
-    if (!this.#corked) {
-      this.#corked = true
-      socket.cork()
-      process.nextTick(() => {
-        this.#corked = false
-        socket.uncork()
-      })
-    }
+    socket.cork()
     for (const part of bytes) socket.write(part)
+    socket.uncork()
     return socket.writableNeedDrain ? this.#drain() : undefined
   }
 
