@@ -32,6 +32,8 @@ test('what was said on the command line is not held against the file', () => {
   put('mode: local-only\n')
   expect(loadConfig(home, overridesOf({ preset: 'lan' }, {}))).toMatchObject({ mode: 'remote-enabled', preset: 'lan' })
   expect(loadConfig(home, overridesOf({ listen: ['/ip4/10.0.0.1/tcp/1'] }, {}))).toMatchObject({ mode: 'remote-enabled' })
+  const api = { name: 'transport.api.listen', value: '0.0.0.0:80', from: 'flag', where: '--api' } as const
+  expect(loadConfig(home, [api])).toMatchObject({ mode: 'local-only', transport: { api: { host: '0.0.0.0', port: 80 } } })
   put('mode: remote-enabled\n')
   expect(loadConfig(home, overridesOf({ preset: 'local' }, {}))).toMatchObject({ mode: 'local-only', preset: 'local' })
 })
