@@ -1,5 +1,39 @@
 /** The tasks this device knows of: those it submitted and those it runs. Keeps all that live and the last ended ones. */
-import { isOver, moved, type Task, type TaskEvent, type TaskId } from './machine.ts'
+import type { TaskState } from '../../protocols/task/messages.ts'
+import { isOver, NEXT, type TaskId } from './machine.ts'
+
+interface Task {
+  readonly id: TaskId
+  readonly state: TaskState
+  readonly device: string
+  readonly command: readonly string[]
+  readonly submittedBy: string
+  readonly createdAt: number
+  readonly startedAt: number | null
+  readonly endedAt: number | null
+  readonly exitCode: number | null
+  /** Why it is where it is: one reason code. */
+  readonly why: string | null
+}
+
+type TaskEvent =
+  | { readonly t: 'planned'; readonly at: number }
+  | { readonly t: 'started'; readonly at: number }
+  | { readonly t: 'ended'; readonly at: number; readonly to: 'COMPLETED' | 'FAILED' | 'CANCELLED'; readonly why: string; readonly exitCode: number | null }
+
+const TARGET = { planned: () => 'PLANNING', started: () => 'RUNNING', ended: (event) => (event.t === 'ended' ? event.to : 'FAILED') } as const satisfies Record<
+  TaskEvent['t'],
+  (event: TaskEvent) => TaskState
+>
+
+/** The task after an event. @throws RangeError for a move that the table does not have: a task never comes back from its end. */
+function moved(task: Task, event: TaskEvent): Task {
+  const to: TaskState = TARGET[event.t](event)
+  const allowed: readonly TaskState[] = NEXT[task.state]
+  if (!allowed.includes(to)) throw new RangeError(`task ${task.id}: no way from ${task.state} to ${to}`)
+  if (event.t === 'ended') return { ...task, state: to, endedAt: event.at, why: event.why, exitCode: event.exitCode }
+  return { ...task, state: to, startedAt: event.t === 'started' ? event.at : task.startedAt }
+}
 
 const KEPT_ENDED = 1_000
 

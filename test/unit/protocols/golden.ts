@@ -8,6 +8,7 @@ import { Identity } from '../../../src/identity/identity.ts'
 import { digestOf, have, recordId } from '../../../src/registry/records.ts'
 import { readCode, writeCode } from '../../../src/runtime/invite-code.ts'
 import { makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
+import { BAD_TASK_MESSAGES, TASK_MESSAGES } from './golden-task.ts'
 import { legible, type SchemaName } from './shapes.ts'
 
 export const filled = (length: number, value: number): Uint8Array => new Uint8Array(length).fill(value)
@@ -98,8 +99,6 @@ const WELCOME = {
   ...{ delegations: ask.gives, revocations: [] },
 }
 const PULL = { t: 'pull', set: 'members', have: have(ids(membersHeld), SYNC.idPrefixBytes) }
-const COMMAND = { exe: 'git', argv: ['status', '--short'], cwd: '/srv/app', env: { LANG: 'C' }, user: '', timeoutMs: 60_000, maxOutputBytes: 0, stdin: false }
-
 const message = (name: string, schema: SchemaName, value: object): object => ({ name, schema, value: legible(value), bytes: hex(encode(value)) })
 const record = (one: SignedRecord): object => ({ ...one, value: legible(one.value), bytes: hex(sealed(one)) })
 const without = (value: object, key: string): object => Object.fromEntries(Object.entries(value).filter(([name]) => name !== key))
@@ -255,16 +254,8 @@ export const golden = {
   task: {
     protocol: 'task',
     ...common,
-    messages: [message('a command', 'CommandSpec', COMMAND)],
-    badMessages: (
-      [
-        ['no program', 'CommandSpec', encode({ ...COMMAND, exe: '' }), 'BAD_SHAPE'],
-        ['one text in the place of arguments', 'CommandSpec', encode({ ...COMMAND, argv: 'status --short' }), 'BAD_SHAPE'],
-        ['a field missing', 'CommandSpec', encode(without(COMMAND, 'user')), 'BAD_SHAPE'],
-        ['a field too many', 'CommandSpec', encode({ ...COMMAND, shell: true }), 'BAD_SHAPE'],
-        ['1,025 arguments', 'CommandSpec', encode({ ...COMMAND, argv: Array(1_025).fill('') }), 'BAD_SHAPE'],
-      ] satisfies BadMessage[]
-    ).map(bad),
+    messages: TASK_MESSAGES.map((one) => message(...one)),
+    badMessages: BAD_TASK_MESSAGES.map(bad),
   },
 } as const
 

@@ -4,7 +4,7 @@ import { HELLO, Hello, HelloRefused } from '../../../protocols/hello/messages.ts
 import { Ask, Challenge, JOIN, JoinRefused, Offer, Welcome } from '../../../protocols/join/messages.ts'
 import { AddressRecord, Genesis, Membership } from '../../../protocols/member/messages.ts'
 import { Ack, Pull, Push, Records, SYNC, SyncRefused } from '../../../protocols/sync/messages.ts'
-import { CommandSpec } from '../../../protocols/task/messages.ts'
+import { CommandSpec, Standing, Submission, TASK, TaskEvent } from '../../../protocols/task/messages.ts'
 import { DOMAIN, type Domain } from '../../../protocols/wire.ts'
 
 /** Everything with a shape: its schema and the longest it may be. */
@@ -26,6 +26,9 @@ export const SCHEMAS = {
   Ack: { schema: Ack, max: SYNC.maxMessageBytes },
   SyncRefused: { schema: SyncRefused, max: SYNC.maxMessageBytes },
   CommandSpec: { schema: CommandSpec, max: 4 << 20 },
+  Submission: { schema: Submission, max: TASK.maxSubmissionBytes },
+  TaskEvent: { schema: TaskEvent, max: TASK.maxEventBytes },
+  Standing: { schema: Standing, max: TASK.maxEventBytes },
 } as const
 export type SchemaName = keyof typeof SCHEMAS
 export const RECORD_SCHEMA = {

@@ -46,7 +46,7 @@ test.each(files)('$folder: what we write today is byte for byte what we wrote wh
 test.each(each((one) => one.messages))('$folder: $name is read as it was meant, and written back to the same bytes', ({ schema, value, bytes }) => {
   const { schema: shape, max } = SCHEMAS[schema]
   expect(decodeAs<v.GenericSchema>(shape, bytes, max)).toEqual(revived(value))
-  expect(encode(revived(value))).toEqual(bytes)
+  expect(new Uint8Array(encode(revived(value)))).toEqual(bytes) // the encoder makes a Buffer of some lengths
 })
 
 test.each(each((one) => one.records))('$folder: $name holds for its domain and mesh, and says what was signed', ({ domain, mesh, value, bytes }) => {
