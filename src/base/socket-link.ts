@@ -1,6 +1,5 @@
 /** A socket (Unix or TCP) as a ByteLink. Reads ahead only so far; a peer that hangs up is noticed even while nobody reads. */
 import type { Socket } from 'node:net'
-import type { Uint8ArrayList } from 'uint8arraylist'
 import type { ByteLink } from './frames.ts'
 
 export class SocketLink implements ByteLink {
@@ -30,7 +29,7 @@ export class SocketLink implements ByteLink {
   }
 
   /** Bytes for a socket that is gone are dropped: its reader learns of it by the end of `source`. */
-  write(bytes: Uint8ArrayList): Promise<void> | undefined {
+  write(bytes: Iterable<Uint8Array>): Promise<void> | undefined {
     const { socket } = this
     if (!socket.writable) return undefined
     socket.cork()

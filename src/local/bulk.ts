@@ -6,19 +6,19 @@ import type { TLSSocket } from 'node:tls'
 import { BULK, HOST_TAG } from '../../protocols/host/frames.ts'
 import type { BulkOffer } from '../../protocols/local/messages.ts'
 import { ErrandError } from '../base/errors.ts'
-import { type Frame, FrameLink } from '../base/frames.ts'
 import { offsetBytes } from '../base/offset.ts'
 import { SocketLink } from '../base/socket-link.ts'
+import { type QuickFrame, QuickLink } from './quick-link.ts'
 
 /** Longer than that and the output has arrived by the other way. */
 const CONNECT_MS = 3_000
 const READ_AHEAD_BYTES = 1 << 18
 
 export class BulkReader {
-  readonly #link: FrameLink
+  readonly #link: QuickLink
 
   private constructor(private readonly socket: TLSSocket) {
-    this.#link = new FrameLink(new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES), BULK.maxFrameBytes)
+    this.#link = new QuickLink(new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES), BULK.maxFrameBytes)
   }
 
   /** @returns undefined when the executor cannot be reached there, or does not know the key. */
@@ -44,7 +44,7 @@ export class BulkReader {
   }
 
   /** Pieces of output in order, from the offset on. @throws when the connection breaks before the output is whole. */
-  async *read(from: number): AsyncGenerator<Frame> {
+  async *read(from: number): AsyncGenerator<QuickFrame> {
     void this.#link.write(HOST_TAG.follow, offsetBytes(from))
     for (let frame = await this.#link.read(); frame !== undefined; frame = await this.#link.read()) {
       if (frame.tag === HOST_TAG.ended) return

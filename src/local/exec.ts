@@ -5,9 +5,9 @@ import { LOCAL_TAG } from '../../protocols/local/frames.ts'
 import type { BulkOffer, ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
-import type { Frame, FrameLink } from '../base/frames.ts'
 import { BulkReader } from './bulk.ts'
 import { cancelled, connectionFault, gone, wireFault } from './fault.ts'
+import type { QuickFrame, QuickLink } from './quick-link.ts'
 import type { ExecFaces } from './upgrade.ts'
 
 /** What takes output. A returned promise stops the command's output until it resolves. The bytes are the taker's. */
@@ -59,7 +59,7 @@ class ExecCall {
   #hasEnded = false
 
   constructor(
-    private readonly link: FrameLink,
+    private readonly link: QuickLink,
     private readonly o: ExecOptions,
   ) {}
 
@@ -80,7 +80,7 @@ class ExecCall {
     }
   }
 
-  async #take({ tag, payload }: Frame): Promise<ExecOutcome | undefined> {
+  async #take({ tag, payload }: QuickFrame): Promise<ExecOutcome | undefined> {
     switch (tag) {
       case TAG.stdout:
         return await this.#hand(this.o.onStdout, payload)
@@ -213,6 +213,6 @@ function json(value: unknown): Uint8Array {
 }
 
 /** The decoder of control frames: the node's own words under a known API version. */
-function parse<T>(payload: Frame['payload']): T {
-  return JSON.parse(Buffer.from(payload.subarray()).toString()) as T
+function parse<T>(payload: QuickFrame['payload']): T {
+  return JSON.parse(Buffer.concat(payload).toString()) as T
 }

@@ -18,9 +18,7 @@ const CONNECT_FAULTS: Readonly<Record<string, (path: string, cause: Error) => Er
 }
 
 /** A failure of the socket, of a request or of a deadline as an ErrandError. */
-export function connectionFault(thrown: unknown, socketPath: string): ErrandError {
-  // FrameLink reports what its source threw as the cause of a bad frame; the reader wants the reason itself.
-  const error = thrown instanceof ErrandError && thrown.cause instanceof Error && thrown.code === 'BAD_FRAME' ? thrown.cause : thrown
+export function connectionFault(error: unknown, socketPath: string): ErrandError {
   if (error instanceof ErrandError) return error
   if (!(error instanceof Error)) return new ErrandError('NODE_GONE', String(error))
   if (error.name === 'TimeoutError') return silent(error)

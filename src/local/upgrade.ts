@@ -8,9 +8,9 @@ import { connect } from 'node:net'
 import { LOCAL } from '../../protocols/local/frames.ts'
 import { systemClock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
-import { FrameLink } from '../base/frames.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import { checkVersion, faultOf, gone } from './fault.ts'
+import { QuickLink } from './quick-link.ts'
 
 const REQUEST = [
   'GET /api/runtime/exec HTTP/1.1',
@@ -26,7 +26,7 @@ const MAX_HEAD_BYTES = 16_384
 const READ_AHEAD_BYTES = 1 << 16
 
 interface Face {
-  readonly link: FrameLink
+  readonly link: QuickLink
   readonly socket: Socket
 }
 
@@ -70,11 +70,10 @@ function openExec(socketPath: string): Face {
   const socket = connect({ path: socketPath })
   const plain = new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES)
   socket.write(REQUEST)
-  const link = new FrameLink(
+  const link = new QuickLink(
     {
       source: switched(plain.source),
       write: (bytes) => plain.write(bytes),
-      end: () => plain.end(),
       abort: () => plain.abort(),
     },
     LOCAL.maxFrameBytes,
