@@ -1,0 +1,158 @@
+import { expect, test } from 'vitest'
+import { type Accepted, type Ended, EXEC, TAG } from '../../../protocols/exec/messages.ts'
+import { encode } from '../../../protocols/wire.ts'
+import type { Fact } from '../../../src/audit/facts.ts'
+import { ErrandError } from '../../../src/base/errors.ts'
+import { type Frame, FrameLink } from '../../../src/base/frames.ts'
+import { memoryLinks } from '../../../src/base/memory-link.ts'
+import { Keyring } from '../../../src/runtime/keyring.ts'
+import { type ExecRoute, Submitter } from '../../../src/runtime/submit.ts'
+import { Board } from '../../../src/tasks/board.ts'
+import { settled } from '../base/hand-clock.ts'
+import { World } from './door-world.ts'
+import { alice, bob, MeshWorld } from './mesh-world.ts'
+
+const TASK = '0190f3b0-0000-7000-8000-000000000001'
+const SIGNAL = new AbortController().signal
+const ACCEPTED: Accepted = { task: TASK, startTime: 1 }
+const ENDED: Ended = { exitCode: 0, signal: null, why: 'exit', startTime: 1, endTime: 2, stdoutBytes: 0, stderrBytes: 0 }
+
+/** A log whose appends become durable, or fail, when the test says so. */
+class SlowLog {
+  readonly begun: string[] = []
+  broken: ErrandError | undefined
+  readonly #settle: { done(): void; failed(error: Error): void }[] = []
+
+  refusal(): ErrandError | undefined {
+    return this.broken
+  }
+
+  append({ action }: Fact): Promise<void> {
+    if (this.broken !== undefined) return Promise.reject(this.broken)
+    this.begun.push(action)
+    return new Promise((resolve, reject) => this.#settle.push({ done: resolve, failed: reject }))
+  }
+
+  sync(): void {
+    for (const { done } of this.#settle.splice(0)) done()
+  }
+
+  fail(): void {
+    for (const { failed } of this.#settle.splice(0)) failed(new ErrandError('LOG_UNAVAILABLE', 'no space left'))
+  }
+}
+
+/** What came out of a link so far. */
+function collect(link: FrameLink): Frame[] {
+  const frames: Frame[] = []
+  const read = async (): Promise<void> => {
+    for (let frame = await link.read(); frame !== undefined; frame = await link.read()) frames.push(frame)
+  }
+  void read().catch(() => undefined) // cut off: what came is there
+  return frames
+}
+
+/** alice asks bob; the test is bob. */
+function submit(log: SlowLog, o: { open?: ExecRoute['open'] } = {}) {
+  const mesh = new MeshWorld()
+  const { directory, wallet, revocations } = mesh.device()
+  const { clock, random } = mesh
+  for (const bytes of [mesh.founder, mesh.member(bob, 'bob')]) directory.admitMember(bytes)
+  wallet.add(mesh.grant(bob, alice, bob).bytes)
+  const [mine, far] = memoryLinks().map((link) => new FrameLink(link, EXEC.maxFrameBytes))
+  const [client, near] = memoryLinks().map((link) => new FrameLink(link, EXEC.maxFrameBytes))
+  if (mine === undefined || far === undefined || client === undefined || near === undefined) throw new TypeError('two ends each')
+  const line = { link: mine, challenge: random(16), synced: Promise.resolve(), host: null }
+  const submitter = new Submitter({
+    keyring: new Keyring({ device: alice, wallet, revocations, clock, random }),
+    directory,
+    route: { open: o.open ?? (() => Promise.resolve(line)) },
+    door: new World().door,
+    board: new Board(),
+    audit: log,
+    clock,
+    random,
+    newTaskId: () => TASK,
+  })
+  const done = submitter.exec({ device: 'bob', command: ['true'] }, near, { signal: SIGNAL })
+  return { clock, far, asked: collect(far), told: collect(client), done }
+}
+
+const tagsOf = (frames: readonly Frame[]): number[] => frames.map(({ tag }) => tag)
+
+test('the request leaves first and the record follows in the next turn; nothing of the answer is handed on before it is durable', async () => {
+  const log = new SlowLog()
+  const { clock, far, asked, told, done } = submit(log)
+  await settled()
+  expect(tagsOf(asked)).toEqual([TAG.open])
+  expect(log.begun).toEqual([])
+  clock.advance(1)
+  expect(log.begun).toEqual(['task.submit'])
+  await far.writeAll([TAG.accepted, encode(ACCEPTED)], [TAG.stdout, Buffer.from('hi')], [TAG.ended, encode(ENDED)])
+  await settled()
+  expect(tagsOf(told), 'not durable yet').toEqual([])
+  log.sync()
+  await done
+  await settled()
+  expect(tagsOf(told)).toEqual([TAG.accepted, TAG.stdout, TAG.ended])
+})
+
+test('an answer that is there before the record was begun does not overtake it', async () => {
+  const log = new SlowLog()
+  const { clock, far, told, done } = submit(log)
+  await far.writeAll([TAG.accepted, encode(ACCEPTED)], [TAG.ended, encode(ENDED)])
+  await settled()
+  expect(log.begun).toEqual(['task.submit'])
+  expect(tagsOf(told)).toEqual([])
+  log.sync()
+  await done
+  clock.advance(1_000)
+  expect(log.begun, 'recorded once').toEqual(['task.submit'])
+  await settled()
+  expect(tagsOf(told)).toEqual([TAG.accepted, TAG.ended])
+})
+
+test('while a line is sought the record is made already', async () => {
+  const log = new SlowLog()
+  const { clock } = submit(log, { open: () => new Promise(() => undefined) })
+  await settled()
+  clock.advance(1)
+  expect(log.begun).toEqual(['task.submit'])
+})
+
+test('a command that could not be sent is recorded before its failure', async () => {
+  const log = new SlowLog()
+  const { told, done } = submit(log, { open: () => Promise.reject(new ErrandError('NO_ROUTE', 'bob cannot be reached')) })
+  await settled()
+  expect(log.begun).toEqual(['task.submit', 'task.failed'])
+  log.sync()
+  await done
+  await settled()
+  expect(tagsOf(told)).toEqual([TAG.refused])
+})
+
+test('with a log that is broken nothing leaves', async () => {
+  const log = new SlowLog()
+  log.broken = new ErrandError('LOG_UNAVAILABLE', 'no space left')
+  const { asked, told, done } = submit(log)
+  await done
+  await settled()
+  expect(tagsOf(asked)).toEqual([])
+  expect(tagsOf(told)).toEqual([TAG.refused])
+})
+
+test('a record that fails meanwhile cuts the command off, and its answer is not handed on', async () => {
+  const log = new SlowLog()
+  const { clock, far, told, done } = submit(log)
+  await settled()
+  clock.advance(1)
+  await far.writeAll([TAG.accepted, encode(ACCEPTED)], [TAG.stdout, Buffer.from('hi')])
+  await settled()
+  log.fail()
+  await settled()
+  log.sync() // the entry that says so
+  await done
+  await settled()
+  expect(tagsOf(told)).toEqual([TAG.refused])
+  expect(() => far.write(TAG.stdout), 'the line is cut').toThrow('no space left')
+})
