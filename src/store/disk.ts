@@ -18,6 +18,8 @@ export interface Disk {
   /** All of it or nothing; with `sync` it is on the platter when the promise resolves. */
   write(ops: readonly Op[], o: { readonly sync: boolean }): Promise<void>
   get(key: string): Promise<Uint8Array | undefined>
+  /** The values of these keys in their order, in one go. */
+  getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>
   /** A bounded read: the caller gives a range or limit that fits memory. */
   read(range: KeyRange): Promise<readonly (readonly [key: string, value: Uint8Array])[]>
   close(): Promise<void>
@@ -58,6 +60,10 @@ class LevelDisk implements Disk {
 
   get(key: string): Promise<Uint8Array | undefined> {
     return this.#say<Uint8Array | undefined>(() => this.level.get(key))
+  }
+
+  getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.#say(() => this.level.getMany([...keys]))
   }
 
   read({ gte, lt, reverse = false, limit = -1 }: KeyRange): Promise<readonly (readonly [string, Uint8Array])[]> {

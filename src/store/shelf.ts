@@ -8,6 +8,8 @@ export interface Shelf {
   put(key: string, value: Uint8Array): Promise<void>
   del(key: string): Promise<void>
   get(key: string): Promise<Uint8Array | undefined>
+  /** The values of these keys in their order, in one go. */
+  getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>
   /** In the order of the keys. Reads in pages: what is put meanwhile may or may not be seen. */
   entries(prefix: string): AsyncIterable<readonly [key: string, value: Uint8Array]>
   /** One bounded read: `gte <= key < lt`, at most `limit`, from the far end with `reverse`. */
@@ -32,6 +34,7 @@ export function shelfOf(on: { readonly disk: Disk; readonly journal: Journal }, 
     put: (key, value) => on.journal.commit([putOp(key, value)]),
     del: (key) => on.journal.commit([delOp(key)]),
     get: (key) => on.disk.get(home + key),
+    getMany: (keys) => on.disk.getMany(keys.map((key) => home + key)),
     commit: (ops) => on.journal.commit(ops),
     async page(range) {
       const found = await on.disk.read({ ...range, gte: home + range.gte, lt: home + range.lt })

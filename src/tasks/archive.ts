@@ -10,6 +10,12 @@ const PAGE = 1_024
 const MIN_PART_CHARS = 6
 const MAX_CANDIDATES = 8
 
+/** A task that ended, and the bytes of its submission. */
+export interface Stored {
+  readonly task: Task
+  readonly bytes: number
+}
+
 /** A task read back from its events, and which of them are reports that give way to newer ones. */
 export interface Refolded {
   readonly task: Task
@@ -20,10 +26,16 @@ export class Archive {
   constructor(private readonly store: TaskStore) {}
 
   /** A task that ended; undefined for one that is unknown or lives. @throws TASK_DAMAGED */
-  async ended(id: TaskId): Promise<Task | undefined> {
-    const [submission, standing] = await Promise.all([this.store.get(submissionKey(id)), this.store.get(standingKey(id))])
-    if (submission === undefined || standing === undefined) return undefined
-    return readable(id, () => decodeEnded(submission, standing))
+  async ended(id: TaskId): Promise<Stored | undefined> {
+    const [found] = await this.allEnded([id])
+    if (found === 'damaged') throw damaged(id, 'its records cannot be read')
+    return found
+  }
+
+  /** The same for several at once, in their order. */
+  async allEnded(ids: readonly TaskId[]): Promise<readonly (Stored | 'damaged' | undefined)[]> {
+    const values = await this.store.getMany(ids.flatMap((id) => [submissionKey(id), standingKey(id)]))
+    return ids.map((_, i) => storedOf(values[2 * i], values[2 * i + 1]))
   }
 
   /** A task from its events, ended or not. @throws TASK_DAMAGED */
@@ -112,6 +124,16 @@ export class Archive {
       if (last === undefined || page.length < 4 * PAGE) return
       gte = `${last[0]}\0`
     }
+  }
+}
+
+function storedOf(submission: Uint8Array | undefined, standing: Uint8Array | undefined): Stored | 'damaged' | undefined {
+  if (submission === undefined || standing === undefined) return undefined
+  try {
+    return { task: decodeEnded(submission, standing), bytes: submission.length }
+  } catch (thrown) {
+    if (thrown instanceof BadBytes) return 'damaged'
+    throw thrown
   }
 }
 

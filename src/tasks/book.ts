@@ -117,11 +117,7 @@ export class TaskBook {
   /** @throws TASK_DAMAGED */
   async get(id: TaskId): Promise<Task | undefined> {
     await this.#fresh([id])
-    const held = this.#known.get(id)
-    if (held !== undefined) return held
-    const found = await this.#ended(id)
-    if (found !== undefined) this.#known.remember(found, encodeSubmission(submissionOf(found)).length)
-    return found
+    return this.#known.get(id) ?? (await this.#ended(id))
   }
 
   /** The id that a whole id, its beginning or its end (6 characters at least) stands for. @throws BAD_TASK, NO_SUCH_TASK, AMBIGUOUS_TASK */
@@ -186,7 +182,8 @@ export class TaskBook {
 
   async #ended(id: TaskId): Promise<Task | undefined> {
     if (this.damaged.includes(id)) await this.#archive.refold(id) // says what is wrong
-    return await this.#archive.ended(id)
+    const found = await this.#archive.ended(id)
+    return found === undefined ? undefined : this.#known.remember(found.task, found.bytes)
   }
 
   async #state(): Promise<WatchItem & { t: 'state' }> {

@@ -17,6 +17,8 @@ import { isOver, type Submitted, submitted, type Task, type TaskId } from './mac
 /** A sorted table; a shelf of the store fits. */
 export interface TaskStore {
   get(key: string): Promise<Uint8Array | undefined>
+  /** The values of these keys in their order, in one go. */
+  getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]>
   /** `gte <= key < lt`, at most `limit`, from the far end with `reverse`. */
   page(range: {
     readonly gte: string

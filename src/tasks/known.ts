@@ -74,12 +74,14 @@ export class Known {
     }
   }
 
-  remember(task: Task, bytes: number): void {
-    if (bytes > WINDOW_TASK_BYTES) return
+  /** For the next who asks. */
+  remember(task: Task, bytes: number): Task {
+    if (bytes > WINDOW_TASK_BYTES) return task
     this.#window.delete(task.id)
     this.#window.set(task.id, task)
     const [oldest] = this.#window.keys()
     if (this.#window.size > WINDOW_TASKS && oldest !== undefined) this.#window.delete(oldest)
+    return task
   }
 
   counts(): { active: number; total: number } {

@@ -1,6 +1,6 @@
 /** Lists of tasks and the state that a watcher begins with, out of what is in memory and what is on the disk. Pages; never all. */
 import type { TaskState } from '../../protocols/task/messages.ts'
-import { asErrand, ErrandError } from '../base/errors.ts'
+import { ErrandError } from '../base/errors.ts'
 import { type Archive, ENDED_STATES } from './archive.ts'
 import type { Changes, WatchItem } from './changes.ts'
 import { placeOf } from './journal.ts'
@@ -42,10 +42,8 @@ export async function listTasks(on: On, q: ListQuery): Promise<TaskPage> {
   const limit = Math.max(1, Math.min(q.limit ?? LIST_DEFAULT, MAX_LIST))
   const places = await placesOf(on, q, limit + 1)
   const shown = places.slice(0, limit)
-  const damaged: TaskId[] = []
-  const read = await Promise.all(shown.map((place) => taskAt(on, place, damaged)))
-  const tasks = read.filter((task) => task !== undefined && (q.states?.includes(task.state) ?? true)) as Task[]
-  return { tasks, next: places.length > limit ? (shown.at(-1) ?? null) : null, damaged }
+  const { tasks, damaged } = await tasksAt(on, shown, before === undefined)
+  return { tasks: tasks.filter(({ state }) => q.states?.includes(state) ?? true), next: places.length > limit ? (shown.at(-1) ?? null) : null, damaged }
 }
 
 async function placesOf({ known, archive }: On, { states, before }: ListQuery, limit: number): Promise<readonly string[]> {
@@ -56,17 +54,23 @@ async function placesOf({ known, archive }: On, { states, before }: ListQuery, l
   return [...all].sort().reverse().slice(0, limit)
 }
 
-async function taskAt({ known, archive }: On, place: string, damaged: TaskId[]): Promise<Task | undefined> {
-  const id = place.slice(place.indexOf('/') + 1) as TaskId
-  const held = known.get(id)
-  if (held !== undefined) return held
-  try {
-    return await archive.ended(id)
-  } catch (thrown) {
-    if (asErrand(thrown).code !== 'TASK_DAMAGED') throw thrown
-    damaged.push(id)
-    return undefined
+/** @param again whether the same will be asked for soon: only the newest are. */
+async function tasksAt(
+  { known, archive }: On,
+  places: readonly string[],
+  again: boolean,
+): Promise<{ readonly tasks: readonly Task[]; readonly damaged: readonly TaskId[] }> {
+  const ids = places.map((place) => place.slice(place.indexOf('/') + 1) as TaskId)
+  const held = new Map(ids.map((id) => [id, known.get(id)]))
+  const missing = ids.filter((id) => held.get(id) === undefined)
+  const read = await archive.allEnded(missing)
+  const damaged = missing.filter((_, i) => read[i] === 'damaged')
+  for (const found of read) {
+    if (typeof found !== 'object') continue
+    held.set(found.task.id, found.task)
+    if (again) known.remember(found.task, found.bytes)
   }
+  return { tasks: ids.flatMap((id) => held.get(id) ?? []), damaged }
 }
 
 /** Everything that lives and what ended lately, with the cursor that it stands at: nothing between the two is missing or told twice. */

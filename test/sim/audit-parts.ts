@@ -60,6 +60,7 @@ export function hasty(time: Timeline, disk: MemoryDisk): Disk {
       time.at(300, () => void disk.write([], { sync: true }))
     },
     get: (key) => disk.get(key),
+    getMany: (keys) => disk.getMany(keys),
     read: (range) => disk.read(range),
     close: () => disk.close(),
   }

@@ -34,6 +34,10 @@ export class MemoryDisk implements Disk {
     return Promise.resolve(this.#visible.get(key))
   }
 
+  getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return Promise.resolve(keys.map((key) => this.#visible.get(key)))
+  }
+
   read({ gte, lt, reverse = false, limit = Number.POSITIVE_INFINITY }: KeyRange): Promise<readonly (readonly [string, Uint8Array])[]> {
     this.#sorted ??= [...this.#visible.keys()].sort()
     const keys = this.#sorted.filter((key) => key >= gte && key < lt)
@@ -93,6 +97,10 @@ export class ForgetfulDisk implements Disk {
 
   get(key: string): Promise<Uint8Array | undefined> {
     return this.real.get(key)
+  }
+
+  getMany(keys: readonly string[]): Promise<readonly (Uint8Array | undefined)[]> {
+    return this.real.getMany(keys)
   }
 
   read(range: KeyRange): Promise<readonly (readonly [string, Uint8Array])[]> {

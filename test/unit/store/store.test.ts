@@ -54,6 +54,7 @@ test('a page of a shelf is bounded, from either end, and holds nothing of other 
   const shelf = store.shelf('many')
   await shelf.commit([...Array.from({ length: 9 }, (_, i) => shelf.putOp(`k/${i}`, bytes(String(i)))), store.shelf('many2').putOp('k/1', bytes('foreign'))])
   const keys = (found: readonly (readonly [string, Uint8Array])[]): string[] => found.map(([key]) => key)
+  expect((await shelf.getMany(['k/3', 'k/x', 'k/1'])).map((value) => value && Buffer.from(value).toString())).toEqual(['3', undefined, '1'])
   expect(keys(await shelf.page({ gte: 'k/2', lt: 'k/5', limit: 9 }))).toEqual(['k/2', 'k/3', 'k/4'])
   expect(keys(await shelf.page({ gte: 'k/', lt: 'k0', limit: 2, reverse: true }))).toEqual(['k/8', 'k/7'])
 })
