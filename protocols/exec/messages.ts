@@ -1,5 +1,6 @@
 /** `/errand/exec/1`: one command on another device. Frames, caps and the words of an outcome; see README.md beside this file. */
 import * as v from 'valibot'
+import { About } from '../task/messages.ts'
 import { Bytes, Count, ExactBytes, List, Text, WireFault } from '../wire.ts'
 
 export { EXEC, TAG } from './frames.ts'
@@ -9,6 +10,8 @@ export const Open = v.object({
   invocation: Bytes(65_536),
   proofs: List(Bytes(8_192), 8),
   env: v.record(v.pipe(v.string(), v.maxLength(256)), Text(32_768)),
+  /** What comes back with the task. Absent: attached, and nothing to say. Since 0.2. */
+  about: v.exactOptional(About),
 })
 export type Open = v.InferOutput<typeof Open>
 
@@ -19,6 +22,7 @@ export type Accepted = v.InferOutput<typeof Accepted>
 export const Refused = WireFault
 
 export const StdinCredit = v.object({ bytes: Count })
+export type StdinCredit = v.InferOutput<typeof StdinCredit>
 
 /** Why a command ended. `exit` covers its own exit and signals that others sent it. */
 export const WHY = ['exit', 'timeout', 'cancelled', 'limit', 'lost', 'revoked', 'not-found', 'not-executable', 'spawn-failed'] as const
@@ -46,3 +50,19 @@ export type Bulk = v.InferOutput<typeof Bulk>
 /** An offset in the output: `bulkMoved` (all before it came on this stream), `resumeAt` (send what follows on this stream). Since 0.2. */
 export const At = v.object({ offset: Count })
 export type At = v.InferOutput<typeof At>
+
+/** dialer → executor, first frame in place of `open`: the output of a task from an offset on, and how it ends. Since 0.2. */
+export const Attach = v.object({
+  task: Text(64),
+  /** null: no output, only the end. */
+  from: v.nullable(Count),
+  /** False: what there is now, and no waiting for more; `ended` then comes only when the task has. */
+  follow: v.boolean(),
+  invocation: Bytes(65_536),
+  proofs: List(Bytes(8_192), 8),
+})
+export type Attach = v.InferOutput<typeof Attach>
+
+/** executor → dialer: all places are taken; so many stand before this command, and itself. Since 0.2. */
+export const Queued = v.object({ task: Text(64), place: Count })
+export type Queued = v.InferOutput<typeof Queued>

@@ -7,13 +7,15 @@ import { Bytes, Count, DidText, ExactBytes, List, Text, WireFault } from '../wir
 export { BULK, HOST, HOST_TAG } from './frames.ts'
 
 const Version = v.pipe(Count, v.minValue(1))
+/** Every first frame has it; looked at before all else, so that a frame of a later version is refused for that. */
+export const Speaks = v.object({ v: Version })
 const Task = v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,64}$/, 'not the id of a task'))
 
 /** What happens when nobody reads and the spool is full. */
 export const SPOOL_POLICIES = ['drop-oldest', 'block', 'kill'] as const
 export type SpoolPolicy = (typeof SPOOL_POLICIES)[number]
 
-export const SpoolBounds = v.strictObject({ maxBytes: v.pipe(Count, v.minValue(1 << 20)), policy: v.picklist(SPOOL_POLICIES) })
+export const SpoolBounds = v.strictObject({ maxBytes: v.pipe(Count, v.minValue(1 << 16)), policy: v.picklist(SPOOL_POLICIES) })
 export type SpoolBounds = v.InferOutput<typeof SpoolBounds>
 
 /** What the daemon was shown: the host checks it again, by itself. */
@@ -38,7 +40,13 @@ export const Order = v.strictObject({
 export type Order = v.InferOutput<typeof Order>
 
 /** First frame: the output of a task from an offset; null: only its end. */
-export const Follow = v.strictObject({ v: Version, task: Task, from: v.nullable(Count) })
+export const Follow = v.strictObject({
+  v: Version,
+  task: Task,
+  from: v.nullable(Count),
+  /** True: only what there is by now; `held` follows it. */
+  now: v.exactOptional(v.boolean()),
+})
 export type Follow = v.InferOutput<typeof Follow>
 
 /** First frame: the daemon's lifeline. A host that loses it takes no more orders and ends when its commands have. */

@@ -23,6 +23,8 @@ export type InviteRequest = v.InferOutput<typeof InviteRequest>
 export const JoinRequest = v.strictObject({ code: Text(16_384), name: v.optional(Text(64)), via: v.optional(List(Text(512), 16)) })
 export type JoinRequest = v.InferOutput<typeof JoinRequest>
 
+const Label = v.pipe(v.string(), v.minLength(1), v.maxLength(128))
+
 export const ExecRequest = v.strictObject({
   device: Text(128),
   command: v.pipe(v.array(Text(131_072)), v.minLength(1), v.maxLength(1_024)),
@@ -32,8 +34,28 @@ export const ExecRequest = v.strictObject({
   timeoutMs: v.optional(Duration),
   stdin: v.optional(v.boolean()),
   id: v.optional(v.pipe(v.string(), v.uuid())),
+  // What comes back with the task.
+  idempotent: v.optional(v.boolean()),
+  description: v.optional(Text(4_096)),
+  input: v.optional(Text(65_536)),
+  prompt: v.optional(Text(65_536)),
+  agent: v.optional(Label),
+  session: v.optional(Label),
+  parent: v.optional(v.pipe(v.string(), v.uuid())),
+  metadata: v.optional(v.pipe(v.record(Text(128), Text(1_024)), v.maxEntries(64))),
+  context: v.optional(v.record(Text(128), v.unknown())),
 })
 export type ExecRequest = v.InferOutput<typeof ExecRequest>
+
+/** Output of a task: on the exec face, in place of a request. */
+export const AttachRequest = v.strictObject({
+  task: Text(64),
+  /** Offset of the first byte that is wanted; stdout and stderr share one. Default 0. */
+  from: v.optional(Count),
+  /** False: what there is by now. Default true. */
+  follow: v.optional(v.boolean()),
+})
+export type AttachRequest = v.InferOutput<typeof AttachRequest>
 
 export const GrantRequest = v.strictObject({
   who: Text(128),
@@ -186,7 +208,36 @@ export interface TaskView {
   startedAt: string | null
   endedAt: string | null
   exitCode: number | null
+  signal: string | null
+  /** One reason code for the state it is in. */
+  why: string
+  message: string | null
+  /** How often it was started. */
+  attempts: number
+  detached: boolean
+  progress: { percent?: number; text?: string; data?: Record<string, unknown> } | null
+  /** Its place in the queue of its device, from 1. */
+  place: number | null
+  stdoutBytes: number
+  stderrBytes: number
+  receipt: null
+  idempotent?: boolean
+  description?: string
+  input?: string
+  prompt?: string
+  agent?: string
+  session?: string
+  parent?: string
+  metadata?: Record<string, string>
+  context?: Record<string, unknown>
+  events?: readonly object[]
 }
+
+/** What a watcher of tasks hears. `cursor` continues a broken stream. */
+export type TaskUpdate =
+  | { t: 'state'; cursor: number; tasks: TaskView[] }
+  | { t: 'changed'; cursor: number; event: object; task: TaskView }
+  | { t: 'gap'; from: number; to: number }
 
 /** How an attached run ended, as `run --json` prints it last. */
 export interface ExecOutcome {
@@ -202,6 +253,8 @@ export interface ExecOutcome {
   durationMs: number
   stdoutBytes: number
   stderrBytes: number
+  /** Of the first bytes; dropped by the spool's policy. */
+  droppedBytes?: number
 }
 
 /** Where the rest of a command's output can be had: an exec-host, and the key for one TLS connection to it. `id` and `key` are hex. */

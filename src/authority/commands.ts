@@ -78,6 +78,10 @@ export type RevokeArgs = v.InferOutput<typeof RevokeArgs>
 
 const NoArgs = v.strictObject({})
 
+/** About one task; '' is all of them. */
+export const TaskArgs = v.strictObject({ task: v.union([v.literal(''), ExecRunArgs.entries.task]) })
+export type TaskArgs = v.InferOutput<typeof TaskArgs>
+
 interface Registered {
   /** False: only the device itself may do it; no chain reaches it. */
   readonly delegable: boolean
@@ -94,8 +98,12 @@ const REGISTRY: ReadonlyMap<string, Registered> = new Map<string, Registered>([
   ['/ucan/revoke', { delegable: true, args: RevokeArgs }],
   ['/audit/read', { delegable: true, args: NoArgs }],
   ['/device/info', { delegable: true, args: NoArgs }],
+  ...['/task/read', '/task/logs', '/task/cancel', '/task/pause', '/task/resume'].map((name): [string, Registered] => [
+    name,
+    { delegable: true, args: TaskArgs },
+  ]),
   ...[
-    ...['/exec/tty', '/exec/signal', '/task/submit', '/task/read', '/task/cancel', '/task/logs', '/agent/list', '/agent/invoke'],
+    ...['/exec/tty', '/exec/signal', '/task/submit', '/agent/list', '/agent/invoke'],
     ...['/skill/list', '/skill/execute', '/skill/install', '/file/read', '/file/write', '/file/list', '/net/forward', '/net/relay'],
     ...['/config/read', '/config/write', '/audit/export', '/session/open', '/approval/grant'],
   ].map((name): [string, Registered] => [name, RESERVED]),

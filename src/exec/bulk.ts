@@ -27,7 +27,8 @@ export class BulkDoor {
   readonly #doors = new Map<string, Door>()
   #serving = 0
 
-  constructor(private readonly on: { readonly clock: Clock; readonly find: (task: string) => Job | undefined }) {}
+  /** @param on.idle told when the last reader is gone. */
+  constructor(private readonly on: { readonly clock: Clock; readonly find: (task: string) => Job | undefined; readonly idle: () => void }) {}
 
   get isServing(): boolean {
     return this.#serving > 0
@@ -36,7 +37,7 @@ export class BulkDoor {
   /** @returns the port that the holder of the ticket may come to; null when nothing can listen there. */
   async admit(ticket: Ticket): Promise<number | null> {
     const id = Buffer.from(ticket.id).toString('hex')
-    if (this.#tickets.size >= BULK.maxTickets) return null
+    if (this.#tickets.size >= BULK.maxTickets || this.on.find(ticket.task) === undefined) return null
     const cancel = this.on.clock.after(BULK.ticketMs, () => this.#void(id))
     this.#tickets.set(id, { ticket, cancel })
     const door = this.#doors.get(ticket.address) ?? this.#open(ticket.address)
@@ -58,7 +59,8 @@ export class BulkDoor {
     server.maxConnections = BULK.maxConnections
     server.on('tlsClientError', (_error, socket) => socket.destroy())
     const port = new Promise<number | null>((resolve) => {
-      server.once('error', () => {
+      server.on('error', () => {
+        if (server.listening) return // a connection that could not be taken is not the end of the door
         this.#doors.delete(address)
         resolve(null)
       })
@@ -100,18 +102,15 @@ export class BulkDoor {
     } finally {
       socket.destroySoon()
       this.#serving--
-      this.#closeWhenIdle()
+      if (this.#serving === 0) this.on.idle()
     }
   }
 
   #void(id: string): void {
     this.#tickets.get(id)?.cancel()
     this.#tickets.delete(id)
-    this.on.clock.after(BULK.handshakeMs, () => this.#closeWhenIdle())
-  }
-
-  #closeWhenIdle(): void {
-    if (this.#serving > 0 || this.#tickets.size > 0) return
+    if (this.#tickets.size > 0) return
+    // Nobody else is expected. Whoever is in already, or in the middle of a handshake, is not concerned.
     for (const { server } of this.#doors.values()) server.close()
     this.#doors.clear()
   }

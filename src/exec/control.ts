@@ -16,5 +16,9 @@ export const HostSetup = v.strictObject({
   home: Path,
   path: List(Path, 64),
   umask: v.pipe(Count, v.maxValue(0o777)),
+  /** A link to the socket, where the socket's own path would be too long; it goes when the socket goes. */
+  alias: v.exactOptional(Path),
+  /** Other waits than the protocol's: for tests. */
+  waits: v.exactOptional(v.strictObject({ openMs: v.exactOptional(Count), graceMs: v.exactOptional(Count) })),
 })
 export type HostSetup = v.InferOutput<typeof HostSetup>

@@ -1,5 +1,5 @@
 /** One connection to the host: its first frame says what it is for, and that is all it is ever for. */
-import { Attend, Follow, HOST, HOST_TAG, Order, Stop, Ticket } from '../../protocols/host/messages.ts'
+import { Attend, Follow, HOST, HOST_TAG, Order, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -16,16 +16,22 @@ export class Conversation {
   constructor(
     private readonly host: Host,
     private readonly link: FrameLink,
-    private readonly on: { readonly clock: Clock; readonly gone: Promise<void> },
+    private readonly on: {
+      readonly clock: Clock
+      readonly gone: Promise<void>
+      /** Told when it has said what it is for, or ended without. */
+      readonly begun: () => void
+      readonly openMs: number
+    },
   ) {}
 
   /** Resolves when it is over: 'lifeline' when it was one, which only the host's own end closes. Never rejects. */
   async hold(): Promise<'lifeline' | 'done'> {
     try {
-      const frame = await this.#within(HOST.openMs)
-      if (frame?.tag === HOST_TAG.order) await this.#run(bodyOf(Order, frame))
-      else if (frame?.tag === HOST_TAG.follow) await this.#follow(bodyOf(Follow, frame))
-      else if (frame?.tag === HOST_TAG.attend) return await this.#attend(bodyOf(Attend, frame))
+      const frame = await this.link.read().finally(this.on.begun)
+      if (frame?.tag === HOST_TAG.order) await this.#run(firstOf(Order, frame))
+      else if (frame?.tag === HOST_TAG.follow) await this.#follow(firstOf(Follow, frame))
+      else if (frame?.tag === HOST_TAG.attend) return await this.#attend(firstOf(Attend, frame))
       else if (frame !== undefined) throw unsupported(frame.tag)
     } catch (thrown) {
       await this.#tell(HOST_TAG.failed, asErrand(thrown).toWire('device'))
@@ -35,7 +41,6 @@ export class Conversation {
   }
 
   async #run(order: Order): Promise<void> {
-    checkVersion(order.v)
     const prepared = await this.host.prepare(order)
     if ((await this.#goAhead(prepared)) === undefined) return
     const job = await this.host.start(order, prepared)
@@ -45,25 +50,32 @@ export class Conversation {
 
   /** Between order and go the daemon makes its record durable. Whoever does not say go has changed its mind. */
   async #goAhead(prepared: Prepared): Promise<Frame | undefined> {
-    const frame = await this.#within(HOST.openMs).catch(() => undefined)
+    const frame = await this.#within(this.on.openMs).catch(() => undefined)
     if (frame?.tag === HOST_TAG.go) return frame
     prepared.drop()
     if (frame !== undefined) throw unsupported(frame.tag)
     return undefined
   }
 
-  async #follow({ v, task, from }: Follow): Promise<void> {
-    checkVersion(v)
+  async #follow({ task, from, now }: Follow): Promise<void> {
     const job = this.host.find(task)
     if (job === undefined) throw new ErrandError('NO_SUCH_TASK', `task ${task} does not run here`)
     void this.#tell(HOST_TAG.started, { pid: job.pid, startTime: Math.round(job.startTime) })
-    await this.#accompany(job, from)
+    if (now === true && from !== null) await this.#soFar(job, from)
+    else await this.#accompany(job, from)
+  }
+
+  async #soFar(job: Job, from: number): Promise<void> {
+    const follower = new Follower(job, this.link, from, job.spool.end)
+    void this.on.gone.then(() => follower.leave())
+    await follower.follow()
+    await this.#tell(HOST_TAG.held, { offset: follower.position })
   }
 
   /** Output and progress out, input and orders in, until the job ended or the connection is gone. */
   async #accompany(job: Job, from: number | null): Promise<void> {
     const follower = from === null ? undefined : new Follower(job, this.link, from)
-    const unhook = job.onProgress((line) => void this.link.write(HOST_TAG.progress, line))
+    const unhook = job.onProgress(this.#reporter())
     void this.#obey(job, follower)
     const gone = this.on.gone.then(() => {
       follower?.leave()
@@ -79,14 +91,38 @@ export class Conversation {
 
   /** Who took the output elsewhere still hears the end here. */
   async #toTheEnd(job: Job, follower: Follower, gone: Promise<undefined>): ReturnType<Follower['follow']> {
-    return (await follower.follow()) ?? (await Promise.race([job.ended, gone]))
+    const left = job.accompany()
+    try {
+      return (await follower.follow()) ?? (await Promise.race([job.ended, gone]))
+    } finally {
+      left()
+    }
+  }
+
+  /** Hands on reports as fast as they are read, and only the newest of those that came meanwhile. */
+  #reporter(): (line: Uint8Array) => void {
+    let isFull = false
+    let newest: Uint8Array | undefined
+    const report = (line: Uint8Array): void => {
+      newest = line
+      if (isFull) return
+      const wait = this.link.write(HOST_TAG.progress, newest)
+      newest = undefined
+      if (wait === undefined) return
+      isFull = true
+      void wait.then(() => {
+        isFull = false
+        if (newest !== undefined) report(newest)
+      })
+    }
+    return report
   }
 
   async #obey(job: Job, follower: Follower | undefined): Promise<void> {
     try {
       for (let frame = await this.link.read(); frame !== undefined; frame = await this.link.read()) this.#order(job, follower, frame)
-    } catch {
-      // Not frames, or cut off: the connection is as good as gone, and `gone` says so.
+    } catch (thrown) {
+      this.link.abort(asErrand(thrown)) // not frames, or cut off
     }
   }
 
@@ -104,8 +140,7 @@ export class Conversation {
     void job.run.stdin(bytes).then(() => this.#tell(HOST_TAG.stdinCredit, { bytes: bytes.length }))
   }
 
-  async #attend({ v }: Attend): Promise<'lifeline'> {
-    checkVersion(v)
+  async #attend(_attend: Attend): Promise<'lifeline'> {
     const cut = this.host.attended()
     try {
       await this.#tell(HOST_TAG.attending, this.host.attending())
@@ -135,11 +170,14 @@ function bodyOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, { payload }
   return decodeAs(schema, payload.subarray(), MAX_ORDER_BYTES)
 }
 
-function checkVersion(v: number): void {
+function firstOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, frame: Frame): ReturnType<typeof decodeAs<S>> {
+  const { v } = bodyOf(Speaks, frame)
   if (v > HOST.version)
     throw new ErrandError('UNSUPPORTED', `this exec-host speaks version ${HOST.version}, not ${v}`, {
-      hint: 'it ends with its last command; new ones get a new host',
+      hint: 'speak that version to it; it ends with its last command',
+      fields: { version: HOST.version },
     })
+  return bodyOf(schema, frame)
 }
 
 function unsupported(tag: number): ErrandError {

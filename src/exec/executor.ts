@@ -2,22 +2,29 @@
  * Runs commands on this device: the Executor that the hall asks. Launches the exec-host with the first command, keeps count of what
  * runs, finds what an earlier daemon left running. Holds no policy: what may run was decided before. Spec: docs/decisions/0016-exec-host.md.
  */
-import { lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Ended } from '../../protocols/exec/messages.ts'
 import { HOST, HOST_TAG, type JobView, Order, type Started, type Ticket } from '../../protocols/host/messages.ts'
 import { encode } from '../../protocols/wire.ts'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, pause } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { shortSocketPath } from '../base/paths.ts'
-import type { CommandOrder, Executor, OutputSink, PreparedCommand, RunningCommand } from '../tasks/ports.ts'
+import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../tasks/ports.ts'
+import type { HostSetup } from './control.ts'
 import { FIXED_PATH } from './environment.ts'
 import { HostClient } from './host-client.ts'
-import { HostedRun, hostGone } from './running.ts'
-import { Tree } from './tree.ts'
+import { readRecord, SPOOL_DIR } from './records.ts'
+import { errnoOf } from './resolve.ts'
+import { HostedRun, hostGone, printedOn } from './running.ts'
+import { readSpool } from './spool-files.ts'
+import { marked, Tree } from './tree.ts'
+
+const SAVED_MS = 1_000
+const LOOK_MS = 20
 
 export interface ExecutorOptions {
   readonly clock: Clock
@@ -35,15 +42,27 @@ export interface ExecutorOptions {
   readonly path?: readonly string[]
   /** Of the commands. Default: this process's own. */
   readonly umask?: number
+  /** For tests: shorter waits of the host. */
+  readonly waits?: HostSetup['waits']
 }
 
 export interface DeviceExecutor extends Executor, AsyncDisposable {
-  /** What hosts of earlier daemons still run. Call once, before the first command. */
+  /** What hosts of earlier daemons still run; what they left behind when they were killed is ended. Call once, before the first command. */
   adopt(): Promise<JobView[]>
+  /** What a task left behind here: how it ended, or that its host was killed; undefined when nothing is known. */
+  left(task: string): Left | undefined
   /** Commands that have not ended, those about to start included. */
   running(): number
   /** Stops everything; resolves when it has ended, 7 s later at most if the takers of the output keep up ('lost' waits for none). */
   stopAll(why: Parameters<RunningCommand['stop']>[0]): Promise<void>
+}
+
+export interface Left {
+  /** null: nobody saw its end. */
+  readonly ended: Ended | null
+  readonly startTime: number
+  readonly invocation: Uint8Array
+  readonly proofs: readonly Uint8Array[]
 }
 
 /** Nothing is started yet. Dispose of it to let go of the host: what was not stopped before runs on. @throws TypeError for a relative directory in `path`. */
@@ -71,12 +90,18 @@ class HostedExecutor implements DeviceExecutor {
 
   async adopt(): Promise<JobView[]> {
     const found: JobView[] = []
+    let isStuck = false
     for (const name of readdirSync(this.#directory)) {
       const path = join(this.#directory, name)
-      const host = name.endsWith('.sock') ? await HostClient.adopt(targetOf(path)).catch(() => undefined) : undefined
-      if (host === undefined) rmSync(path, { force: true, recursive: true })
-      else this.#take(host, found)
+      try {
+        if (name.endsWith('.sock')) this.#take(await HostClient.adopt(targetOf(path), this.options.clock), found)
+        else rmSync(path, { force: true, recursive: true })
+      } catch (thrown) {
+        if (isNobodyThere(thrown)) rmSync(path, { force: true })
+        else isStuck = true // it lives: its commands may go on, and whoever comes later may reach it
+      }
     }
+    if (!isStuck) this.#endStrays()
     return found
   }
 
@@ -85,7 +110,10 @@ class HostedExecutor implements DeviceExecutor {
     link.catch(() => undefined) // said by `start`
     return {
       start: (sink) => this.#track(order.task, this.#start(order.task, link, sink)),
-      drop: () => void link.then((open) => open.abort(hostGone())).catch(() => undefined),
+      drop: () => {
+        this.#where.delete(order.task)
+        void link.then((open) => open.abort(hostGone())).catch(() => undefined)
+      },
     }
   }
 
@@ -93,12 +121,32 @@ class HostedExecutor implements DeviceExecutor {
     const host = this.#where.get(task)
     if (host === undefined) throw new ErrandError('NO_SUCH_TASK', `task ${task} does not run here`)
     const link = host.converse()
-    void link.write(HOST_TAG.follow, encode({ v: HOST.version, task, from }))
-    return await HostedRun.begin(link, { sink, hostLost: (started) => this.#lose(task, started) })
+    void link.write(HOST_TAG.follow, encode({ v: host.version, task, from }))
+    const run = await HostedRun.begin(link, { sink, hostLost: (started) => this.#lose(task, started) })
+    void run.ended.then(() => this.#where.delete(task))
+    return run
+  }
+
+  async *printed(task: string, from: number): AsyncGenerator<Printed> {
+    const host = this.#where.get(task)
+    if (host === undefined) {
+      await saved(this.options, task)
+      return yield* readSpool(join(this.options.jobsDir, task, SPOOL_DIR), from)
+    }
+    const link = host.converse()
+    void link.write(HOST_TAG.follow, encode({ v: host.version, task, from, now: true }))
+    yield* printedOn(link, from)
   }
 
   async admit(ticket: Ticket): Promise<number | null> {
     return (await this.#where.get(ticket.task)?.admit(ticket)) ?? null
+  }
+
+  left(task: string): Left | undefined {
+    const record = readRecord(this.options.jobsDir, task)
+    if (record === undefined) return undefined
+    const { ended, startTime, invocation, proofs } = record
+    return { ended, startTime, invocation: Buffer.from(invocation, 'base64'), proofs: proofs.map((proof) => Buffer.from(proof, 'base64')) }
   }
 
   running(): number {
@@ -119,9 +167,9 @@ class HostedExecutor implements DeviceExecutor {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
     await Promise.allSettled(this.#starting)
-    const isIdle = this.#running.size === 0
+    const busy = new Set(this.#where.values())
     const hosts = [this.#current, ...this.#adopted].filter((host) => host !== undefined)
-    await Promise.all(hosts.map((host) => host.close({ isIdle })))
+    await Promise.all(hosts.map((host) => host.close({ isIdle: !busy.has(host) })))
   }
 
   async #conversation(order: CommandOrder): Promise<FrameLink> {
@@ -168,12 +216,13 @@ class HostedExecutor implements DeviceExecutor {
   }
 
   async #launchOne(): Promise<HostClient> {
-    const { device, hostFile, jobsDir, home, path, umask } = this.options
-    const plain = join(this.#directory, `${process.pid}-${Math.round(this.options.clock.monotonic())}.sock`)
+    const { device, hostFile, jobsDir, home, path, umask, waits, clock } = this.options
+    const plain = join(this.#directory, `${process.pid}-${Math.round(clock.monotonic())}.sock`)
     const socket = shortSocketPath(plain)
     if (socket !== plain) symlinkSync(socket, plain) // so that the next daemon finds it
     const setup = { device, socket, directory: this.#directory, jobs: jobsDir, home: home ?? homedir(), path: [...FIXED_PATH, ...(path ?? [])] }
-    this.#current = await HostClient.launch(hostFile, { ...setup, umask: umask ?? process.umask() })
+    const extra = { ...(socket === plain ? {} : { alias: plain }), ...(waits === undefined ? {} : { waits }) }
+    this.#current = await HostClient.launch(hostFile, { ...setup, umask: umask ?? process.umask(), ...extra }, clock)
     return this.#current
   }
 
@@ -185,12 +234,38 @@ class HostedExecutor implements DeviceExecutor {
     }
   }
 
+  /** Processes of commands whose host was killed, and its daemon with it: nobody reads them, and nobody would ever end them. */
+  #endStrays(): void {
+    const strays = marked().filter(({ pid, task }) => pid !== process.pid && this.#isOurs(task) && !this.#where.has(task))
+    for (const { pid, task } of strays) new Tree(pid, task).signalAll('SIGKILL')
+  }
+
+  /** The marker comes out of an environment, and may say anything. */
+  #isOurs(task: string): boolean {
+    return /^[A-Za-z0-9-]{1,64}$/.test(task) && existsSync(join(this.options.jobsDir, task))
+  }
+
   #lose(task: string, { pid, startTime }: Started): Ended {
     if (this.#current === this.#where.get(task)) this.#current = undefined // the next command gets a new one
     new Tree(pid, task).signalAll('SIGKILL')
     const endTime = Math.round(this.options.clock.now())
     return { exitCode: null, signal: null, why: 'lost', message: 'the exec-host of the device is gone', startTime, endTime, stdoutBytes: 0, stderrBytes: 0 }
   }
+}
+
+/** The host writes the last of a task down a moment after it has told the end; one that was killed never does. */
+async function saved({ jobsDir, clock }: ExecutorOptions, task: string): Promise<void> {
+  for (let waited = 0; waited < SAVED_MS; waited += LOOK_MS) {
+    const record = readRecord(jobsDir, task)
+    if (record === undefined || record.ended !== null) return
+    await pause(clock, LOOK_MS)
+  }
+}
+
+/** The socket's file is there, and no process listens on it. */
+function isNobodyThere(thrown: unknown): boolean {
+  const cause = thrown instanceof Error ? thrown.cause : undefined
+  return ['ECONNREFUSED', 'ENOENT'].includes(errnoOf(cause)) || errnoOf(thrown) === 'ENOENT'
 }
 
 /** A socket whose own path would be too long lies elsewhere. */

@@ -3,8 +3,8 @@ import type { Ended } from '../../protocols/exec/messages.ts'
 import { HOST_TAG } from '../../protocols/host/frames.ts'
 import { encode } from '../../protocols/wire.ts'
 import type { FrameLink } from '../base/frames.ts'
+import type { Printed } from '../tasks/ports.ts'
 import type { Job, Reader } from './job.ts'
-import type { Printed } from './spool-files.ts'
 
 export class Follower implements Reader {
   #position: number
@@ -16,12 +16,14 @@ export class Follower implements Reader {
     private readonly job: Job,
     private readonly link: Pick<FrameLink, 'write'>,
     from: number,
+    /** Goes no further than this. */
+    private readonly to = Number.POSITIVE_INFINITY,
   ) {
     this.#position = from
   }
 
   get position(): number {
-    return this.#position
+    return Math.min(this.#position, this.job.spool.end) // who asks for more than there is has not read ahead
   }
 
   /** Resolves with how the job ended once all is sent; undefined when the reader left or took the rest elsewhere. */
@@ -35,7 +37,7 @@ export class Follower implements Reader {
     })
     job.join(this)
     try {
-      while (!this.#isGone && !this.#isHeld) {
+      while (!this.#isGone && !this.#isHeld && this.#position < this.to) {
         const isLast = ended !== undefined
         const next = job.spool.near(this.#position) ?? (await job.spool.read(this.#position))
         if (next.length > 0) await this.#send(next)

@@ -1,20 +1,32 @@
 /** The daemon's way to one exec-host process: launches it, holds its lifeline, opens a conversation a command. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { Attending, HOST, HOST_TAG, type Ticket, Ticketed } from '../../protocols/host/messages.ts'
+import { dirname, join } from 'node:path'
+import { Attending, Failed, HOST, HOST_TAG, type Ticket, Ticketed } from '../../protocols/host/messages.ts'
 import { encode } from '../../protocols/wire.ts'
-import { ErrandError } from '../base/errors.ts'
+import { type Clock, pause } from '../base/clock.ts'
+import { ErrandError, fromWire } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import type { HostSetup } from './control.ts'
 import { bodyOf, hostGone } from './running.ts'
 
+/** Longer than a small command takes. */
+const SPARE_AFTER_MS = 20
 const READ_AHEAD_BYTES = 1 << 18
+/** A host answers in a millisecond; one that does not within this is stuck. */
+const ANSWER_MS = 5_000
+/** An idle host ends at once, but for what left the group of a command that has just ended: that gets SIGTERM, and SIGKILL 5 s later. */
+const LEAVE_MS = 6_000
+/** Beside the sockets: where a host writes what it dies of. The node may be gone by then, and its terminal with it. */
+const LOG_FILE = 'exec-host.log'
 
 export class HostClient {
   readonly #tickets = new Map<string, (port: number | null) => void>()
   #spare: FrameLink | undefined
   #isGone = false
+  #isClosed = false
   readonly #gone: Promise<void>
 
   private constructor(
@@ -22,40 +34,58 @@ export class HostClient {
     private readonly lifeline: { readonly socket: Socket; readonly link: FrameLink },
     /** What runs there: for a host that an earlier daemon left behind. */
     readonly found: Attending,
+    private readonly clock: Clock,
   ) {
     this.#gone = this.#listen()
   }
 
   /** Starts a host and waits until it can be talked to. @throws SPAWN_FAILED */
-  static async launch(file: string, setup: HostSetup): Promise<HostClient> {
+  static async launch(file: string, setup: HostSetup, clock: Clock): Promise<HostClient> {
+    const log = openSync(join(dirname(setup.directory), LOG_FILE), 'a', 0o600)
     const child = spawn(process.execPath, [file, JSON.stringify(setup)], {
       detached: true, // a terminal's Ctrl-C must not reach it before the daemon decides
       env: environmentOfHost(),
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      stdio: ['ignore', 'ignore', log, 'ipc'],
     })
+    closeSync(log)
     child.unref()
     await listening(child)
-    return await HostClient.adopt(setup.socket)
+    return await HostClient.adopt(setup.socket, clock)
   }
 
-  /** Takes over a host that listens already. @throws what `connect` throws, and UNSUPPORTED for one of another version. */
-  static async adopt(socketPath: string): Promise<HostClient> {
+  /** Takes over a host that listens already, in its own version. @throws ErrandError with what `connect` threw as its cause; BAD_HOST for one that gives no answer. */
+  static async adopt(socketPath: string, clock: Clock, speak: number = HOST.version): Promise<HostClient> {
     const socket = connect({ path: socketPath })
     const link = linkOver(socket)
-    void link.write(HOST_TAG.attend, encode({ v: HOST.version }))
-    const first = await link.read().finally(() => socket.unref())
-    if (first?.tag !== HOST_TAG.attending) throw hostGone()
-    return new HostClient(socketPath, { socket, link }, bodyOf(Attending, first))
+    void link.write(HOST_TAG.attend, encode({ v: speak }))
+    const cancel = clock.after(ANSWER_MS, () => link.abort(badHost()))
+    const first = await link.read().finally(cancel)
+    socket.unref()
+    if (first?.tag === HOST_TAG.attending) return new HostClient(socketPath, { socket, link }, bodyOf(Attending, first), clock)
+    socket.destroy()
+    if (first?.tag !== HOST_TAG.failed) throw badHost()
+    const fault = fromWire(bodyOf(Failed, first))
+    const { version } = fault.fields
+    if (typeof version === 'number' && version < speak) return await HostClient.adopt(socketPath, clock, version)
+    throw fault
+  }
+
+  /** What it is spoken to in. */
+  get version(): number {
+    return Math.min(this.found.v, HOST.version)
   }
 
   get isGone(): boolean {
     return this.#isGone
   }
 
-  /** A connection of its own; the next one is opened ahead. */
+  /** A connection of its own. The next one is opened ahead, when this command has had its turn. */
   converse(): FrameLink {
     const link = this.#spare ?? this.#connect()
-    this.#spare = this.#isGone ? undefined : this.#connect()
+    this.#spare = undefined
+    this.clock.after(SPARE_AFTER_MS, () => {
+      if (!this.#isGone && !this.#isClosed) this.#spare ??= this.#connect()
+    })
     return link
   }
 
@@ -70,9 +100,10 @@ export class HostClient {
 
   /** Lets go of it: it ends with its last command. Resolves when it is gone, or at once when commands still run there. */
   async close(o: { readonly isIdle: boolean }): Promise<void> {
+    this.#isClosed = true
     this.#spare?.abort(hostGone())
     await this.lifeline.link.end().catch(() => undefined)
-    if (o.isIdle) await this.#gone
+    if (o.isIdle) await Promise.race([this.#gone, pause(this.clock, LEAVE_MS)])
     this.lifeline.socket.destroy()
   }
 
@@ -96,8 +127,16 @@ export class HostClient {
   #connect(): FrameLink {
     const socket = connect({ path: this.socketPath })
     socket.unref()
-    return linkOver(socket)
+    const link = linkOver(socket)
+    socket.once('close', () => {
+      if (this.#spare === link) this.#spare = undefined // the host lets go of connections that say nothing when it has too many
+    })
+    return link
   }
+}
+
+function badHost(): ErrandError {
+  return new ErrandError('BAD_HOST', 'an exec-host does not answer', { hint: 'is it stopped? its commands are out of reach until it goes on' })
 }
 
 function linkOver(socket: Socket): FrameLink {
@@ -108,7 +147,12 @@ function linkOver(socket: Socket): FrameLink {
 function listening(child: ChildProcess): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (how: string): void => {
-      reject(new ErrandError('SPAWN_FAILED', `the exec-host could not be started: ${how}`, { hint: 'look at the node’s log', retryable: true }))
+      reject(
+        new ErrandError('SPAWN_FAILED', `the exec-host could not be started: ${how}`, {
+          hint: `look at ${LOG_FILE} in the node’s run directory`,
+          retryable: true,
+        }),
+      )
     }
     child.once('message', () => {
       child.disconnect()

@@ -10,7 +10,7 @@ const setup = v.parse(HostSetup, JSON.parse(process.argv[2] ?? ''))
 process.umask(setup.umask) // the daemon's own keeps its state private; commands get that of the user
 
 const host = new Host(setup, () => process.exit(0))
-process.once('SIGTERM', () => host.stopAll())
+process.once('SIGTERM', () => host.end())
 process.on('SIGINT', () => undefined) // a terminal's Ctrl-C is for the daemon, which then says what to stop
 process.on('SIGHUP', () => undefined) // a terminal that closes is no reason to lose what runs
 await host.listen()

@@ -2,7 +2,7 @@
  * The exec-host's desk: its socket, the jobs, and one conversation a connection. Its daemon may die and come back as another one;
  * the jobs do not notice. Spec: protocols/host/README.md.
  */
-import { chmodSync, mkdirSync, rmSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Attending, HOST, type Order } from '../../protocols/host/messages.ts'
@@ -15,30 +15,36 @@ import type { HostSetup } from './control.ts'
 import { Conversation } from './conversation.ts'
 import { Job } from './job.ts'
 import { SparePipes } from './pipes.ts'
+import { RECORD_FILE, SPOOL_DIR } from './records.ts'
 import { type Prepared, prepare } from './spawn.ts'
 import { Sweeper } from './sweeper.ts'
 import { Warrants } from './warrant.ts'
 
 const READ_AHEAD_BYTES = 1 << 18
+/** Connections that have not said what they are for: a daemon keeps one ready for the next command. Above this the oldest goes. */
+const MAX_SILENT = 64
 
 export class Host {
   readonly bulk: BulkDoor
   readonly #pipes: SparePipes
   readonly #jobs = new Map<string, Job>()
-  readonly #open = new Set<Socket>()
+  readonly #silent = new Set<Socket>()
+  #conversations = 0
   readonly #sweeper = new Sweeper(clock)
   readonly #server: Server
   readonly #warrants: Warrants
-  readonly #preparing = new Set<string>()
+  /** Ids of commands that may start any moment. */
+  readonly #reserved = new Set<string>()
   #daemons = 0
   /** Its daemon went away: another one may take over what runs, but starts nothing here. */
   #isLeft = false
+  #isLeaving = false
 
   constructor(
     private readonly setup: HostSetup,
     private readonly leave: () => void,
   ) {
-    this.bulk = new BulkDoor({ clock, find: (task) => this.#jobs.get(task) })
+    this.bulk = new BulkDoor({ clock, find: (task) => this.#jobs.get(task), idle: () => this.#leaveWhenIdle() })
     this.#warrants = new Warrants({ device: setup.device, clock })
     this.#pipes = new SparePipes(setup.directory, setup.path)
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket))
@@ -48,9 +54,9 @@ export class Host {
   async listen(): Promise<void> {
     const { socket } = this.setup
     rmSync(socket, { force: true })
-    await new Promise<void>((resolve, reject) => this.#server.once('error', reject).listen(socket, resolve))
+    await new Promise<void>((resolve, reject) => this.#server.on('error', reject).listen(socket, resolve)) // later errors are single connections'
     chmodSync(socket, 0o600)
-    clock.after(HOST.openMs, () => this.#leaveWhenIdle())
+    clock.after(this.openMs, () => this.#leaveWhenIdle())
   }
 
   find(task: string): Job | undefined {
@@ -60,33 +66,64 @@ export class Host {
   /** @throws ErrandError TASK_EXISTS, DRAINING, what `prepare` throws, and DENIED when what the daemon was shown does not carry this command. */
   async prepare(order: Order): Promise<Prepared> {
     if (this.#isLeft) throw new ErrandError('DRAINING', 'this exec-host ends with its last command', { retryable: true })
-    if (this.#jobs.has(order.task) || this.#preparing.has(order.task)) throw new ErrandError('TASK_EXISTS', `task ${order.task} runs already`)
-    this.#preparing.add(order.task)
+    this.#reserve(order.task)
+    const free = (): void => this.#free(order.task)
     try {
-      const { home, path, jobs } = this.setup
+      const { home, path } = this.setup
       const prepared = await prepare(order.task, order.spec, { pipes: this.#pipes, home, path })
       try {
         this.#warrants.check(order)
-        mkdirSync(join(jobs, order.task), { recursive: true, mode: 0o700 })
       } catch (thrown) {
         prepared.drop()
         throw thrown
       }
-      return prepared
-    } finally {
-      this.#preparing.delete(order.task)
+      const drop = (): void => {
+        prepared.drop()
+        free()
+      }
+      return { spawn: () => prepared.spawn(), drop }
+    } catch (thrown) {
+      free()
+      throw thrown
+    }
+  }
+
+  /** One id, one command, for as long as anything is kept of it. @throws TASK_EXISTS */
+  #reserve(task: string): void {
+    const directory = join(this.setup.jobs, task)
+    const isKept = existsSync(join(directory, RECORD_FILE)) || existsSync(join(directory, SPOOL_DIR))
+    if (isKept || this.#jobs.has(task) || this.#reserved.has(task)) throw new ErrandError('TASK_EXISTS', `task ${task} exists already`)
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    this.#reserved.add(task)
+  }
+
+  #free(task: string): void {
+    this.#reserved.delete(task)
+    try {
+      rmdirSync(join(this.setup.jobs, task))
+    } catch {
+      // Something is in it: then it stays.
     }
   }
 
   async start(order: Order, prepared: Prepared): Promise<Job> {
-    const job = await Job.start(order, prepared, { clock, jobs: this.setup.jobs })
+    const { jobs, waits } = this.setup
+    const job = await Job.start(order, prepared, { clock, jobs, graceMs: waits?.graceMs ?? HOST.graceMs }).catch((thrown: unknown) => {
+      this.#free(order.task)
+      throw thrown
+    })
     this.#jobs.set(order.task, job)
+    this.#reserved.delete(order.task)
     void job.saved.then(() => {
       this.#jobs.delete(order.task)
-      this.#sweeper.ended(order.task, (task) => this.#jobs.has(task))
+      this.#sweeper.ended(order.task)
       this.#leaveWhenIdle()
     })
     return job
+  }
+
+  private get openMs(): number {
+    return this.setup.waits?.openMs ?? HOST.openMs
   }
 
   /** A daemon's lifeline. The returned function says that it is cut. */
@@ -94,7 +131,7 @@ export class Host {
     this.#daemons++
     return () => {
       this.#daemons--
-      this.#isLeft = true
+      if (this.#daemons === 0) this.#isLeft = true
       this.#leaveWhenIdle()
     }
   }
@@ -104,27 +141,39 @@ export class Host {
     return { v: HOST.version, pid: process.pid, jobs }
   }
 
-  /** Ends every job; for a host that is told to go. */
-  stopAll(): void {
+  /** Ends every job and then itself, whoever attends. */
+  end(): void {
+    this.#isLeft = true
+    this.#daemons = Number.NEGATIVE_INFINITY
     for (const job of this.#jobs.values()) job.stop('lost')
+    this.#leaveWhenIdle()
   }
 
   #serve(socket: Socket): void {
     socket.on('error', () => undefined) // 'close' follows
-    this.#open.add(socket)
+    this.#silent.add(socket)
+    if (this.#silent.size > MAX_SILENT) for (const oldest of [...this.#silent].slice(0, 1)) oldest.destroy()
     const link = new FrameLink(new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES), HOST.maxFrameBytes)
     const gone = new Promise<void>((resolve) => socket.once('end', resolve).once('close', resolve))
-    void new Conversation(this, link, { clock, gone }).hold().then((what) => {
-      this.#open.delete(socket)
-      if (what === 'done') socket.end()
+    socket.once('close', () => this.#silent.delete(socket))
+    const begun = (): void => {
+      this.#silent.delete(socket)
+      this.#conversations++
+    }
+    void new Conversation(this, link, { clock, gone, begun, openMs: this.openMs }).hold().then((what) => {
+      this.#conversations--
+      if (what !== 'lifeline') socket.destroySoon()
       this.#leaveWhenIdle()
     })
   }
 
   #leaveWhenIdle(): void {
-    if (this.#daemons > 0 || this.#jobs.size > 0 || this.#open.size > 0 || this.bulk.isServing) return
+    if (this.#isLeaving || this.#daemons > 0 || this.#jobs.size + this.#reserved.size > 0) return
+    if (this.#conversations > 0 || this.bulk.isServing) return
+    this.#isLeaving = true
     this.#server.close()
     rmSync(this.setup.socket, { force: true })
-    this.leave()
+    if (this.setup.alias !== undefined) rmSync(this.setup.alias, { force: true })
+    void this.#sweeper.finish().then(this.leave)
   }
 }

@@ -5,8 +5,8 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Ended } from '../../protocols/exec/messages.ts'
-import { HOST, type Order } from '../../protocols/host/messages.ts'
-import type { Clock } from '../base/clock.ts'
+import type { Order } from '../../protocols/host/messages.ts'
+import { type Clock, pause } from '../base/clock.ts'
 import { readProgress } from './progress.ts'
 import { type JobRecord, RECORD_FILE, SPOOL_DIR } from './records.ts'
 import { Run } from './run.ts'
@@ -16,6 +16,11 @@ import { birthOf, bootId, Tree } from './tree.ts'
 
 /** How far an attached command may be ahead of its slowest reader. */
 const AHEAD_BYTES = 1 << 19
+/** A process that outlives its command may hold descriptor 3; nobody waits longer for it than this. */
+const LAST_REPORT_MS = 50
+
+const RECORD_AFTER_MS = 50
+const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
 
 /** Somebody who reads the output. */
 export interface Reader {
@@ -23,13 +28,19 @@ export interface Reader {
   readonly position: number
 }
 
+export interface JobOn {
+  readonly clock: Clock
+  readonly jobs: string
+  readonly graceMs: number
+}
+
 export class Job {
   readonly task: string
   readonly isAttached: boolean
   readonly spool: Spool
   readonly ended: Promise<Ended>
-  /** Resolves when the end is in the files too. */
-  readonly saved: Promise<void>
+  /** Resolves when the end is in the files too; a detached job has not ended before. */
+  readonly saved: Promise<Ended>
   readonly run: Run
   readonly pid: number
   readonly #tree: Tree
@@ -39,17 +50,19 @@ export class Job {
   #lastProgress: Uint8Array | undefined
   #waiting: (() => void)[] = []
   #isUnbound = false
+  #isOverfull = false
+  #company = 0
   /** How far the slowest reader had come when the last one left. */
   #position = 0
   #grace: (() => void) | undefined
   #isPaused = false
   #saved: Promise<void> = Promise.resolve()
-  readonly #birth: Pick<JobRecord, 'birth' | 'boot'>
+  readonly #noRecordYet: () => void
 
   private constructor(
     private readonly order: Order,
-    private readonly on: { readonly clock: Clock; readonly jobs: string },
-    { pid, child, ends, progress }: Spawned,
+    private readonly on: JobOn,
+    { pid, child, ends }: Spawned,
   ) {
     const { task, spec, attached, spool } = order
     this.task = task
@@ -58,21 +71,23 @@ export class Job {
     this.#directory = join(on.jobs, task)
     this.spool = new Spool(join(this.#directory, SPOOL_DIR), spool.maxBytes)
     this.#tree = new Tree(pid, task)
-    this.#birth = { birth: birthOf(pid), boot: bootId() }
-    this.run = new Run({ spec, ends, take: (fd, chunk) => this.#take(fd, chunk), tree: this.#tree, clock: on.clock })
+    this.run = new Run({ spec, ends, take: (fd, chunk) => this.#take(fd, chunk), tree: this.#tree, clock: on.clock, gone: () => this.#unbind() })
     child.once('exit', (code, signal) => this.run.exited(code, signal))
-    if (progress !== undefined) readProgress(progress, on.clock, (line) => this.#report(line))
-    this.ended = this.run.ended.then((ended) => this.#finish(ended))
-    this.saved = this.ended.then(async (ended) => {
-      await this.spool.close()
-      await this.#record(ended)
+    const progress = readProgress(ends.progress, on.clock, (line) => this.#report(line))
+    const over = this.run.ended.then(async (ended) => {
+      await Promise.race([progress.over, pause(on.clock, LAST_REPORT_MS)])
+      progress.close()
+      return this.#finish(ended)
     })
-    void this.#record(null)
+    this.saved = over.then((ended) => this.#save(ended))
+    this.ended = attached ? over : this.saved
+    // A command that is over at once needs one record only; who looks for a longer one finds it.
+    this.#noRecordYet = on.clock.after(RECORD_AFTER_MS, () => void this.#record(null))
     this.#watchReaders()
   }
 
   /** @throws ErrandError what `spawn` throws; then nothing runs. */
-  static async start(order: Order, prepared: Prepared, on: { readonly clock: Clock; readonly jobs: string }): Promise<Job> {
+  static async start(order: Order, prepared: Prepared, on: JobOn): Promise<Job> {
     return new Job(order, on, await prepared.spawn())
   }
 
@@ -90,6 +105,18 @@ export class Job {
     this.#position = reader.position
     this.#readers.delete(reader)
     this.#watchReaders()
+    this.advanced() // it may have been the one that all waited for
+  }
+
+  /** Somebody is there who waits for the end, whether or not the output comes to them here. The returned function says that they left. */
+  accompany(): () => void {
+    this.#company++
+    this.#grace?.()
+    this.#grace = undefined
+    return () => {
+      this.#company--
+      this.#watchReaders()
+    }
   }
 
   /** A reader has got further. */
@@ -121,9 +148,18 @@ export class Job {
     this.advanced()
   }
 
+  /** From now on nothing waits for a reader: there is hardly anything left to print, and the end must not depend on one. */
+  #unbind(): void {
+    this.#isUnbound = true
+    this.advanced()
+  }
+
   #take(fd: 1 | 2, chunk: Uint8Array): Promise<void> | undefined {
     const disk = this.spool.append(fd, chunk)
-    if (this.#isTooFull()) this.stop('limit')
+    if (this.#isTooFull()) {
+      this.#isOverfull = true
+      this.stop('limit')
+    }
     if (!this.#isTooFarAhead()) return disk
     const turn = new Promise<void>((resolve) => this.#waiting.push(resolve))
     return disk === undefined ? turn : Promise.all([disk, turn]).then(() => undefined)
@@ -148,8 +184,8 @@ export class Job {
 
   /** Who waits for an attached command and went away may come back for a while. */
   #watchReaders(): void {
-    if (!this.isAttached || this.#readers.size > 0) return
-    this.#grace ??= this.on.clock.after(HOST.graceMs, () => this.stop('lost'))
+    if (!this.isAttached || this.#readers.size + this.#company > 0) return
+    this.#grace ??= this.on.clock.after(this.on.graceMs, () => this.stop('lost'))
   }
 
   #report(line: Uint8Array): void {
@@ -159,12 +195,26 @@ export class Job {
 
   #finish(ended: Ended): Ended {
     this.#grace?.()
-    return this.spool.start > 0 ? { ...ended, droppedBytes: this.spool.start } : ended
+    this.#noRecordYet()
+    return this.#isOverfull && ended.why === 'limit' ? { ...ended, message: `stopped: its spool of ${this.order.spool.maxBytes} bytes was full` } : ended
+  }
+
+  /** What an attached command printed was read before it was dropped. */
+  async #save(ended: Ended): Promise<Ended> {
+    await this.spool.close()
+    const { start } = this.spool
+    const whole = this.isAttached || start === 0 ? ended : { ...ended, droppedBytes: start }
+    await this.#record(whole)
+    return whole
   }
 
   #record(ended: Ended | null): Promise<void> {
     const kept = ended === null ? {} : { kept: { from: this.spool.start, to: this.spool.end } }
-    const record: JobRecord = { v: 1, task: this.task, pid: this.pid, ...this.#birth, startTime: this.run.startTime, ended, ...kept }
+    const { invocation, proofs } = this.order.warrant
+    const record: JobRecord = {
+      ...{ v: 1, task: this.task, pid: this.pid, birth: birthOf(this.pid), boot: bootId(), startTime: this.run.startTime, ended, ...kept },
+      ...{ invocation: base64(invocation), proofs: proofs.map(base64) },
+    }
     const path = join(this.#directory, RECORD_FILE)
     this.#saved = this.#saved.then(async () => {
       await writeFile(`${path}.new`, JSON.stringify(record), { mode: 0o600 })

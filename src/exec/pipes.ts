@@ -7,7 +7,7 @@ import { closeSync, constants, openSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { ErrandError } from '../base/errors.ts'
 
-/** 64 pipes: a burst of 20 to 30 commands without waiting; making them takes 3 ms. */
+/** 64 pipes: a burst of 20 commands without waiting; making them takes 3 ms. */
 const BATCH = 64
 const LOW = 32
 

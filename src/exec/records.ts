@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { Ended } from '../../protocols/exec/messages.ts'
-import { Count, Text } from '../../protocols/wire.ts'
+import { Count, List, Text } from '../../protocols/wire.ts'
 
 export const RECORD_FILE = 'job.json'
 export const SPOOL_DIR = 'spool'
@@ -16,6 +16,9 @@ export const JobRecord = v.object({
   birth: v.nullable(Text(32)),
   boot: v.nullable(Text(64)),
   startTime: Count,
+  /** What it rests on, in base64: whoever takes it over has to know when that dies. */
+  invocation: Text(90_000),
+  proofs: List(Text(12_000), 8),
   /** null while it runs; it stays null when its host was killed. */
   ended: v.nullable(Ended),
   /** First and last offset that the spool holds; what lies before was dropped by its policy. */

@@ -27,6 +27,8 @@ export interface Ends {
   readonly stdin: number | null
   readonly stdout: number
   readonly stderr: number
+  /** Descriptor 3: reports, in lines. */
+  readonly progress: number
 }
 
 export interface RunParts {
@@ -36,6 +38,8 @@ export interface RunParts {
   readonly take: (fd: 1 | 2, chunk: Uint8Array) => Promise<void> | undefined
   readonly tree: Pick<Tree, 'signalAll' | 'isGroupAlive' | 'isAlive'>
   readonly clock: Clock
+  /** Called once: nobody is left who could print on; what is still in the pipes is little. */
+  readonly gone: () => void
 }
 
 export class Run {
@@ -93,7 +97,9 @@ export class Run {
     const { tree } = this.parts
     if (this.#isGroupGone) return
     this.#isGroupGone = !(this.#isStopping ? tree.isAlive() : tree.isGroupAlive())
-    if (this.#isGroupGone) this.#quietMs = 0
+    if (!this.#isGroupGone) return
+    this.#quietMs = 0
+    this.parts.gone()
   }
 
   #reader(fd: 1 | 2, source: number): OutputPipe {
@@ -144,6 +150,7 @@ export class Run {
       this.#timers.add(every(clock, TICK_MS, () => tree.signalAll('SIGKILL'))) // also what was being forked meanwhile
       this.#later(UNKILLABLE_MS, () => {
         this.#isGroupGone = true
+        this.parts.gone()
         this.exited(null, 'SIGKILL')
         this.#settle()
       })

@@ -4,7 +4,7 @@ import { At, Failed, Held, HOST, HOST_TAG, type Order, Started, StdinCredit } fr
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import { ErrandError, fromWire } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
-import type { OutputSink, RunningCommand } from '../tasks/ports.ts'
+import type { OutputSink, Printed, RunningCommand } from '../tasks/ports.ts'
 
 export interface RunOn {
   readonly sink: OutputSink
@@ -147,4 +147,22 @@ export function bodyOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, { pa
 
 export function hostGone(): ErrandError {
   return new ErrandError('SPAWN_FAILED', 'the exec-host of this node is gone', { hint: 'try again: the node starts a new one', retryable: true })
+}
+
+/** The output that arrives on a conversation, until the host says that this is all for now. */
+export async function* printedOn(link: FrameLink, from: number): AsyncGenerator<Printed> {
+  let offset = from
+  try {
+    for (let frame = await link.read(); frame !== undefined; frame = await link.read()) {
+      const { tag, payload } = frame
+      if (tag === HOST_TAG.failed) throw fromWire(bodyOf(Failed, frame))
+      if (tag === HOST_TAG.held) return
+      if (tag === HOST_TAG.at) offset = bodyOf(At, frame).offset
+      if (tag !== HOST_TAG.stdout && tag !== HOST_TAG.stderr) continue
+      yield { fd: tag === HOST_TAG.stdout ? 1 : 2, bytes: payload.subarray(), offset }
+      offset += payload.byteLength
+    }
+  } finally {
+    await link.end().catch(() => undefined)
+  }
 }

@@ -1,8 +1,7 @@
 /** From an order to a process: resolves what was asked before anything is started, then spawns without a shell into pipes made ahead. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import { userInfo } from 'node:os'
-import type { Readable } from 'node:stream'
+import { type UserInfo, userInfo } from 'node:os'
 import type { CommandSpec } from '../../protocols/task/messages.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { buildEnvironment, type Household } from './environment.ts'
@@ -33,13 +32,15 @@ export interface Spawned {
   readonly pid: number
   readonly child: ChildProcess
   readonly ends: Ends
-  /** What the command writes to descriptor 3. */
-  readonly progress: Readable | undefined
 }
+
+/** Asked once: it reads /etc/passwd. */
+let USER: UserInfo<string> | undefined
 
 /** @throws ErrandError COMMAND_NOT_FOUND, NOT_EXECUTABLE, BAD_CWD, BAD_ENV, BAD_USER or SPAWN_FAILED. */
 export async function prepare(task: string, spec: CommandSpec, { pipes, home, path }: Launcher): Promise<Prepared> {
-  const user = userInfo()
+  USER ??= userInfo()
+  const user = USER
   if (spec.user !== '' && spec.user !== user.username) {
     throw new ErrandError('BAD_USER', `this node runs commands as ${user.username}, not as ${JSON.stringify(spec.user.slice(0, 64))}`, {
       hint: 'leave --user out',
@@ -51,7 +52,7 @@ export async function prepare(task: string, spec: CommandSpec, { pipes, home, pa
   const cwd = resolveDirectory(spec.cwd, home)
   const owner: Owner = { uid: user.uid, gid: user.gid }
   const file = resolveExecutable(spec.exe, path, owner)
-  const taken = await pipes.take(spec.stdin ? 3 : 2)
+  const taken = await pipes.take(spec.stdin ? 4 : 3)
   return { spawn: () => start({ file, spec, env, cwd }, taken), drop: () => closePipes(taken) }
 }
 
@@ -63,36 +64,31 @@ interface Start {
 }
 
 function start({ file, spec, env, cwd }: Start, pipes: readonly Pipe[]): Promise<Spawned> {
-  const [stdout, stderr, stdin] = pipes
-  if (stdout === undefined || stderr === undefined) throw new ErrandError('SPAWN_FAILED', 'no pipes for the output')
-  const theirs = [stdin?.reading, stdout.writing, stderr.writing]
-  const ours: Ends = { stdin: stdin?.writing ?? null, stdout: stdout.reading, stderr: stderr.reading }
+  const [stdout, stderr, progress, stdin] = pipes
+  if (stdout === undefined || stderr === undefined || progress === undefined) throw new ErrandError('SPAWN_FAILED', 'no pipes for the output')
+  const theirs = [stdin?.reading, stdout.writing, stderr.writing, progress.writing]
+  const ours: Ends = { stdin: stdin?.writing ?? null, stdout: stdout.reading, stderr: stderr.reading, progress: progress.reading }
   const closeAll = (fds: readonly (number | null | undefined)[]): void => {
     for (const fd of fds) if (typeof fd === 'number') closeSync(fd)
   }
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
-      closeAll([ours.stdin, ours.stdout, ours.stderr])
+      closeAll([ours.stdin, ours.stdout, ours.stderr, ours.progress])
       reject(spawnFault(cause, spec.exe))
     }
     try {
       // argv0 stays what was asked: programs with many names (busybox, rustup, a Python venv) look at it
-      const stdio: StdioOptions = [theirs[0] ?? 'ignore', stdout.writing, stderr.writing, 'pipe']
+      const stdio: StdioOptions = [theirs[0] ?? 'ignore', stdout.writing, stderr.writing, progress.writing]
       const child: ChildProcess = spawn(file, spec.argv, { argv0: spec.exe, cwd, env, detached: true, stdio })
       const { pid } = child
       if (pid === undefined) child.once('error', fail)
-      else resolve({ pid, child, ends: ours, progress: readableOf(child) })
+      else resolve({ pid, child, ends: ours })
     } catch (cause) {
       fail(cause)
     } finally {
       closeAll(theirs)
     }
   })
-}
-
-function readableOf(child: ChildProcess): Readable | undefined {
-  const stream = child.stdio[PROGRESS_FD]
-  return stream !== undefined && stream !== null && 'read' in stream ? stream : undefined
 }
 
 function spawnFault(cause: unknown, exe: string): ErrandError {

@@ -4,6 +4,7 @@
  */
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Printed } from '../tasks/ports.ts'
 import { errnoOf } from './resolve.ts'
 
 /** A segment is dropped whole, so the cap of a spool is kept to this. */
@@ -11,13 +12,6 @@ export const SEGMENT_BYTES = 1 << 22
 export const HEADER_BYTES = 5
 const READ_BYTES = 1 << 18
 const NAME = /^\d{16}$/
-
-/** A piece of output and where it stands in the whole. */
-export interface Printed {
-  readonly fd: 1 | 2
-  readonly bytes: Uint8Array
-  readonly offset: number
-}
 
 export function segmentName(start: number): string {
   return String(start).padStart(16, '0')

@@ -5,7 +5,8 @@
 import { close, mkdirSync, openSync, unlink, writev } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { headerOf, type Printed, readSpool, SEGMENT_BYTES, segmentName } from './spool-files.ts'
+import type { Printed } from '../tasks/ports.ts'
+import { headerOf, readSpool, SEGMENT_BYTES, segmentName } from './spool-files.ts'
 
 /** Goes to the file in one write of about this size. */
 const FLUSH_BYTES = 1 << 18

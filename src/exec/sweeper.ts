@@ -1,42 +1,48 @@
 /** Ends what left the group of a command that is over. Looks once for all that ended lately: reading /proc for each would cost more than a small command. */
-import type { Clock } from '../base/clock.ts'
+import { type Clock, pause } from '../base/clock.ts'
 import { STOP_GRACE_MS } from './run.ts'
 import { marked } from './tree.ts'
 
 const LOOK_AFTER_MS = 1_000
 
 export class Sweeper {
-  readonly #ended = new Map<string, (task: string) => boolean>()
-  #isDue = false
+  readonly #ended = new Set<string>()
+  #cancel: (() => void) | undefined
+  #sweeping: Promise<void> = Promise.resolve()
 
   constructor(private readonly clock: Clock) {}
 
-  /** @param runs whether a task of this id runs (again). */
-  ended(task: string, runs: (task: string) => boolean): void {
-    this.#ended.set(task, runs)
-    if (this.#isDue) return
-    this.#isDue = true
-    this.clock.after(LOOK_AFTER_MS, () => this.#sweep())
+  ended(task: string): void {
+    this.#ended.add(task)
+    this.#cancel ??= this.clock.after(LOOK_AFTER_MS, () => void this.finish())
   }
 
-  #sweep(): void {
-    this.#isDue = false
-    const over = new Set([...this.#ended].filter(([task, runs]) => !runs(task)).map(([task]) => task))
+  /** Looks at once; resolves when nothing is left of the commands that ended. */
+  finish(): Promise<void> {
+    this.#cancel?.()
+    this.#cancel = undefined
+    const over = new Set(this.#ended)
     this.#ended.clear()
-    const left = marked().filter(({ task }) => over.has(task))
-    for (const { pid } of left) send(pid, 'SIGTERM')
-    if (left.length > 0) this.clock.after(STOP_GRACE_MS, () => this.#killLeft(over))
+    if (over.size > 0) this.#sweeping = Promise.all([this.#sweeping, this.#sweep(over)]).then(() => undefined)
+    return this.#sweeping
   }
 
-  #killLeft(over: ReadonlySet<string>): void {
-    for (const { pid, task } of marked()) if (over.has(task)) send(pid, 'SIGKILL')
+  async #sweep(over: ReadonlySet<string>): Promise<void> {
+    if (signalLeft(over, 'SIGTERM') === 0) return
+    await pause(this.clock, STOP_GRACE_MS)
+    signalLeft(over, 'SIGKILL')
   }
 }
 
-function send(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal)
-  } catch {
-    // Gone by itself.
+/** @returns how many there were. */
+function signalLeft(over: ReadonlySet<string>, signal: NodeJS.Signals): number {
+  const left = marked().filter(({ task }) => over.has(task))
+  for (const { pid } of left) {
+    try {
+      process.kill(pid, signal)
+    } catch {
+      // Gone by itself.
+    }
   }
+  return left.length
 }

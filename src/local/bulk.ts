@@ -48,6 +48,8 @@ export class BulkReader {
     void this.#link.write(HOST_TAG.follow, offsetBytes(from))
     for (let frame = await this.#link.read(); frame !== undefined; frame = await this.#link.read()) {
       if (frame.tag === HOST_TAG.ended) return
+      // Anything else says that bytes are missing here; the other way says which.
+      if (frame.tag !== HOST_TAG.stdout && frame.tag !== HOST_TAG.stderr) break
       yield frame
     }
     throw new ErrandError('LINK_CLOSED', 'the bulk connection ended early')

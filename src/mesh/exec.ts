@@ -134,7 +134,7 @@ export function openedOn(peer: Peer, link: FrameLink): OpenedExec {
   return { link, challenge: peer.theirChallenge, synced: peer.synced, host }
 }
 
-function callerOf(peer: Peer): ExecCaller {
+export function callerOf(peer: Peer): ExecCaller {
   return { did: peer.did, challenge: peer.ourChallenge, address: peer.connection.remoteAddr.toString(), synced: peer.synced }
 }
 

@@ -2,6 +2,7 @@
 import type { Libp2pOptions } from 'libp2p'
 import type { Announcement } from '../../protocols/announce/messages.ts'
 import { AUDIT } from '../../protocols/audit/messages.ts'
+import type { Answer, Ask } from '../../protocols/call/messages.ts'
 import { EXEC } from '../../protocols/exec/messages.ts'
 import { HELLO } from '../../protocols/hello/messages.ts'
 import { type SetName, SYNC } from '../../protocols/sync/messages.ts'
@@ -14,6 +15,7 @@ import { seal } from '../identity/envelope.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory, Verdict } from '../registry/directory.ts'
 import { AuditExchange } from './audit.ts'
+import { type CallDoor, callPeer, serveCalls } from './call.ts'
 import { type ExecDoor, ExecStreams, type OpenedExec, openedOn, serveExec } from './exec.ts'
 import { Gossip } from './gossip.ts'
 import { type Host, startHost } from './host.ts'
@@ -36,6 +38,7 @@ export interface MeshOn {
   readonly directory: Directory
   readonly records: SyncedRecords
   readonly door: ExecDoor
+  readonly calls: CallDoor
   readonly admitJoin: AdmitJoin
   readonly auditLog: AuditLog
   readonly replica: Replica
@@ -104,6 +107,7 @@ export class MeshNode {
       await this.#sync.attach(host)
       await this.#exchange.attach(host)
       await serveExec(host, { links: this.#links, door: this.on.door })
+      await serveCalls(host, { links: this.#links, door: this.on.calls, clock: this.on.clock })
       await serveJoin(host, { admit: this.on.admitJoin, random: this.on.random, clock: this.on.clock })
     })
     await this.#publishAddress()
@@ -159,6 +163,12 @@ export class MeshNode {
       const fresh = await this.#rejoin.reach(did, { signal })
       return openedOn(fresh, await this.#streams.open(fresh, { signal }))
     }
+  }
+
+  /** One question to a device. @throws its refusal; NO_ROUTE, LINK_CLOSED */
+  async call(did: Did, ask: (far: { challenge: Uint8Array; synced: Promise<void> }) => Promise<Ask>, { signal }: { signal: AbortSignal }): Promise<Answer> {
+    const peer = await this.#rejoin.reach(did, { signal })
+    return await callPeer(peer, await ask({ challenge: peer.theirChallenge, synced: peer.synced }), { signal })
   }
 
   /** Hands records to devices that are connected; the others get them when they are met. */

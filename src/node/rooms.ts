@@ -9,7 +9,7 @@ import { Keyring } from '../runtime/keyring.ts'
 import { MeshRecords } from '../runtime/records.ts'
 import { Store } from '../store/level.ts'
 import { openPeerDatastore } from '../store/peers.ts'
-import { Board } from '../tasks/board.ts'
+import { TaskBook } from '../tasks/book.ts'
 import { admission } from './admission.ts'
 import { rootFor } from './found.ts'
 import type { NodeParts } from './parts.ts'
@@ -48,7 +48,7 @@ export interface Rooms {
   readonly revocations: Revocations
   readonly records: MeshRecords
   readonly replica: Replica
-  readonly board: Board
+  readonly book: TaskBook
   readonly keyring: Keyring
   readonly damaged: readonly string[]
 }
@@ -69,5 +69,6 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
     await records.admit('delegations', rootFor(owner, p.device, random).bytes)
   }
   const keyring = new Keyring({ device: p.device, ...(owner === undefined ? {} : { owner }), wallet, revocations, clock, random })
-  return { directory, wallet, revocations, records, replica, board: new Board(), keyring, damaged }
+  const book = await TaskBook.open({ store: store.shelf('tasks'), clock })
+  return { directory, wallet, revocations, records, replica, book, keyring, damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)] }
 }

@@ -2,7 +2,7 @@
  * The way of one command's output to its caller: in the exec stream at first, and over the exec-host's own door once it is a lot,
  * so that neither daemon's event loop carries the bulk. A caller that cannot come there stays where it is. Spec: protocols/exec/README.md.
  */
-import { type At, type Ended, TAG } from '../../protocols/exec/messages.ts'
+import { type At, TAG } from '../../protocols/exec/messages.ts'
 import { BULK } from '../../protocols/host/frames.ts'
 import { encode } from '../../protocols/wire.ts'
 import type { Random } from '../base/clock.ts'
@@ -20,7 +20,14 @@ export interface OutputOn {
 export class OutputWay {
   #bytes = 0
   #isOffered = false
-  #resumed: Promise<Ended | undefined> = Promise.resolve(undefined)
+  #isCut = false
+  #cut: () => void = () => undefined
+  readonly #whenCut = new Promise<void>((resolve) => {
+    this.#cut = resolve
+  })
+  /** Who sends here now: the command itself, later perhaps somebody who joined it. */
+  #source: RunningCommand | undefined
+  #resumed: Promise<unknown> = Promise.resolve()
 
   /** @param address where the exec-host may listen for this caller; null: nowhere. */
   constructor(
@@ -32,30 +39,48 @@ export class OutputWay {
 
   readonly sink: OutputSink = {
     output: (fd, chunk) => {
+      if (this.#isCut) return undefined // kept where it came from, for whoever comes back
       this.#bytes += chunk.byteLength
-      if (this.#bytes > BULK.afterBytes && !this.#isOffered) void this.#offer()
-      return this.answer.output(fd, chunk)
+      if (this.#bytes > BULK.afterBytes && !this.#isOffered) void this.#offer().catch(() => undefined)
+      const wait = this.answer.output(fd, chunk)
+      return wait === undefined ? undefined : Promise.race([wait.catch(() => this.cut()), this.#whenCut])
     },
+    skipped: (offset) => void Promise.resolve(this.link.write(TAG.at, encode({ offset } satisfies At))).catch(() => undefined),
+  }
+
+  carries(running: RunningCommand): void {
+    this.#source = running
+  }
+
+  /** The stream is gone. What was not taken stays with the exec-host, which waits a while for somebody to come back for it. */
+  cut(): void {
+    if (this.#isCut) return
+    this.#isCut = true
+    this.#cut()
+    void this.#source?.hold()
   }
 
   /** The caller has come to the other door: nothing more is sent here. */
-  async moved(running: RunningCommand): Promise<void> {
-    const offset = await running.hold()
+  async moved(): Promise<void> {
+    const offset = await this.#source?.hold()
     if (offset !== undefined) await this.link.write(TAG.bulkMoved, encode({ offset } satisfies At))
   }
 
-  /** The other door failed: what follows the offset comes here again. */
+  /** What follows the offset comes here, from now on. */
   resume(from: number): void {
-    const following = this.on.executor.follow(this.at.task, from, this.answer)
-    this.#resumed = following.then(
-      (run) => run.ended,
-      () => undefined, // over meanwhile: the caller misses bytes, and sees that it does
-    )
+    this.#resumed = this.#follow(from).catch(() => undefined) // over meanwhile: the caller misses bytes, and sees that it does
   }
 
   /** Resolves when nothing more is to be sent here. */
   async settled(): Promise<void> {
-    await this.#resumed
+    await Promise.race([this.#resumed, this.#whenCut])
+  }
+
+  async #follow(from: number): Promise<void> {
+    const run = await this.on.executor.follow(this.at.task, from, this.sink)
+    this.#source = run
+    if (this.#isCut) void run.hold()
+    await run.ended
   }
 
   async #offer(): Promise<void> {

@@ -2,6 +2,7 @@
 
 import { ANNOUNCE } from '../../protocols/announce/messages.ts'
 import type {
+  AttachRequest,
   AuditQuery,
   AuditRecordView,
   AuditVerifyView,
@@ -19,6 +20,7 @@ import type {
   RevokeRequest,
   RevokeView,
   Status,
+  TaskUpdate,
   TaskView,
 } from '../../protocols/local/messages.ts'
 import type { Membership } from '../../protocols/member/messages.ts'
@@ -33,17 +35,19 @@ import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { type Did, isDid, peerIdOf } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
-import type { Board } from '../tasks/board.ts'
+import type { TaskBook } from '../tasks/book.ts'
 import { offerView, readCode } from './invite-code.ts'
 import type { Invites } from './invites.ts'
 import type { RightsDesk } from './rights-desk.ts'
 import type { Actor, Runtime } from './runtime.ts'
 import type { Submitter } from './submit.ts'
+import type { TaskDesk } from './task-desk.ts'
 
 export interface LocalRuntimeOn {
   readonly self: Did
   readonly directory: Directory
-  readonly board: Board
+  readonly book: TaskBook
+  readonly tasks: TaskDesk
   readonly submitter: Submitter
   readonly invites: Invites
   readonly rights: RightsDesk
@@ -70,28 +74,48 @@ export class LocalRuntime implements Runtime {
     const devices = await this.listDevices()
     const online = devices.filter((device) => device.online).length
     const mode = online >= 2 ? 'distributed-cluster' : localOnly ? 'local-only' : 'remote-enabled'
-    return { ...rest, devices: { known: devices.length, online }, tasks: this.on.board.counts(), mode }
+    return { ...rest, devices: { known: devices.length, online }, tasks: this.on.book.counts(), mode }
   }
 
   listDevices(): Promise<DeviceView[]> {
     return Promise.resolve(this.on.directory.members().map((member) => this.#device(member)))
   }
 
-  listTasks(): Promise<TaskView[]> {
-    const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
-    return Promise.resolve(
-      this.on.board.list().map((task) => ({
-        task: task.id,
-        state: task.state,
-        device: this.on.directory.nameOf(task.device) ?? task.device,
-        command: [...task.command],
-        submittedBy: this.on.directory.nameOf(task.submittedBy) ?? task.submittedBy,
-        createdAt: new Date(task.createdAt).toISOString(),
-        startedAt: iso(task.startedAt),
-        endedAt: iso(task.endedAt),
-        exitCode: task.exitCode,
-      })),
-    )
+  async listTasks(o: { all?: boolean } = {}): Promise<TaskView[]> {
+    return await this.on.tasks.list(o)
+  }
+
+  async submitTask(_actor: Actor, request: ExecRequest): Promise<TaskView> {
+    return this.on.tasks.view(await this.on.submitter.submit(request))
+  }
+
+  async getTask(task: string, o: { events?: boolean } = {}): Promise<TaskView> {
+    return await this.on.tasks.get(task, o)
+  }
+
+  async cancelTask(_actor: Actor, task: string): Promise<TaskView> {
+    return await this.on.tasks.steer(task, 'cancel')
+  }
+
+  async pauseTask(_actor: Actor, task: string): Promise<TaskView> {
+    return await this.on.tasks.steer(task, 'pause')
+  }
+
+  async resumeTask(_actor: Actor, task: string): Promise<TaskView> {
+    return await this.on.tasks.steer(task, 'resume')
+  }
+
+  async *streamTaskUpdates(o: { cursor?: number; signal: AbortSignal }): AsyncIterable<TaskUpdate> {
+    const { tasks } = this.on
+    for await (const item of this.on.book.watch(o)) {
+      if (item.t === 'state') yield { ...item, tasks: item.tasks.map((task) => tasks.view(task)) }
+      else if (item.t === 'changed') yield { t: 'changed', cursor: item.cursor, event: item.event, task: tasks.view(item.task) }
+      else yield item
+    }
+  }
+
+  async attach(_actor: Actor, request: AttachRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
+    await this.on.tasks.attach(request, link, o)
   }
 
   async exec(_actor: Actor, request: ExecRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
@@ -168,7 +192,7 @@ export class LocalRuntime implements Runtime {
   }
 
   shutdown(_actor: Actor, request: DownRequest): Promise<{ stopping: true; active: number }> {
-    const { active } = this.on.board.counts()
+    const { active } = this.on.book.counts()
     this.on.shutdown(request)
     return Promise.resolve({ stopping: true, active })
   }

@@ -3,6 +3,7 @@
  * Its faces (in-process, local socket, other devices) all come through here.
  */
 import type {
+  AttachRequest,
   AuditQuery,
   AuditRecordView,
   AuditVerifyView,
@@ -20,6 +21,7 @@ import type {
   RevokeRequest,
   RevokeView,
   Status,
+  TaskUpdate,
   TaskView,
 } from '../../protocols/local/messages.ts'
 import type { FrameLink } from '../base/frames.ts'
@@ -33,7 +35,19 @@ export interface Actor {
 export interface Runtime {
   getStatus(): Promise<Status>
   listDevices(): Promise<DeviceView[]>
-  listTasks(): Promise<TaskView[]>
+  listTasks(o?: { all?: boolean }): Promise<TaskView[]>
+  /** Hands a command over; returns when its device has taken it on. The same id with the same request is the same task. @throws TASK_EXISTS */
+  submitTask(actor: Actor, request: ExecRequest): Promise<TaskView>
+  /** @param task a whole id, or 6 characters at least of its beginning or end. @throws NO_SUCH_TASK, AMBIGUOUS_TASK */
+  getTask(task: string, o?: { events?: boolean }): Promise<TaskView>
+  /** Resolves when it has ended, 8 s later at most. @throws NO_SUCH_TASK, TASK_OVER, DENIED */
+  cancelTask(actor: Actor, task: string): Promise<TaskView>
+  pauseTask(actor: Actor, task: string): Promise<TaskView>
+  resumeTask(actor: Actor, task: string): Promise<TaskView>
+  /** First the state, then each change; from a cursor on without the state. A reader that falls behind gets a gap, and the state anew. */
+  streamTaskUpdates(o: { cursor?: number; signal: AbortSignal }): AsyncIterable<TaskUpdate>
+  /** Output of a task from an offset on, and how it ends, as frames on `link`. */
+  attach(actor: Actor, request: AttachRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void>
   /** Runs one command on a named device; output, input and the outcome travel as frames on `link`. Aborting cancels the command. */
   exec(actor: Actor, request: ExecRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void>
   invite(actor: Actor, request: InviteRequest): Promise<InviteView>

@@ -1,109 +1,139 @@
 /**
- * The submitter's side of a command: finds the proof, signs the invocation, opens the stream, carries frames both ways.
+ * The submitter's side of a command: writes down what was asked, opens the stream, carries frames both ways, keeps the task's history here.
  * A command for a device that cannot be reached fails; it never runs anywhere else.
  */
 import { posix } from 'node:path'
-import { Accepted, At, Bulk, Ended, EXEC, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
-import type { BulkOffer, ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
-import { decodeAs, encode, shapeOf } from '../../protocols/wire.ts'
+import { At, type Ended, TAG } from '../../protocols/exec/messages.ts'
+import type { ExecRequest } from '../../protocols/local/messages.ts'
+import type { About } from '../../protocols/task/messages.ts'
+import { encode, shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import type { ExecRunArgs } from '../authority/commands.ts'
-import { sealInvocation } from '../authority/token.ts'
-import { type Clock, pause, type Random } from '../base/clock.ts'
-import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
-import { type Frame, FrameLink } from '../base/frames.ts'
-import { memoryLinks } from '../base/memory-link.ts'
+import type { Clock } from '../base/clock.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
+import type { FrameLink } from '../base/frames.ts'
+import type { Op } from '../base/op.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
-import type { Board } from '../tasks/board.ts'
-import { endOf, type TaskId } from '../tasks/machine.ts'
-import type { ExecDoor } from './exec-door.ts'
-import { type Keyring, NONCE_BYTES, type Proof } from './keyring.ts'
+import type { TaskBook } from '../tasks/book.ts'
+import type { Change, Task, TaskId } from '../tasks/machine.ts'
+import { type FarOn, FarSide } from './far.ts'
+import { NearHearer, QuietHearer } from './hearers.ts'
+import { Line, type LineFor } from './line.ts'
+import { endChange } from './live.ts'
+import { submissionFor } from './submission.ts'
 
-const INVOCATION_LIFE_SECONDS = 120
-const CONTROL_BYTES = 1 << 16
-const GRANT_WAIT_MS = 3_000
+/** How much later than it is known something may be on the disk, on this side: the executor has it for sure. */
+const WITHIN_MS = 1_000
 
-/** The way to another device's exec door. */
-export interface ExecRoute {
-  /** @throws NO_ROUTE, LINK_CLOSED, NOT_ADMITTED */
-  open(device: Did, o: { signal: AbortSignal }): Promise<Far>
-}
-
-export interface SubmitOn {
-  readonly keyring: Keyring
+export interface SubmitOn extends FarOn {
   readonly directory: Directory
-  readonly route: ExecRoute
-  readonly door: ExecDoor
-  readonly board: Board
-  readonly audit: { append(fact: Fact): Promise<unknown>; refusal(): ErrandError | undefined }
+  readonly book: TaskBook
+  readonly audit: { append(fact: Fact, along?: readonly Op[]): Promise<unknown>; refusal(): ErrandError | undefined }
   readonly clock: Clock
-  readonly random: Random
   readonly newTaskId: () => string
 }
 
-interface Submission {
+interface Submission extends LineFor {
   readonly task: TaskId
-  readonly device: Did
-  readonly name: string
   readonly args: ExecRunArgs
   readonly env: Record<string, string>
+  readonly about: About
+  /** The caller chose the id: it may be known already. */
+  readonly isGiven: boolean
 }
 
 interface Noted extends Submission {
-  /** Begins to record the submission, if that has not begun; the promise is its durability in our log. */
+  /** Begins to write the submission into our log; resolves when it is durable. */
   readonly note: () => Promise<unknown>
 }
 
-interface Far {
-  readonly link: FrameLink
-  readonly challenge: Uint8Array
-  /** Resolves when the grants that the device knows of are here. */
-  readonly synced: Promise<void>
-  /** Where the device is, for whoever comes to it directly; null when it is reached through another one. */
-  readonly host: string | null
-}
-
 export class Submitter {
-  constructor(private readonly on: SubmitOn) {}
+  readonly #side: FarSide
+  readonly #stopping = new AbortController()
+
+  constructor(private readonly on: SubmitOn) {
+    this.#side = new FarSide(on)
+  }
 
   /** Serves one request of the local face; errors and outcome travel as frames on `near`. Never rejects. */
   async exec(request: ExecRequest, near: FrameLink, { signal }: { signal: AbortSignal }): Promise<void> {
     let submission: Noted | undefined
     try {
-      submission = this.#toNote(this.#read(request))
-      const far = await this.#open(submission.device, signal)
-      await this.#carry(submission, { near, far }, signal)
+      submission = this.#toNote(this.#read(request, false))
+      await this.#attached(submission, near, signal)
     } catch (thrown) {
-      await this.#failed(submission, near, asErrand(thrown))
+      const error = asErrand(thrown)
+      if (submission !== undefined) await this.#failed(submission, error)
+      await new NearHearer(near, submission ?? NOBODY, SILENT).failed(error)
     }
     await near.end().catch(() => undefined)
   }
 
-  #read(request: ExecRequest): Submission {
+  /** Hands a task over and returns when its device has taken it on. The same id with the same request is the same task. @throws TASK_EXISTS, NO_ROUTE, … */
+  async submit(request: ExecRequest): Promise<Task> {
+    const submission = this.#toNote(this.#read(request, true))
+    const known = submission.isGiven ? await this.#known(submission) : undefined
+    if (known !== undefined) return known
+    try {
+      const hearer = new QuietHearer((at) => this.#started(submission, at))
+      const line = await this.#open(submission, hearer, this.#stopping.signal)
+      const over = line.hear()
+      await Promise.race([hearer.taken, over])
+      await submission.note()
+      void this.#await(over, submission)
+    } catch (thrown) {
+      await this.#failed(submission, asErrand(thrown))
+      throw thrown
+    }
+    return (await this.on.book.get(submission.task)) ?? unknownTask(submission.task)
+  }
+
+  /** Waits for the end of a task that goes on somewhere else, however often the link breaks. */
+  watchEnd(at: LineFor & { readonly task: TaskId }): void {
+    const signal = this.#stopping.signal
+    void this.#side
+      .open(at.device, signal)
+      .then(async (far) => {
+        const line = new Line(far, at, { side: this.#side, clock: this.on.clock, hearer: new QuietHearer((ms) => this.#started(at, ms)), signal, from: 0 })
+        const signed = await this.#side.sign(at.device, '/task/logs', { task: at.task }, far)
+        await line.write(TAG.attach, encode({ task: at.task, from: null, follow: true, ...signed }))
+        const ended = await line.hear()
+        if (ended !== undefined) await this.#ended(at, ended)
+      })
+      .catch((thrown: unknown) => {
+        if (asErrand(thrown).code === 'NO_SUCH_TASK') return this.#gone(at)
+        if (!signal.aborted) this.on.clock.after(AGAIN_MS, () => this.watchEnd(at))
+      })
+  }
+
+  stop(): void {
+    this.#stopping.abort(new ErrandError('STOPPING', 'this node is stopping'))
+  }
+
+  async #await(over: Promise<Ended | undefined>, submission: Submission): Promise<void> {
+    try {
+      const ended = await over
+      if (ended !== undefined) await this.#ended(submission, ended)
+    } catch {
+      this.watchEnd(submission)
+    }
+  }
+
+  #read(request: ExecRequest, detached: boolean): Submission {
     const { directory } = this.on
     const device = directory.resolve(request.device)
     const [exe = '', ...argv] = request.command
     const env = request.env ?? {}
-    const task = request.id?.toLowerCase() ?? this.on.newTaskId()
-    if (this.on.board.get(task as TaskId) !== undefined) {
-      throw new ErrandError('TASK_EXISTS', `a task with the id ${task} exists already`, {
-        hint: 'errand ps shows it; without --id every run gets an id of its own',
-      })
-    }
+    const task = (request.id?.toLowerCase() ?? this.on.newTaskId()) as TaskId
     const args: ExecRunArgs = {
-      exe,
-      argv,
-      cwd: request.cwd === undefined ? '' : plainPath(request.cwd),
-      env: Object.keys(env).sort(),
-      user: request.user ?? '',
-      timeoutMs: request.timeoutMs ?? 0,
-      maxOutputBytes: 0,
-      tty: false,
-      stdin: request.stdin ?? false,
-      task,
+      ...{ exe, argv, env: Object.keys(env).sort(), user: request.user ?? '', timeoutMs: request.timeoutMs ?? 0, task },
+      ...{ cwd: request.cwd === undefined ? '' : plainPath(request.cwd), maxOutputBytes: 0, tty: false, stdin: request.stdin ?? false },
     }
-    return { task: task as TaskId, device, name: directory.nameOf(device) ?? device, args, env }
+    const { idempotent, description, input, prompt, agent, session, parent, metadata, context } = request
+    const said = { idempotent, description, input, prompt, agent, session, parent: parent?.toLowerCase(), metadata, context }
+    const about = { detached, ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) }
+    return { task, device, name: directory.nameOf(device) ?? device, args, env, about, isGiven: request.id !== undefined }
   }
 
   /**
@@ -111,53 +141,77 @@ export class Submitter {
    * and the record is durable long before the answer comes. A command for this device itself is recorded at once, before its start.
    */
   #toNote(submission: Submission): Noted {
-    const { keyring, clock, board, audit } = this.on
-    const { task, device, args } = submission
+    const { keyring, clock, book, audit } = this.on
+    const { task, device, args, about } = submission
     const me = keyring.device.did
-    const command = [args.exe, ...args.argv]
+    const createdAt = clock.now()
+    const record = submissionFor(args, about, { device, submittedBy: me, createdAt })
+    const fact: Fact = { actor: me, action: 'task.submit', result: 'ok', subject: device, task, details: { command: record.command, device } }
+    const changes: Change[] = device === me ? [] : [{ t: 'planned', at: createdAt }]
     let noted: Promise<unknown> | undefined
     const note = (): Promise<unknown> => {
-      noted ??= audit.append({ actor: me, action: 'task.submit', result: 'ok', subject: device, task, details: { command, device } })
+      noted ??= book.submit(record, { changes, carry: (ops) => audit.append(fact, ops), fresh: !submission.isGiven })
       return noted
     }
     const begin = (): void => void note().catch(() => undefined) // awaited before anybody is told anything
-    board.open({ id: task, device, command, submittedBy: me, createdAt: clock.now() })
-    if (device === me) begin()
+    if (device === me || submission.isGiven) begin()
     else clock.after(0, begin)
     return { ...submission, note }
+  }
+
+  /** A submission that was made before. @throws TASK_EXISTS for another request under its id. */
+  async #known(submission: Noted): Promise<Task | undefined> {
+    const { task, isNew } = (await submission.note()) as { task: Task; isNew: boolean }
+    return isNew ? undefined : task
   }
 
   /**
    * The record and the request are on their way side by side. A log that is known to be broken refuses before anything leaves;
    * nothing of the answer is handed on before the record is durable; and if it fails meanwhile, the command is cut off.
    */
-  async #carry(submission: Noted, { near, far }: { near: FrameLink; far: Far }, signal: AbortSignal): Promise<void> {
-    const gone = (): void => far.link.abort(new ErrandError('CANCELLED', 'whoever started this command is gone'))
+  async #attached(submission: Noted, near: FrameLink, signal: AbortSignal): Promise<void> {
+    if (submission.isGiven && (await this.#known(submission)) !== undefined) {
+      throw new ErrandError('TASK_EXISTS', `a task with the id ${submission.task} exists already`, {
+        hint: `errand attach ${submission.task} --from 0 shows what it prints`,
+        fields: { task: submission.task },
+      })
+    }
+    const hearer = new NearHearer(near, submission, { before: submission.note, started: (at) => this.#started(submission, at) })
+    const line = await this.#open(submission, hearer, signal)
+    const gone = (): void => void Promise.resolve(line.write(TAG.cancel)).finally(() => line.abort(new ErrandError('CANCELLED', 'whoever asked is gone')))
     signal.addEventListener('abort', gone, { once: true })
     try {
       if (signal.aborted) gone()
-      const refusal = this.on.audit.refusal()
-      if (refusal !== undefined) throw refusal
-      if (submission.device !== this.on.keyring.device.did) this.on.board.note(submission.task, { t: 'planned', at: this.on.clock.now() })
-      await far.link.write(TAG.open, await this.#invocation(submission, far))
-      void this.#carryInput(submission, near, far.link)
-      await this.#carryOutput(submission, near, far)
-    } catch (thrown) {
-      far.link.abort(asErrand(thrown))
-      if (signal.aborted) throw new ErrandError('CANCELLED', 'whoever started this command is gone')
-      throw asErrand(thrown).code === 'LINK_CLOSED' ? lost(submission.name, thrown) : thrown
+      void this.#carryInput(submission, near, line)
+      const ended = await line.hear()
+      await submission.note()
+      if (ended === undefined) return
+      if (submission.device !== this.on.keyring.device.did) void this.#ended(submission, ended)
+      await hearer.ended(ended)
     } finally {
       signal.removeEventListener('abort', gone)
-      await far.link.end().catch(() => undefined)
     }
   }
 
+  /** Opens the line and asks for the command. */
+  async #open(submission: Submission, hearer: NearHearer | QuietHearer, signal: AbortSignal): Promise<Line> {
+    const far = await this.#side.open(submission.device, signal)
+    const refusal = this.on.audit.refusal()
+    if (refusal !== undefined) throw refusal
+    const { args, env, about } = submission
+    const line = new Line(far, submission, { side: this.#side, clock: this.on.clock, hearer, signal })
+    const isPlain = !about.detached && Object.keys(about).length === 1
+    const signed = await this.#side.sign(submission.device, '/exec/run', args, far)
+    await line.write(TAG.open, encode({ ...signed, env, ...(isPlain ? {} : { about }) }))
+    return line
+  }
+
   /** Stdin, its end and cancel go on as they are; nothing else comes from this side. */
-  async #carryInput({ task, device }: Submission, near: FrameLink, far: FrameLink): Promise<void> {
+  async #carryInput({ task, device }: Submission, near: FrameLink, line: Line): Promise<void> {
     try {
       for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
-        if (PASSED_ON.has(frame.tag)) await far.write(frame.tag, frame.payload)
-        if (frame.tag === TAG.resumeAt) await far.write(frame.tag, encode(shapeOf(At, JSON.parse(Buffer.from(frame.payload.subarray()).toString()))))
+        if (PASSED_ON.has(frame.tag)) await line.write(frame.tag, frame.payload)
+        if (frame.tag === TAG.resumeAt) await line.write(frame.tag, encode(shapeOf(At, JSON.parse(Buffer.from(frame.payload.subarray()).toString()))))
         if (frame.tag === TAG.cancel)
           await this.on.audit.append({ actor: this.on.keyring.device.did, action: 'task.cancel', result: 'ok', subject: device, task })
       }
@@ -166,126 +220,66 @@ export class Submitter {
     }
   }
 
-  async #open(device: Did, signal: AbortSignal): Promise<Far> {
-    if (device !== this.on.keyring.device.did) return await this.on.route.open(device, { signal })
-    const [mine, doors] = memoryLinks()
-    const challenge = this.on.random(16)
-    const caller = { did: device, challenge, address: 'this device', synced: Promise.resolve() }
-    void this.on.door.serve(new FrameLink(doors, EXEC.maxFrameBytes), caller, { signal })
-    return { link: new FrameLink(mine, EXEC.maxFrameBytes), challenge, synced: Promise.resolve(), host: '127.0.0.1' }
+  #started({ task, device }: Pick<Submission, 'task' | 'device'>, at: number): void {
+    if (device === this.on.keyring.device.did) return
+    void this.on.book.note(task, [{ t: 'started', at }], { withinMs: WITHIN_MS }).catch(() => undefined)
   }
 
-  async #invocation({ device, args, env }: Submission, { challenge, synced }: Far): Promise<Uint8Array> {
-    const { keyring, random } = this.on
-    const now = keyring.nowSeconds()
-    const { chain } = await this.#prove(device, args, synced)
-    const invocation = sealInvocation(keyring.device, {
-      sub: device,
-      aud: device,
-      cmd: '/exec/run',
-      args,
-      prf: chain.map((link) => link.cid),
-      nonce: Buffer.concat([challenge, random(NONCE_BYTES)]),
-      exp: now + INVOCATION_LIFE_SECONDS,
-      iat: now,
-    })
-    return encode({ invocation, proofs: chain.map((link) => link.bytes), env })
+  async #ended({ task, device }: Pick<Submission, 'task' | 'device'>, ended: Ended): Promise<void> {
+    if (device === this.on.keyring.device.did) return
+    const { book } = this.on
+    const known = await book.get(task)
+    const before: Change[] = known?.state === 'PLANNING' || known?.why === 'queue' ? [{ t: 'started', at: ended.startTime }] : []
+    await book.note(task, [...before, endChange(ended)]).catch(() => undefined)
   }
 
-  /** A device that was met a moment ago may be about to tell of the very grant that is needed. */
-  async #prove(device: Did, args: ExecRunArgs, synced: Promise<void>): Promise<Proof> {
-    const proof = this.on.keyring.prove(device, '/exec/run', args)
-    if (proof.doubt === undefined) return proof
-    await Promise.race([synced, pause(this.on.clock, GRANT_WAIT_MS)])
-    return this.on.keyring.prove(device, '/exec/run', args)
-  }
-
-  /** @throws the far side's refusal; LINK_LOST when it fell silent without an outcome. */
-  async #carryOutput(submission: Noted, near: FrameLink, { link: far, host }: Far): Promise<void> {
-    const first = await far.read()
-    await submission.note()
-    for (let frame = first; frame !== undefined; frame = await far.read()) {
-      if (frame.tag === TAG.ended) return await this.#ended(submission, near, controlOf(Ended, frame))
-      await this.#hand(submission, near, { frame, host })
+  /** The device has forgotten the task: whatever it did, nobody can say any more. */
+  #gone({ task }: { task: TaskId }): void {
+    const end: Change = {
+      t: 'ended',
+      at: this.on.clock.now(),
+      to: 'FAILED',
+      why: 'lost',
+      exitCode: null,
+      signal: null,
+      message: 'its device knows nothing of it',
     }
-    throw lost(submission.name)
+    void this.on.book.note(task, [end]).catch(() => undefined)
   }
 
-  async #hand(submission: Noted, near: FrameLink, { frame, host }: { frame: Frame; host: string | null }): Promise<void> {
-    const { tag, payload } = frame
-    if (tag === TAG.stdout || tag === TAG.stderr) await near.write(tag, payload)
-    else if (tag === TAG.stdinCredit) await near.write(tag, json(controlOf(StdinCredit, frame)))
-    else if (tag === TAG.bulk) await offer(near, host, controlOf(Bulk, frame))
-    else if (tag === TAG.bulkMoved) await near.write(tag, json(controlOf(At, frame)))
-    else if (tag === TAG.accepted) await this.#accepted(submission, near, controlOf(Accepted, frame))
-    else if (tag === TAG.refused) throw fromWire(controlOf(Refused, frame))
-  }
-
-  async #accepted({ task, device, name }: Submission, near: FrameLink, accepted: Accepted): Promise<void> {
-    if (device !== this.on.keyring.device.did) this.on.board.note(task, { t: 'started', at: accepted.startTime })
-    await near.write(TAG.accepted, json({ task, device: name, startTime: new Date(accepted.startTime).toISOString() } satisfies ExecAccepted))
-  }
-
-  async #ended({ task, device, name }: Submission, near: FrameLink, ended: Ended): Promise<void> {
-    const { exitCode, signal, why, startTime, endTime, stdoutBytes, stderrBytes } = ended
-    if (device !== this.on.keyring.device.did) this.on.board.note(task, { t: 'ended', at: endTime, to: endOf(why, exitCode), why, exitCode })
-    const outcome: ExecOutcome = {
-      task,
-      device: name,
-      exitCode,
-      signal,
-      why,
-      ...(ended.message === undefined ? {} : { message: ended.message }),
-      source: why === 'exit' ? 'command' : 'device',
-      startTime: new Date(startTime).toISOString(),
-      endTime: new Date(endTime).toISOString(),
-      durationMs: endTime - startTime,
-      stdoutBytes,
-      stderrBytes,
+  async #failed(submission: Noted, error: ErrandError): Promise<void> {
+    if (error.code === 'TASK_EXISTS') return
+    const { task, device, args } = submission
+    const me = this.on.keyring.device.did
+    const facts = { t: 'ended', at: this.on.clock.now(), exitCode: null, signal: null, code: error.code, message: error.message.slice(0, 1_024) } as const
+    const end: Change = error.code === 'CANCELLED' ? { ...facts, to: 'CANCELLED', why: 'cancelled' } : { ...facts, to: 'FAILED', why: whyOf(error) }
+    const details = { command: [args.exe, ...args.argv], why: error.code, reason: error.message }
+    const fact: Fact = { actor: me, action: 'task.failed', result: 'failed', subject: device, task, details }
+    try {
+      await submission.note()
+      await this.on.book.note(task, [end], { carry: (ops) => this.on.audit.append(fact, ops) })
+    } catch {
+      // The caller is told in any case.
     }
-    await near.write(TAG.ended, json(outcome))
-  }
-
-  async #failed(submission: Noted | undefined, near: FrameLink, error: ErrandError): Promise<void> {
-    if (submission !== undefined) {
-      const { task, device, args } = submission
-      this.on.board.note(task, { t: 'ended', at: this.on.clock.now(), to: 'FAILED', why: error.code, exitCode: null })
-      const fact: Fact = {
-        actor: this.on.keyring.device.did,
-        action: 'task.failed',
-        result: 'failed',
-        subject: device,
-        task,
-        details: { command: [args.exe, ...args.argv], why: error.code, reason: error.message },
-      }
-      void submission.note().catch(() => undefined)
-      await this.on.audit.append(fact).catch(() => undefined) // the caller is told in any case
-    }
-    const device = submission === undefined ? {} : { device: submission.name }
-    const wire = error.toWire(error.fields['source'] === 'device' ? 'device' : 'errand')
-    await Promise.resolve(near.write(TAG.refused, json({ ...wire, fields: { ...wire.fields, ...device } }))).catch(() => undefined)
   }
 }
 
+const AGAIN_MS = 5_000
 /** Frames of the caller that go on as they are. */
 const PASSED_ON: ReadonlySet<number> = new Set([TAG.stdin, TAG.stdinEnd, TAG.cancel, TAG.bulkTake])
+const NOBODY: LineFor = { task: '', device: '' as Did, name: '' }
+const SILENT = { before: () => Promise.resolve(), started: () => undefined }
 
-async function offer(near: FrameLink, host: string | null, { port, id, key }: Bulk): Promise<void> {
-  if (host === null) return
-  await near.write(TAG.bulk, json({ host, port, id: Buffer.from(id).toString('hex'), key: Buffer.from(key).toString('hex') } satisfies BulkOffer))
+function whyOf({ code }: ErrandError): 'not-found' | 'not-executable' | 'unreachable' | 'refused' | 'lost' | 'error' {
+  if (code === 'COMMAND_NOT_FOUND') return 'not-found'
+  if (code === 'NOT_EXECUTABLE') return 'not-executable'
+  if (code === 'NO_ROUTE' || code === 'LINK_CLOSED') return 'unreachable'
+  if (code === 'LINK_LOST') return 'lost'
+  return code === 'DENIED' || code === 'TOO_BUSY' || code === 'DRAINING' ? 'refused' : 'error'
 }
 
-function lost(device: string, cause?: unknown): ErrandError {
-  const hint = 'the device stops a command whose caller is gone; what it did until then is in its log: errand audit'
-  return new ErrandError('LINK_LOST', `the connection to ${device} was lost before the command ended`, { hint, cause })
-}
-
-function controlOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, frame: Frame): ReturnType<typeof decodeAs<S>> {
-  return decodeAs(schema, frame.payload.subarray(), CONTROL_BYTES)
-}
-
-function json(value: unknown): Uint8Array {
-  return Buffer.from(JSON.stringify(value))
+function unknownTask(task: string): never {
+  throw new ErrandError('NO_SUCH_TASK', `task ${task} is not known any more`)
 }
 
 /** People type trailing slashes and dots; the declared path has none, so that a policy on it cannot be walked around. */

@@ -12,6 +12,13 @@ export interface OutputSink {
   progress?(line: Uint8Array): void
 }
 
+/** A piece of output and where it stands in the whole: stdout and stderr share one order and one offset. */
+export interface Printed {
+  readonly fd: 1 | 2
+  readonly bytes: Uint8Array
+  readonly offset: number
+}
+
 export interface RunningCommand {
   readonly pid: number
   /** Milliseconds since the epoch. */
@@ -48,6 +55,8 @@ export interface Executor {
   prepare(order: CommandOrder): PreparedCommand
   /** Joins a command that runs: its output from an offset on (null: none), and its end. @throws NO_SUCH_TASK */
   follow(task: string, from: number | null, sink?: OutputSink): Promise<RunningCommand>
+  /** What a task has printed by now, from an offset on; also long after its end. */
+  printed(task: string, from: number): AsyncIterable<Printed>
   /** Lets one reader from the network follow a task at the host's own door. @returns the port, null when there is none. */
   admit(ticket: Ticket): Promise<number | null>
 }

@@ -1,0 +1,46 @@
+/** `/errand/call/1`: one question to the runtime of another device, one answer. Frames and caps; see README.md beside this file. */
+import * as v from 'valibot'
+import { Standing, Submission, TaskEvent } from '../task/messages.ts'
+import { Bytes, Count, List, Text, WireFault } from '../wire.ts'
+
+export const CALL = {
+  ids: ['/errand/call/1'],
+  maxFrameBytes: 1 << 20,
+  /** How long a device waits for the question. */
+  openMs: 10_000,
+  /** How long a caller waits for the answer: ending a command takes 7 s at most. */
+  answerMs: 20_000,
+  streamsPerPeer: 64,
+} as const
+
+/** A tag once used is never given a second meaning. */
+export const CALL_TAG = { ask: 0x01, answer: 0x02, refused: 0x03 } as const
+
+export const QUESTIONS = ['/task/read', '/task/cancel', '/task/pause', '/task/resume'] as const
+export type Question = (typeof QUESTIONS)[number]
+
+/** caller → device. */
+export const Ask = v.object({
+  question: v.picklist(QUESTIONS),
+  /** '' is all tasks that live, or ended lately. */
+  task: Text(64),
+  /** With `task`: its history too. */
+  events: v.exactOptional(v.boolean()),
+  invocation: Bytes(65_536),
+  proofs: List(Bytes(8_192), 8),
+})
+export type Ask = v.InferOutput<typeof Ask>
+
+export const WireTask = v.object({ ...Submission.entries, ...Standing.entries })
+export type WireTask = v.InferOutput<typeof WireTask>
+
+const Gap = v.object({ t: v.literal('gap'), from: Count, to: Count })
+
+/** device → caller. */
+export const Answer = v.object({
+  tasks: List(WireTask, 1_000),
+  events: v.exactOptional(List(v.union([TaskEvent, Gap]), 10_000)),
+})
+export type Answer = v.InferOutput<typeof Answer>
+
+export const Refused = WireFault

@@ -1,0 +1,141 @@
+/** The hall of a node: who decides, who runs, who answers, and how they know of each other. Builds, starts nothing. */
+import { v7 as uuidv7 } from 'uuid'
+import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
+import { createExecutor } from '../exec/executor.ts'
+import type { Did } from '../identity/identity.ts'
+import { MeshNode } from '../mesh/mesh.ts'
+import { Attachments } from '../runtime/attachments.ts'
+import { ExecDoor } from '../runtime/exec-door.ts'
+import { FarSide } from '../runtime/far.ts'
+import { Invites } from '../runtime/invites.ts'
+import { LiveCommands } from '../runtime/live.ts'
+import { LocalRuntime } from '../runtime/local.ts'
+import { Places } from '../runtime/places.ts'
+import { Recovery } from '../runtime/recovery.ts'
+import { RightsDesk } from '../runtime/rights-desk.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { Submitter } from '../runtime/submit.ts'
+import { TaskDesk } from '../runtime/task-desk.ts'
+import { TaskGate } from '../runtime/task-gate.ts'
+import { TaskSteward } from '../runtime/task-steward.ts'
+import { besideDoor, dialable } from './addresses.ts'
+import { describeMachine } from './describe.ts'
+import type { NodeParts } from './parts.ts'
+import type { Cellar, Rooms } from './rooms.ts'
+import { statusOf } from './status.ts'
+
+export interface Hall {
+  readonly runtime: Runtime
+  readonly mesh: MeshNode
+  readonly door: ExecDoor
+  readonly executor: ReturnType<typeof createExecutor>
+  readonly live: LiveCommands
+  readonly submitter: Submitter
+  readonly recovery: Recovery
+}
+
+export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
+  const { directory, wallet, revocations, records, book, keyring } = rooms
+  const { audit } = cellar
+  const self = p.device.did
+  const named = (text: string): string => directory.named(text)
+  const executor = openExecutor(p)
+  const live = new LiveCommands({ revocations, audit, book, clock })
+  const gate = new TaskGate({ self, revocations, audit, clock, named })
+  const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
+  const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs } })
+  const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
+  const door = new ExecDoor({
+    ...{ ...session, self, revocations, audit, book, named, places, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
+    attachments: new Attachments({ ...session, book, gate }),
+    allowsOthers: p.config.security.allowRemoteSessions,
+  })
+  records.onRevocation(() => live.stopRevoked())
+  const steward = new TaskSteward({ book, gate, live, audit, clock })
+  const invites: Invites = openInvites(p, cellar, rooms, () => mesh)
+  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, invites, steward, places })
+  const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
+  const rights = new RightsDesk({ keyring, wallet, revocations, directory, records, telling, audit, clock, random })
+  const far = { keyring, route: mesh, door, clock, random }
+  const submitter = new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 })
+  const logs = { store: cellar.store.logs, mesh: p.mesh.id, nameOf: (did: Did) => directory.nameOf(did) }
+  const isOnline = (did: Did): boolean => mesh.lineTo(did) !== undefined
+  const tasks = new TaskDesk({ self, book, directory, steward, side: new FarSide(far), calls: mesh, logs, clock, isOnline })
+  const recovery = new Recovery({ self, executor, book, live, submitter, directory, audit, clock })
+  return { runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, submitter, tasks }), mesh, door, executor, live, submitter, recovery }
+}
+
+function openExecutor(p: NodeParts): Hall['executor'] {
+  return createExecutor({
+    clock,
+    device: p.device.did,
+    hostFile: p.hostFile,
+    runtimeDir: p.home.at('run'),
+    jobsDir: p.home.at('jobs'),
+    path: p.config.exec.path,
+    umask: p.umask,
+  })
+}
+
+/** Invites name this device's addresses and tell the mesh of members; the mesh serves joins through invites. So one of them gets the other late. */
+function openInvites(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, mesh: () => MeshNode): Invites {
+  const { directory, wallet, revocations, records, keyring } = rooms
+  return new Invites({
+    ...{ keyring, directory, wallet, revocations, records, audit, clock, random },
+    mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
+    shelf: store.shelf('invites'),
+    addresses: () => dialable(mesh().addresses()),
+    announceMember: (membership, given) => {
+      const owned = directory
+        .members()
+        .filter((member) => member.own)
+        .map((member) => member.device as Did)
+      void mesh()
+        .push('members', [membership])
+        .then(() => mesh().push('delegations', given, owned)) // a grant counts only for members
+    },
+  })
+}
+
+function openMesh(
+  p: NodeParts,
+  { datastore, audit }: Cellar,
+  rooms: Rooms,
+  on: { door: ExecDoor; invites: Invites; steward: TaskSteward; places: Places },
+): MeshNode {
+  const { directory, records, replica } = rooms
+  const { config, device, version, listen, log } = p
+  const { labels, transport } = config
+  const { door, invites, steward, places } = on
+  return new MeshNode(
+    { identity: device, meshId: p.mesh.id, version, listen, bootstrap: [...transport.bootstrap, ...(p.met ?? [])], datastore, discovery: transport },
+    {
+      ...{ directory, records, door, calls: steward, replica, clock, random, log },
+      auditLog: audit,
+      admitJoin: (ask, from) => invites.admit(ask, from),
+      mayRead: (did: Did) => directory.member(did)?.own === true,
+      describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free }),
+    },
+  )
+}
+
+function openRuntime(
+  p: NodeParts,
+  { store, audit }: Cellar,
+  rooms: Rooms,
+  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; submitter: Submitter; tasks: TaskDesk },
+): Runtime {
+  const { directory, book, replica, damaged } = rooms
+  const { mesh, ...desks } = on
+  return new LocalRuntime({
+    ...{ self: p.device.did, directory, book, clock, witnesses: replica.witnesses, ...desks },
+    logs: { store: store.logs, mesh: p.mesh.id, nameOf: (did) => directory.nameOf(did) },
+    lineTo: (did) => mesh.lineTo(did),
+    lostAt: (did) => mesh.lostAt(did),
+    refreshLogs: () => mesh.refreshLogs(),
+    status: () => statusOf(p, { addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged }),
+    join: p.join,
+    listen: p.relisten,
+    shutdown: p.shutdown,
+  })
+}

@@ -1,0 +1,115 @@
+/** One stream of one command: what its caller is told, what its caller may say, and what becomes of the command when the stream breaks. */
+import { At, EXEC, TAG } from '../../protocols/exec/messages.ts'
+import type { About } from '../../protocols/task/messages.ts'
+import { progressOf } from '../../protocols/task/progress.ts'
+import { decodeAs, encode } from '../../protocols/wire.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import type { Frame, FrameLink } from '../base/frames.ts'
+import type { TaskId } from '../tasks/machine.ts'
+import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
+import { Answer } from './answer.ts'
+import type { ExecCaller } from './exec-admission.ts'
+import { OutputWay } from './exec-output.ts'
+import { Input } from './input.ts'
+import type { LiveCommand, LiveCommands } from './live.ts'
+
+export interface SessionOn {
+  readonly executor: Pick<Executor, 'admit' | 'follow'>
+  readonly live: LiveCommands
+  readonly clock: Clock
+  readonly random: Random
+  /** Where the exec-host may open a door for a caller that came from this address; null: nowhere. */
+  readonly besideDoor: (address: string) => string | null
+}
+
+interface SessionFor {
+  readonly caller: ExecCaller
+  readonly task: TaskId
+  /** Aborts when the stream is gone. */
+  readonly signal: AbortSignal
+}
+
+export class ExecSession {
+  readonly sink: OutputSink
+  readonly signal: AbortSignal
+  readonly #answer: Answer
+  readonly #way: OutputWay
+
+  constructor(
+    private readonly link: FrameLink,
+    private readonly at: SessionFor,
+    readonly on: SessionOn,
+  ) {
+    this.signal = at.signal
+    this.#answer = new Answer(link, on.clock)
+    this.#way = new OutputWay(link, this.#answer, { task: at.task, address: on.besideDoor(at.caller.address) }, on)
+    const progress = (line: Uint8Array): void => {
+      const progress = progressOf(Buffer.from(line).toString())
+      if (progress !== undefined) on.live.progressed(at.task, { t: 'progressed', at: on.clock.now(), progress })
+    }
+    this.sink = { ...this.#way.sink, progress }
+  }
+
+  queued(place: number): void {
+    void Promise.resolve(this.link.write(TAG.queued, encode({ task: this.at.task, place }))).catch(() => undefined)
+  }
+
+  /** Resolves when the caller knows how the command ended, or is gone. */
+  async run(live: LiveCommand, about: Pick<About, 'detached'>): Promise<void> {
+    const { running } = live
+    const accepted = { task: this.at.task, startTime: Math.round(running.startTime) }
+    this.#way.carries(running)
+    const cut = (): void => this.#way.cut()
+    this.signal.addEventListener('abort', cut, { once: true })
+    if (this.signal.aborted) cut()
+    try {
+      if (about.detached || live.resting.invocation.args['stdin'] === true) await this.#answer.accepted(accepted).catch(cut)
+      else this.#answer.acceptedSoon(accepted, cut)
+      void this.obey(running, { mayWrite: true })
+      const ended = await live.over
+      await this.#way.settled()
+      await this.#answer.ended(ended).catch(() => undefined) // a caller that is gone asks again
+    } finally {
+      this.#answer.close()
+      this.signal.removeEventListener('abort', cut)
+    }
+  }
+
+  /** The same for a caller that comes back to a command, or comes later. */
+  async join(live: LiveCommand, { from, mayWrite }: { from: number | null; mayWrite: boolean }): Promise<void> {
+    await this.#answer.accepted({ task: this.at.task, startTime: Math.round(live.running.startTime) })
+    if (from !== null) this.#way.resume(from)
+    void this.obey(live.running, { mayWrite })
+    this.signal.addEventListener('abort', () => this.#way.cut(), { once: true })
+    const ended = await live.over
+    await this.#way.settled()
+    await this.#answer.ended(ended)
+  }
+
+  /** What the caller says until its stream ends. A stream that speaks nonsense is not listened to any longer. */
+  async obey(running: RunningCommand, { mayWrite }: { mayWrite: boolean }): Promise<void> {
+    const input = new Input(this.link, running)
+    try {
+      for (let frame = await this.link.read(); frame !== undefined; frame = await this.link.read()) {
+        if (!this.#steer(frame) && mayWrite) write(frame, input, running)
+      }
+      if (mayWrite) input.end()
+    } catch {
+      if (!this.signal.aborted && mayWrite) running.stop('lost') // not cut off, but against the rules
+    }
+  }
+
+  /** Which way the output goes. @returns false for a frame that is about something else. */
+  #steer({ tag, payload }: Frame): boolean {
+    if (tag === TAG.bulkTake) void this.#way.moved()
+    else if (tag === TAG.resumeAt) this.#way.resume(decodeAs(At, payload.subarray(), EXEC.maxFrameBytes).offset)
+    else return false
+    return true
+  }
+}
+
+function write({ tag, payload }: Frame, input: Input, running: RunningCommand): void {
+  if (tag === TAG.stdin) input.take(payload.subarray())
+  else if (tag === TAG.stdinEnd) input.end()
+  else if (tag === TAG.cancel) running.stop('cancelled')
+}

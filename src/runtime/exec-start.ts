@@ -1,0 +1,192 @@
+/**
+ * From an admitted request to a running command: a place, the start in the log and in the task's history (one commit, durable before
+ * anything is spawned), then the process. Does not talk to the caller but for its place in the queue.
+ */
+
+import type { SpoolBounds } from '../../protocols/host/messages.ts'
+import type { About } from '../../protocols/task/messages.ts'
+import { shapeOf } from '../../protocols/wire.ts'
+import type { Fact } from '../audit/facts.ts'
+import { ExecRunArgs } from '../authority/commands.ts'
+import type { Revocations } from '../authority/revocations.ts'
+import type { Admission } from '../authority/verify.ts'
+import type { Clock } from '../base/clock.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
+import type { Op } from '../base/op.ts'
+import type { Did } from '../identity/identity.ts'
+import type { TaskBook } from '../tasks/book.ts'
+import type { Change, Submitted, Task } from '../tasks/machine.ts'
+import type { Executor, OutputSink, PreparedCommand } from '../tasks/ports.ts'
+import { denial } from './denial.ts'
+import type { Admitted, ExecCaller } from './exec-admission.ts'
+import type { LiveCommand, LiveCommands } from './live.ts'
+import type { Leave, Places } from './places.ts'
+import { submissionFor } from './submission.ts'
+
+/** A report in the queue may be on the disk so much later. */
+const QUEUED_WITHIN_MS = 500
+
+export interface StarterOn {
+  readonly self: Did
+  readonly executor: Pick<Executor, 'prepare'>
+  readonly book: TaskBook
+  readonly audit: { append(fact: Fact, along?: readonly Op[]): Promise<unknown> }
+  readonly revocations: Revocations
+  readonly clock: Clock
+  /** Puts names in the place of the DIDs in a sentence. */
+  readonly named: (text: string) => string
+  readonly live: LiveCommands
+  readonly places: Places
+  /** What a detached command's output may take, and what happens then. */
+  readonly spool: SpoolBounds
+}
+
+export interface Request extends Admitted {
+  readonly caller: ExecCaller
+  readonly about: About
+}
+
+/** Who asked, as far as the start needs it. */
+export interface Asker {
+  readonly sink: OutputSink
+  readonly signal: AbortSignal
+  queued(place: number): void
+}
+
+export class Starter {
+  constructor(private readonly on: StarterOn) {}
+
+  /** @throws ErrandError TASK_EXISTS, TOO_BUSY, DENIED, what the executor throws; then nothing runs and the task is filed as failed. */
+  async begin(request: Request, asker: Asker): Promise<LiveCommand> {
+    const submission = this.#submission(request)
+    const leave = this.on.places.tryTake() ?? (await this.#queue(submission, request.about, asker))
+    try {
+      const live = await this.#start(submission, request, asker)
+      void live.over.catch(() => undefined).then(leave)
+      return live
+    } catch (thrown) {
+      leave()
+      throw thrown
+    }
+  }
+
+  #submission({ admission, caller, about }: Request): Submitted {
+    const args = shapeOf(ExecRunArgs, admission.invocation.args)
+    return submissionFor(args, about, { device: this.on.self, submittedBy: caller.did, createdAt: this.on.clock.now() })
+  }
+
+  /** A detached task keeps its place when its submitter is gone. */
+  async #queue(submission: Submitted, about: About, asker: Asker): Promise<Leave> {
+    const { book, places, clock } = this.on
+    const at = clock.now()
+    await this.#write(submission, [
+      { t: 'planned', at },
+      { t: 'waiting', at, why: 'queue', place: places.waiting + 1 },
+    ])
+    const gone = new AbortController()
+    if (!about.detached) asker.signal.addEventListener('abort', () => gone.abort(new ErrandError('CANCELLED', 'whoever asked is gone')), { once: true })
+    const cancelled = this.on.live.whenCancelled(submission.id, () => gone.abort(new ErrandError('CANCELLED', 'the task was cancelled while it waited')))
+    const moved = (place: number): void => {
+      asker.queued(place)
+      void book.note(submission.id, [{ t: 'waiting', at: clock.now(), why: 'queue', place }], { withinMs: QUEUED_WITHIN_MS }).catch(() => undefined)
+    }
+    try {
+      return await places.take({ moved, signal: gone.signal })
+    } catch (thrown) {
+      const { code, message } = asErrand(thrown)
+      const end = { t: 'ended', at: clock.now(), exitCode: null, signal: null, code, message } as const
+      await book.note(submission.id, [code === 'CANCELLED' ? { ...end, to: 'CANCELLED', why: 'cancelled' } : { ...end, to: 'FAILED', why: 'refused' }])
+      throw thrown
+    } finally {
+      cancelled()
+    }
+  }
+
+  /** The start is durable in the log before anything is spawned; and the right still holds after the wait for the disk. */
+  async #start(submission: Submitted, request: Request, asker: Asker): Promise<LiveCommand> {
+    const { admission, spec, task, caller, warrant, about } = request
+    const at = this.on.clock.now()
+    const details = {
+      ...{ command: submission.command, from: caller.address, requestedBy: caller.did, startTime: at },
+      policyApplied: admission.chain.map((one) => one.cid).join(' '),
+    }
+    const fact: Fact = { actor: caller.did, task, grant: admission.chain.at(-1)?.cid ?? null, action: 'exec.start', result: 'allowed', details }
+    const spool: SpoolBounds = about.detached ? this.on.spool : { ...this.on.spool, policy: 'block' }
+    const prepared = this.on.executor.prepare({ task, spec, warrant, attached: !about.detached, spool })
+    try {
+      await this.#write(submission, startOf(await this.#known(submission), at), (ops) => this.on.audit.append(fact, ops))
+    } catch (thrown) {
+      prepared.drop()
+      throw thrown
+    }
+    return await this.#spawn(submission, { prepared, admission, asker, fact })
+  }
+
+  async #spawn(submission: Submitted, o: { prepared: PreparedCommand; admission: Admission; asker: Asker; fact: Fact }): Promise<LiveCommand> {
+    try {
+      this.#refuseDead(o.admission)
+      return this.on.live.add(submission.id, o.admission, await o.prepared.start(o.asker.sink))
+    } catch (thrown) {
+      o.prepared.drop()
+      const { code, message } = asErrand(thrown, 'SPAWN_FAILED')
+      const end: Change = {
+        t: 'ended',
+        at: this.on.clock.now(),
+        to: 'FAILED',
+        why: WHY_OF[code] ?? 'spawn-failed',
+        exitCode: null,
+        signal: null,
+        code,
+        message,
+      }
+      const details = { command: submission.command, why: code, reason: message, startTime: o.fact.details?.['startTime'] }
+      await this.on.book.note(submission.id, [end], {
+        carry: (ops) => this.on.audit.append({ ...o.fact, action: 'exec.end', result: 'failed', details }, ops),
+      })
+      throw thrown
+    }
+  }
+
+  /** One id, one command: a second one under it would hide behind the first, from `ps`, from drain and from a revocation. */
+  async #known(submission: Submitted): Promise<Task | undefined> {
+    const known = await this.on.book.get(submission.id)
+    if (known === undefined) return undefined
+    const isOurs = (known.state === 'PENDING' || known.why === 'queue') && known.submittedBy === submission.submittedBy && known.device === this.on.self
+    if (!isOurs) throw new ErrandError('TASK_EXISTS', `a task with the id ${submission.id} exists already`, { fields: { state: known.state } })
+    return known
+  }
+
+  async #write(submission: Submitted, changes: readonly Change[], carry?: (ops: readonly Op[]) => Promise<unknown>): Promise<void> {
+    const { book } = this.on
+    const options = carry === undefined ? {} : { carry }
+    if ((await this.#known(submission)) === undefined && (await book.submit(submission, { changes, ...options })).isNew) return
+    await this.#known(submission) // what this device asked of itself was just being written down
+    await book.note(submission.id, changes, options)
+  }
+
+  #refuseDead({ chain }: Admission): void {
+    const dead = this.on.revocations.kills(chain)
+    if (dead === undefined) return
+    const detail = this.on.named(`the grant was revoked by ${dead.revocation.by}`)
+    throw denial({ ok: false, code: 'REVOKED', detail, grant: dead.link.cid, expiresAt: dead.link.exp }, this.on.clock.now())
+  }
+}
+
+/** How a task gets from where it is known to be to its start. */
+function startOf(known: Task | undefined, at: number): Change[] {
+  if (known?.state === 'WAITING')
+    return [
+      { t: 'resumed', at },
+      { t: 'started', at },
+    ]
+  return [
+    { t: 'planned', at },
+    { t: 'started', at },
+  ]
+}
+
+const WHY_OF: Readonly<Record<string, 'not-found' | 'not-executable' | 'refused' | undefined>> = {
+  COMMAND_NOT_FOUND: 'not-found',
+  NOT_EXECUTABLE: 'not-executable',
+  DENIED: 'refused',
+}

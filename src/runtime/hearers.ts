@@ -1,0 +1,103 @@
+/** Those who take what a task's line brings: somebody at the local face, in its JSON frames, and a submission that only waits for its yes. */
+import { type Accepted, type At, type Bulk, type Ended, type Queued, type StdinCredit, TAG } from '../../protocols/exec/messages.ts'
+import type { BulkOffer, ExecAccepted, ExecOutcome } from '../../protocols/local/messages.ts'
+import type { ErrandError } from '../base/errors.ts'
+import type { Frame, FrameLink } from '../base/frames.ts'
+import type { Hearer, LineFor } from './line.ts'
+
+export class NearHearer implements Hearer {
+  constructor(
+    private readonly near: FrameLink,
+    private readonly at: LineFor,
+    private readonly on: { readonly started: (at: number) => void; readonly before: () => Promise<unknown> },
+  ) {}
+
+  output(tag: number, payload: Frame['payload']): Promise<void> | undefined {
+    return this.near.write(tag, payload)
+  }
+
+  async accepted({ startTime }: Accepted): Promise<void> {
+    await this.on.before()
+    if (startTime > 0) this.on.started(startTime)
+    await this.#tell(TAG.accepted, { task: this.at.task, device: this.at.name, startTime: new Date(startTime).toISOString() } satisfies ExecAccepted)
+  }
+
+  queued(queued: Queued): void {
+    void this.on.before().then(
+      () => this.#tell(TAG.queued, queued),
+      () => undefined,
+    )
+  }
+
+  credit(credit: StdinCredit): Promise<void> | undefined {
+    return this.#tell(TAG.stdinCredit, credit)
+  }
+
+  bulk({ port, id, key }: Bulk, host: string | null): Promise<void> | undefined {
+    if (host === null) return undefined
+    return this.#tell(TAG.bulk, { host, port, id: Buffer.from(id).toString('hex'), key: Buffer.from(key).toString('hex') } satisfies BulkOffer)
+  }
+
+  moved(at: At): Promise<void> | undefined {
+    return this.#tell(TAG.bulkMoved, at)
+  }
+
+  skipped(at: At): Promise<void> | undefined {
+    return this.#tell(TAG.at, at)
+  }
+
+  async ended(ended: Ended): Promise<void> {
+    const { exitCode, signal, why, startTime, endTime, stdoutBytes, stderrBytes, message, droppedBytes } = ended
+    const outcome: ExecOutcome = {
+      task: this.at.task,
+      device: this.at.name,
+      exitCode,
+      signal,
+      why,
+      ...(message === undefined ? {} : { message }),
+      source: why === 'exit' ? 'command' : 'device',
+      startTime: new Date(startTime).toISOString(),
+      endTime: new Date(endTime).toISOString(),
+      durationMs: endTime - startTime,
+      stdoutBytes,
+      stderrBytes,
+      ...(droppedBytes === undefined ? {} : { droppedBytes }),
+    }
+    await this.#tell(TAG.ended, outcome)
+  }
+
+  async failed(error: ErrandError): Promise<void> {
+    const wire = error.toWire(error.fields['source'] === 'device' ? 'device' : 'errand')
+    const device = this.at.name === '' ? {} : { device: this.at.name }
+    await Promise.resolve(this.#tell(TAG.refused, { ...wire, fields: { ...wire.fields, ...device } })).catch(() => undefined)
+  }
+
+  #tell(tag: number, value: unknown): Promise<void> | undefined {
+    return this.near.write(tag, Buffer.from(JSON.stringify(value)))
+  }
+}
+
+/** Takes no output; says when the device has taken the task on. */
+export class QuietHearer implements Hearer {
+  readonly taken: Promise<void>
+  #take: () => void = () => undefined
+
+  constructor(private readonly started: (at: number) => void) {
+    this.taken = new Promise((resolve) => {
+      this.#take = resolve
+    })
+  }
+
+  output(): undefined {
+    return undefined
+  }
+
+  accepted({ startTime }: Accepted): undefined {
+    if (startTime > 0) this.started(startTime)
+    this.#take()
+  }
+
+  queued(): void {
+    this.#take()
+  }
+}

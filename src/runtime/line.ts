@@ -1,0 +1,149 @@
+/**
+ * One task's stream from its device, as it is heard on this side. When the link breaks the task goes on over there; the line comes back
+ * and asks for what follows the last byte that was heard.
+ */
+import { Accepted, At, type Attach, Bulk, Ended, Queued, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
+import { decodeAs, encode } from '../../protocols/wire.ts'
+import { type Clock, pause } from '../base/clock.ts'
+import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
+import type { Frame } from '../base/frames.ts'
+import type { Did } from '../identity/identity.ts'
+import type { Far, FarSide } from './far.ts'
+
+const CONTROL_BYTES = 1 << 16
+/** As long as the device waits for somebody to come back to an attached command. */
+const COME_BACK_MS = 30_000
+const AGAIN_MS = 300
+
+/** Who takes what is heard. A promise holds the stream back. */
+export interface Hearer {
+  output(tag: number, payload: Frame['payload']): Promise<void> | undefined
+  accepted(accepted: Accepted): Promise<void> | undefined
+  queued?(queued: Queued): void
+  credit?(credit: StdinCredit): Promise<void> | undefined
+  bulk?(bulk: Bulk, host: string | null): Promise<void> | undefined
+  moved?(at: At): Promise<void> | undefined
+  skipped?(at: At): Promise<void> | undefined
+}
+
+export interface LineFor {
+  readonly task: string
+  readonly device: Did
+  /** For words. */
+  readonly name: string
+}
+
+export class Line {
+  /** Bytes of output that were heard, and those that were skipped. */
+  #heard: number
+  #isMoved = false
+  #isAccepted = false
+
+  constructor(
+    private far: Far,
+    private readonly at: LineFor,
+    private readonly on: { readonly side: FarSide; readonly clock: Clock; readonly hearer: Hearer; readonly signal: AbortSignal; readonly from?: number },
+  ) {
+    this.#heard = on.from ?? 0
+  }
+
+  write(tag: number, payload?: Frame['payload'] | Uint8Array): Promise<void> | undefined {
+    return this.far.link.write(tag, payload)
+  }
+
+  abort(why: Error): void {
+    this.far.link.abort(why)
+  }
+
+  /** Hears it to its end; undefined when the device said all there is for now. @throws the device's refusal; LINK_LOST; CANCELLED when the signal aborted. */
+  async hear(): Promise<Ended | undefined> {
+    for (;;) {
+      try {
+        const ended = await this.#untilEnd()
+        await this.far.link.end().catch(() => undefined)
+        return ended
+      } catch (thrown) {
+        this.far.link.abort(asErrand(thrown))
+        if (this.on.signal.aborted) throw new ErrandError('CANCELLED', 'whoever asked for this is gone')
+        if (asErrand(thrown).code !== 'LINK_CLOSED') throw thrown
+        if (!this.#isAccepted) throw lost(this.at, thrown)
+        await this.#comeBack(thrown)
+      }
+    }
+  }
+
+  async #untilEnd(): Promise<Ended | undefined> {
+    const { link } = this.far
+    for (let frame = await link.read(); frame !== undefined; frame = await link.read()) {
+      if (frame.tag === TAG.ended) return controlOf(Ended, frame)
+      const wait = this.#take(frame)
+      if (wait !== undefined) await wait
+    }
+    if (this.#isAccepted && this.on.from !== undefined) return undefined
+    throw lost(this.at)
+  }
+
+  #take(frame: Frame): Promise<void> | undefined {
+    const { hearer } = this.on
+    const { tag, payload } = frame
+    if (tag === TAG.stdout || tag === TAG.stderr) {
+      this.#heard += payload.byteLength
+      return hearer.output(tag, payload)
+    }
+    if (tag === TAG.refused) throw fromWire(controlOf(Refused, frame))
+    if (tag === TAG.accepted) return this.#accepted(controlOf(Accepted, frame))
+    if (tag === TAG.queued) hearer.queued?.(controlOf(Queued, frame))
+    else if (tag === TAG.stdinCredit) return hearer.credit?.(controlOf(StdinCredit, frame))
+    else if (tag === TAG.bulk) return hearer.bulk?.(controlOf(Bulk, frame), this.far.host)
+    else if (tag === TAG.bulkMoved) return this.#moved(controlOf(At, frame))
+    else if (tag === TAG.at) return this.#skipped(controlOf(At, frame))
+    return undefined
+  }
+
+  #accepted(accepted: Accepted): Promise<void> | undefined {
+    if (this.#isAccepted) return undefined // said again to a line that came back
+    this.#isAccepted = true
+    return this.on.hearer.accepted(accepted)
+  }
+
+  #moved(at: At): Promise<void> | undefined {
+    this.#isMoved = true
+    return this.on.hearer.moved?.(at)
+  }
+
+  #skipped(at: At): Promise<void> | undefined {
+    this.#heard = at.offset
+    return this.on.hearer.skipped?.(at)
+  }
+
+  async #comeBack(why: unknown): Promise<void> {
+    const { side, clock, signal } = this.on
+    const { task, device } = this.at
+    const until = clock.monotonic() + COME_BACK_MS
+    while (!signal.aborted && clock.monotonic() < until) {
+      try {
+        const far = await side.open(device, AbortSignal.any([signal, AbortSignal.timeout(COME_BACK_MS)]))
+        const signed = await side.sign(device, '/task/logs', { task }, far)
+        const from = this.#isMoved ? null : this.#heard
+        await far.link.write(TAG.attach, encode({ task, from, follow: true, ...signed } satisfies Attach))
+        this.far = far
+        return
+      } catch {
+        await pause(clock, AGAIN_MS, signal)
+      }
+    }
+    throw lost(this.at, why)
+  }
+}
+
+export function lost({ name, task }: LineFor, cause?: unknown): ErrandError {
+  return new ErrandError('LINK_LOST', `the connection to ${name} was lost before the command ended`, {
+    hint: `the device ends a command whose caller stays away; what it did until then: errand task ${task}, errand audit`,
+    fields: { task },
+    cause,
+  })
+}
+
+function controlOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, frame: Frame): ReturnType<typeof decodeAs<S>> {
+  return decodeAs(schema, frame.payload.subarray(), CONTROL_BYTES)
+}

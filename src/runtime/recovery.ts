@@ -1,0 +1,118 @@
+/**
+ * What a daemon finds when it comes up: tasks that should live. Those that still run in an exec-host are taken over; those that ended
+ * meanwhile get their end; of those that nobody can tell about it is said that they are lost. Never counted as a success, never run again.
+ */
+import type { Ended } from '../../protocols/exec/messages.ts'
+import { progressOf } from '../../protocols/task/progress.ts'
+import type { Fact } from '../audit/facts.ts'
+import { expiryOf } from '../authority/chain.ts'
+import { decodeDelegation, parseInvocation } from '../authority/token.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Op } from '../base/op.ts'
+import { asDid, type Did } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import type { TaskBook } from '../tasks/book.ts'
+import type { Change, Task, TaskId } from '../tasks/machine.ts'
+import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
+import type { LiveCommands, Resting } from './live.ts'
+import type { Submitter } from './submit.ts'
+
+/** What the executor knows of a task from before. */
+interface Left {
+  readonly ended: Ended | null
+  readonly startTime: number
+  readonly invocation: Uint8Array
+  readonly proofs: readonly Uint8Array[]
+}
+
+export interface RecoveryOn {
+  readonly self: Did
+  readonly executor: Pick<Executor, 'follow'> & { left(task: string): Left | undefined }
+  readonly book: TaskBook
+  readonly live: LiveCommands
+  readonly submitter: Submitter
+  readonly directory: Directory
+  readonly audit: { append(fact: Fact, along?: readonly Op[]): Promise<unknown> }
+  readonly clock: Clock
+}
+
+export class Recovery {
+  constructor(private readonly on: RecoveryOn) {}
+
+  /** @param running tasks that an exec-host of an earlier daemon still runs. Resolves when each task that lived is looked after. */
+  async recover(running: readonly { readonly task: string }[]): Promise<void> {
+    const found = new Set(running.map(({ task }) => task))
+    await Promise.all(
+      this.on.book.live().map(async (task) => {
+        if (task.device !== this.on.self) this.#await(task)
+        else if (found.has(task.id)) await this.#takeOver(task)
+        else await this.#bury(task)
+      }),
+    )
+    const known = new Set<string>(this.on.book.live().map(({ id }) => id))
+    for (const task of found) if (!known.has(task)) await this.#stopUnknown(task)
+  }
+
+  #await({ id, device }: Task): void {
+    this.on.submitter.watchEnd({ task: id, device: device as Did, name: this.on.directory.nameOf(device) ?? device })
+  }
+
+  async #takeOver(task: Task): Promise<void> {
+    const { executor, live, book, clock } = this.on
+    const left = executor.left(task.id)
+    if (left === undefined) return await this.#stopUnknown(task.id)
+    const sink: OutputSink = {
+      output: () => undefined,
+      progress: (line) => {
+        const progress = progressOf(Buffer.from(line).toString())
+        if (progress !== undefined) live.progressed(task.id, { t: 'progressed', at: clock.now(), progress })
+      },
+    }
+    const command = await executor.follow(task.id, null, sink)
+    live.add(task.id, restingOf(left), command)
+    await book.note(task.id, [{ t: 'reattached', at: clock.now() }])
+    if (task.why === 'paused' && task.message === SUSPENDED) await this.#resume(task.id, command)
+  }
+
+  async #resume(id: TaskId, command: RunningCommand): Promise<void> {
+    command.resume()
+    await this.on.book.note(id, [{ t: 'resumed', at: this.on.clock.now() }])
+  }
+
+  /** It ended while nobody looked, or it is gone. */
+  async #bury(task: Task): Promise<void> {
+    const { executor, live, clock } = this.on
+    const left = executor.left(task.id)
+    const at = clock.now()
+    const gone: Ended = {
+      ...{
+        exitCode: null,
+        signal: null,
+        why: 'lost',
+        message: 'its device or its exec-host went down',
+        startTime: left?.startTime ?? task.startedAt ?? at,
+        endTime: at,
+      },
+      ...{ stdoutBytes: 0, stderrBytes: 0 },
+    }
+    if (left !== undefined && task.startedAt !== null) return await live.writeEnd(task.id, restingOf(left), left.ended ?? gone)
+    const end: Change = { t: 'ended', at, to: 'FAILED', why: 'lost', exitCode: null, signal: null, message: gone.message ?? '' }
+    const details = { command: task.command, why: 'lost', reason: gone.message ?? '', ...(task.startedAt === null ? {} : { startTime: task.startedAt }) }
+    const action = task.startedAt === null ? 'task.failed' : 'exec.end'
+    const fact: Fact = { actor: asDid(task.submittedBy), action, result: 'failed', task: task.id, grant: null, details }
+    await this.on.book.note(task.id, [end], { carry: (ops) => this.on.audit.append(fact, ops) })
+  }
+
+  async #stopUnknown(task: string): Promise<void> {
+    const command = await this.on.executor.follow(task, null).catch(() => undefined)
+    command?.stop('lost')
+  }
+}
+
+/** Why a task is paused when its node was stopped with `deployment.shutdown: suspend`. */
+export const SUSPENDED = 'suspended while the node is down'
+
+function restingOf({ invocation, proofs }: Left): Resting {
+  const chain = proofs.map((proof) => decodeDelegation(proof))
+  return { invocation: parseInvocation(invocation).invocation, chain, expiresAt: expiryOf(chain) }
+}

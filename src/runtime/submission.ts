@@ -1,0 +1,21 @@
+/** What is written down of a request: the same words at the submitter and at the executor, so that one task is one on both. Pure. */
+import type { About } from '../../protocols/task/messages.ts'
+import type { ExecRunArgs } from '../authority/commands.ts'
+import type { Did } from '../identity/identity.ts'
+import type { Submitted, TaskId } from '../tasks/machine.ts'
+
+export const ATTACHED: About = { detached: false }
+
+export function submissionFor(args: ExecRunArgs, about: About, o: { device: Did; submittedBy: Did; createdAt: number; grant?: string | undefined }): Submitted {
+  const { exe, argv, cwd, user, env, timeoutMs, task } = args
+  const { grant, ...who } = o
+  return {
+    ...{ id: task as TaskId, command: [exe, ...argv], ...who },
+    ...about,
+    ...(cwd === '' ? {} : { cwd }),
+    ...(user === '' ? {} : { user }),
+    ...(env.length === 0 ? {} : { env }),
+    ...(timeoutMs === 0 ? {} : { timeoutMs }),
+    ...(grant === undefined ? {} : { grant }),
+  }
+}

@@ -1,0 +1,208 @@
+/** Everybody's tasks as this node's user sees them: finds which device answers for one, asks it, and falls back on what is known here. */
+import type { Answer, Ask, Question } from '../../protocols/call/messages.ts'
+import { type Attach, TAG } from '../../protocols/exec/messages.ts'
+import type { AttachRequest, TaskView } from '../../protocols/local/messages.ts'
+import { encode } from '../../protocols/wire.ts'
+import { query } from '../audit/query.ts'
+import type { LogReader } from '../audit/segments.ts'
+import type { Clock } from '../base/clock.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
+import type { FrameLink } from '../base/frames.ts'
+import { type Did, isDid } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import type { HistoryItem, TaskBook } from '../tasks/book.ts'
+import { isOver, type Task, type TaskId } from '../tasks/machine.ts'
+import type { ExecCaller } from './exec-admission.ts'
+import type { FarSide } from './far.ts'
+import { NearHearer } from './hearers.ts'
+import { Line } from './line.ts'
+import type { TaskSteward } from './task-steward.ts'
+
+const REFRESH_MS = 2_000
+const PART = /^[0-9a-f-]{6,36}$/
+
+/** Asks the runtime of another device. */
+export interface CallRoute {
+  call(device: Did, ask: (far: { challenge: Uint8Array; synced: Promise<void> }) => Promise<Ask>, o: { signal: AbortSignal }): Promise<Answer>
+}
+
+export interface TaskDeskOn {
+  readonly self: Did
+  readonly book: TaskBook
+  readonly directory: Directory
+  readonly steward: TaskSteward
+  readonly side: FarSide
+  readonly calls: CallRoute
+  readonly logs: LogReader
+  readonly clock: Clock
+  readonly isOnline: (did: Did) => boolean
+}
+
+interface Found {
+  readonly id: TaskId
+  readonly device: Did
+  /** What is known of it here. */
+  readonly known: Task | undefined
+}
+
+export class TaskDesk {
+  constructor(private readonly on: TaskDeskOn) {}
+
+  /** @param text a whole id, or 6 characters at least of its beginning or end. @throws NO_SUCH_TASK, AMBIGUOUS_TASK, DENIED */
+  async get(text: string, o: { events?: boolean } = {}): Promise<TaskView> {
+    const found = await this.find(text)
+    const answer = await this.#ask('/task/read', found, o).catch((thrown: unknown) => this.#fromHere(found, thrown))
+    const [task] = answer.tasks
+    if (task === undefined) throw noSuchTask(text)
+    return { ...this.view(task as Task), ...(answer.events === undefined ? {} : { events: answer.events }) }
+  }
+
+  async steer(text: string, what: 'cancel' | 'pause' | 'resume'): Promise<TaskView> {
+    const found = await this.find(text)
+    const [task] = (await this.#ask(`/task/${what}`, found)).tasks
+    if (task === undefined) throw noSuchTask(text)
+    await this.#keep(task as Task)
+    return this.view((await this.on.book.get(found.id)) ?? (task as Task))
+  }
+
+  /** Output of a task from an offset on, and its end, as frames on `near`. Never rejects. */
+  async attach(request: AttachRequest, near: FrameLink, { signal }: { signal: AbortSignal }): Promise<void> {
+    let at = { task: '', device: '' as Did, name: '' }
+    try {
+      const { id, device } = await this.find(request.task)
+      at = { task: id, device, name: this.on.directory.nameOf(device) ?? device }
+      await this.#attach(request, near, { at, signal })
+    } catch (thrown) {
+      await new NearHearer(near, at, { before: () => Promise.resolve(), started: () => undefined }).failed(asErrand(thrown))
+    }
+    await near.end().catch(() => undefined)
+  }
+
+  /** Newest last. Tasks that run elsewhere are asked for first, where their device is at hand. */
+  async list(o: { all?: boolean } = {}): Promise<TaskView[]> {
+    const elsewhere = this.on.book.live().filter(({ device }) => device !== this.on.self && this.on.isOnline(device as Did))
+    const asked = elsewhere.slice(0, 32).map((task) => this.#refresh(task).catch(() => undefined))
+    await Promise.race([Promise.all(asked), new Promise<void>((resolve) => void this.on.clock.after(REFRESH_MS, resolve))])
+    const { tasks } = await this.on.book.list(o.all === true ? { limit: 1_000 } : { limit: 100 })
+    return [...tasks].reverse().map((task) => this.view(task))
+  }
+
+  view(task: Task): TaskView {
+    const { directory } = this.on
+    const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
+    const { id, state, device, command, submittedBy, createdAt, startedAt, endedAt, exitCode, why, attempts, message, signal, progress, place } = task
+    const { description, input, prompt, agent, session, parent, metadata, context, idempotent, detached, stdoutBytes, stderrBytes } = task
+    const said = { description, input, prompt, agent, session, parent, metadata, context, idempotent }
+    return {
+      ...{ task: id, state, device: directory.nameOf(device) ?? device, command: [...command] },
+      ...{ submittedBy: directory.nameOf(submittedBy) ?? submittedBy, createdAt: new Date(createdAt).toISOString() },
+      ...{ startedAt: iso(startedAt), endedAt: iso(endedAt), exitCode, signal, why, message, attempts, detached, progress, place, stdoutBytes, stderrBytes },
+      receipt: null,
+      ...(Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) as Partial<TaskView>),
+    }
+  }
+
+  /** Which device answers for a task: what is written here, else what the logs of the mesh say. */
+  async find(text: string): Promise<Found> {
+    const asked = text.toLowerCase()
+    try {
+      const id = await this.on.book.resolve(asked)
+      const known = await this.on.book.get(id)
+      if (known !== undefined) return { id, device: known.device as Did, known }
+    } catch (thrown) {
+      if (asErrand(thrown).code !== 'NO_SUCH_TASK') throw thrown
+    }
+    return await this.#findInLogs(asked)
+  }
+
+  async #findInLogs(text: string): Promise<Found> {
+    if (!PART.test(text)) throw noSuchTask(text)
+    const found = new Map<string, Did>()
+    for await (const one of query(this.on.logs, {})) {
+      if (one.t === 'problem' || one.record.task === null) continue
+      const { task, action, subject, device } = one.record
+      if (!task.startsWith(text) && !task.endsWith(text)) continue
+      if (action === 'exec.start') found.set(task, device as Did)
+      else if (action === 'task.submit' && subject !== null && isDid(subject) && !found.has(task)) found.set(task, subject)
+    }
+    const [first, ...more] = found
+    if (first === undefined) throw noSuchTask(text)
+    if (more.length > 0) throw new ErrandError('AMBIGUOUS_TASK', `${found.size} tasks begin or end with ${text}`, { hint: 'give more of the id' })
+    return { id: first[0] as TaskId, device: first[1], known: undefined }
+  }
+
+  async #attach({ from, follow }: AttachRequest, near: FrameLink, o: { at: { task: string; device: Did; name: string }; signal: AbortSignal }): Promise<void> {
+    const { at, signal } = o
+    const { side, clock } = this.on
+    const far = await side.open(at.device, signal)
+    const hearer = new NearHearer(near, at, { before: () => Promise.resolve(), started: () => undefined })
+    const start = from ?? 0
+    const line = new Line(far, at, { side, clock, hearer, signal, from: start })
+    const gone = (): void => line.abort(new ErrandError('CANCELLED', 'whoever watched is gone'))
+    signal.addEventListener('abort', gone, { once: true })
+    const signed = await side.sign(at.device, '/task/logs', { task: at.task }, far)
+    await line.write(TAG.attach, encode({ task: at.task, from: start, follow: follow ?? true, ...signed } satisfies Attach))
+    void this.#passOn(near, line)
+    const ended = await line.hear()
+    if (ended !== undefined) await hearer.ended(ended)
+  }
+
+  /** From a watcher only what concerns the way of the output goes on. */
+  async #passOn(near: FrameLink, line: Line): Promise<void> {
+    try {
+      for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
+        if (frame.tag === TAG.bulkTake) await line.write(frame.tag, frame.payload)
+        if (frame.tag === TAG.resumeAt) await line.write(frame.tag, encode(JSON.parse(Buffer.from(frame.payload.subarray()).toString())))
+      }
+    } catch {
+      // Gone, or talking nonsense; its signal says the first.
+    }
+  }
+
+  async #ask(question: Question, { id, device }: Pick<Found, 'id' | 'device'>, o: { events?: boolean } = {}): Promise<Answer> {
+    const events = o.events === true ? { events: true } : {}
+    if (device === this.on.self) {
+      const caller: ExecCaller = { did: device, challenge: new Uint8Array(16), address: 'this device', synced: Promise.resolve() }
+      return await this.on.steward.answer({ question, task: id, ...events, invocation: new Uint8Array(), proofs: [] }, caller)
+    }
+    const ask = async (far: { challenge: Uint8Array; synced: Promise<void> }): Promise<Ask> => ({
+      question,
+      task: id,
+      ...events,
+      ...(await this.on.side.sign(device, question, { task: id }, far)),
+    })
+    return await this.on.calls.call(device, ask, { signal: AbortSignal.timeout(20_000) })
+  }
+
+  /** A device that cannot be asked: what is known here is better than nothing. */
+  async #fromHere({ known }: Found, thrown: unknown): Promise<Answer> {
+    const { code } = asErrand(thrown)
+    if (known === undefined || !['NO_ROUTE', 'LINK_CLOSED', 'NO_SUCH_TASK', 'UNSUPPORTED'].includes(code)) throw thrown
+    const events: HistoryItem[] = []
+    for await (const event of this.on.book.history(known.id)) events.push(event)
+    return { tasks: [known as Answer['tasks'][number]], events }
+  }
+
+  async #refresh(task: Task): Promise<void> {
+    const [now] = (await this.#ask('/task/read', { id: task.id, device: task.device as Did })).tasks
+    if (now !== undefined) await this.#keep(now as Task)
+  }
+
+  /** What its device says of a task that was submitted here. */
+  async #keep(now: Task): Promise<void> {
+    const { book, self } = this.on
+    const known = await book.get(now.id)
+    if (known === undefined || known.device === self || isOver(known.state) || !isOver(now.state)) return
+    const { state: to, why, endedAt, exitCode, signal, message, stdoutBytes, stderrBytes } = now
+    const at = endedAt ?? this.on.clock.now()
+    const started = known.state === 'PLANNING' ? [{ t: 'started', at: now.startedAt ?? at } as const] : []
+    const end = { t: 'ended', at, to, why, exitCode, signal, stdoutBytes, stderrBytes, ...(message === null ? {} : { message }) }
+    await book.note(known.id, [...started, end as never]).catch(() => undefined)
+  }
+}
+
+function noSuchTask(text: string): ErrandError {
+  return new ErrandError('NO_SUCH_TASK', `no task ${text.slice(0, 64)} is known in this mesh`, {
+    hint: 'errand ps --all shows those of this device; give the whole id, or 6 characters of its beginning or end',
+  })
+}
