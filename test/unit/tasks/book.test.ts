@@ -1,8 +1,13 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { TaskBook } from '../../../src/tasks/book.ts'
+import { openDisk } from '../../../src/store/disk.ts'
+import { Store } from '../../../src/store/level.ts'
+import { TaskBook } from '../../../src/tasks/book.ts'
 import type { Task, TaskId } from '../../../src/tasks/machine.ts'
-import { settled } from '../base/hand-clock.ts'
-import { MemoryDisk } from '../store/disks.ts'
+import { HandClock, settled } from '../base/hand-clock.ts'
+import { ForgetfulDisk, MemoryDisk } from '../store/disks.ts'
 import { bookOn, riding } from './book-world.ts'
 import { alice, ended, failed, idOf, planned, started, submission, T0 } from './world.ts'
 
@@ -255,4 +260,30 @@ test('who may not yet be told is not told: a change under way is in no list', as
   sync()
   await noted
   expect((await book.list()).tasks).toMatchObject([{ state: 'FAILED' }])
+})
+
+test('on a real database a power cut takes only what was not acknowledged', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'errand-book-'))
+  const openBook = async (disk: ForgetfulDisk): Promise<TaskBook> =>
+    await TaskBook.open({ store: (await Store.on(disk, dir)).shelf('tasks'), clock: new HandClock() })
+  try {
+    const disk = new ForgetfulDisk(await openDisk(dir))
+    const book = await openBook(disk)
+    await book.submit(submission(1), { changes: [planned(), started()] })
+    await book.submit(submission(2), { changes: [failed()] })
+    disk.cutBeforeSync = true
+    void book.note(idOf(1), [ended()])
+    await settled()
+    await disk.close()
+
+    const after = new ForgetfulDisk(await openDisk(dir))
+    const again = await openBook(after)
+    expect((await again.list()).tasks).toMatchObject([
+      { id: idOf(2), state: 'FAILED' },
+      { id: idOf(1), state: 'RUNNING', seq: 3 },
+    ])
+    await after.close()
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
 })
