@@ -109,7 +109,7 @@ class HostedExecutor implements DeviceExecutor {
     const link = this.#conversation(order)
     link.catch(() => undefined) // said by `start`
     return {
-      start: (sink) => this.#track(order.task, this.#start(order.task, link, sink)),
+      start: (sink) => this.#track(order.task, this.#start(order, link, sink)),
       drop: () => {
         this.#where.delete(order.task)
         void link.then((open) => open.abort(hostGone())).catch(() => undefined)
@@ -123,6 +123,7 @@ class HostedExecutor implements DeviceExecutor {
     const link = host.converse()
     void link.write(HOST_TAG.follow, encode({ v: host.version, task, from }))
     const run = await HostedRun.begin(link, { sink, hostLost: (started) => this.#lose(task, started) })
+    if (run === undefined) throw hostGone()
     void run.ended.then(() => this.#where.delete(task))
     return run
   }
@@ -184,10 +185,23 @@ class HostedExecutor implements DeviceExecutor {
     return link
   }
 
-  async #start(task: string, opening: Promise<FrameLink>, sink: OutputSink = NOBODY): Promise<RunningCommand> {
+  async #start(order: CommandOrder, opening: Promise<FrameLink>, sink: OutputSink = NOBODY): Promise<RunningCommand> {
     const link = await opening
     void link.write(HOST_TAG.go)
-    return await HostedRun.begin(link, { sink, hostLost: (started) => this.#lose(task, started) })
+    const on = { sink, hostLost: (started: Started) => this.#lose(order.task, started) }
+    // A connection kept for later may have been let go in the very moment it was used: then this host has heard nothing.
+    const run = (await HostedRun.begin(link, on)) ?? (await HostedRun.begin(this.#again(order), on))
+    if (run === undefined) throw hostGone()
+    return run
+  }
+
+  #again(order: CommandOrder): FrameLink {
+    const host = this.#where.get(order.task)
+    if (host === undefined) throw hostGone()
+    const link = host.converse({ fresh: true })
+    void link.write(HOST_TAG.order, encode({ v: HOST.version, ...order }))
+    void link.write(HOST_TAG.go)
+    return link
   }
 
   async #track(task: string, starting: Promise<RunningCommand>): Promise<RunningCommand> {

@@ -80,8 +80,8 @@ export class HostClient {
   }
 
   /** A connection of its own. The next one is opened ahead, when this command has had its turn. */
-  converse(): FrameLink {
-    const link = this.#spare ?? this.#connect()
+  converse(o: { readonly fresh?: boolean } = {}): FrameLink {
+    const link = (o.fresh === true ? undefined : this.#spare) ?? this.#connect()
     this.#spare = undefined
     this.clock.after(SPARE_AFTER_MS, () => {
       if (!this.#isGone && !this.#isClosed) this.#spare ??= this.#connect()

@@ -162,9 +162,15 @@ export class Host {
     }
     void new Conversation(this, link, { clock, gone, begun, openMs: this.openMs }).hold().then((what) => {
       this.#conversations--
-      if (what !== 'lifeline') socket.destroySoon()
+      if (what === 'done') this.#hangUp(socket)
       this.#leaveWhenIdle()
     })
+  }
+
+  /** Closing while the other side still writes would cost it our last words. */
+  #hangUp(socket: Socket): void {
+    const cancel = clock.after(this.openMs, () => socket.destroy())
+    socket.once('close', cancel).end()
   }
 
   #leaveWhenIdle(): void {

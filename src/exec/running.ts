@@ -32,10 +32,10 @@ export class HostedRun implements RunningCommand {
     void this.#read()
   }
 
-  /** Waits for the word that the command runs. @throws ErrandError why it does not. */
-  static async begin(link: FrameLink, on: RunOn): Promise<HostedRun> {
-    const first = await link.read()
-    if (first === undefined) throw hostGone()
+  /** Waits for the word that the command runs; undefined when there is none, because the connection was let go before it was heard. @throws ErrandError why it does not. */
+  static async begin(link: FrameLink, on: RunOn): Promise<HostedRun | undefined> {
+    const first = await link.read().catch(() => undefined)
+    if (first === undefined) return undefined
     if (first.tag === HOST_TAG.failed) throw fromWire(bodyOf(Failed, first))
     if (first.tag !== HOST_TAG.started) throw new ErrandError('UNSUPPORTED', `the exec-host said 0x${first.tag.toString(16)} first`)
     return new HostedRun(link, bodyOf(Started, first), on)

@@ -15,6 +15,8 @@ import type { CommandOrder, OutputSink, RunningCommand } from '../../../src/task
 
 export interface World {
   readonly directory: string
+  readonly hostFile: string
+  readonly identity: Identity
   readonly executor: TestExecutor
   close(): Promise<void>
 }
@@ -39,10 +41,14 @@ export function orderOf(identity: Identity, spec: CommandSpec, more: Partial<Com
   return { task, spec, warrant, attached: true, spool: { maxBytes: 64 << 20, policy: 'block' }, ...more }
 }
 
+export async function bundle(entry: string, outfile: string): Promise<void> {
+  await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'error' })
+}
+
 export async function openWorld(options: Partial<ExecutorOptions> = {}): Promise<World> {
   const directory = mkdtempSync(join(tmpdir(), 'errand-exec-test-'))
   const hostFile = join(directory, 'exec-host.mjs')
-  await build({ entryPoints: ['src/exec/host-main.ts'], outfile: hostFile, bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'error' })
+  await bundle('src/exec/host-main.ts', hostFile)
   const identity = new Identity(new Uint8Array(randomBytes(32)))
   const plain = createExecutor({ clock: systemClock, device: identity.did, hostFile, runtimeDir: directory, jobsDir: join(directory, 'jobs'), ...options })
   const executor = Object.assign(plain, {
@@ -53,7 +59,7 @@ export async function openWorld(options: Partial<ExecutorOptions> = {}): Promise
     await executor[Symbol.asyncDispose]()
     rmSync(directory, { recursive: true, force: true })
   }
-  return { directory, executor, close }
+  return { directory, hostFile, identity, executor, close }
 }
 
 export function command(exe: string, argv: string[] = [], rest: Partial<CommandSpec> = {}): CommandSpec {
@@ -106,6 +112,15 @@ export function groupMembers(pgid: number): string[] {
 
 export function isRunning(pid: number): boolean {
   return processes().some((each) => each.pid === String(pid) && each.state !== 'Z')
+}
+
+/** Blocked in the kernel with nothing to do, five looks in a row. */
+export async function isAsleep(pid: number): Promise<boolean> {
+  for (let looks = 0; looks < 5; looks++) {
+    if (processes().find((each) => each.pid === String(pid))?.state !== 'S') return false
+    for (let turn = 0; turn < 50; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  return true
 }
 
 /** How many processes run this command line. */
