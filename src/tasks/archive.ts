@@ -1,6 +1,6 @@
 /** Reads tasks back from the store: single ones, pages of those that ended, their histories. Holds nothing in memory and writes nothing. */
-import { TaskIdText, type TaskState } from '../../protocols/task/messages.ts'
-import { BadBytes, shapeOf } from '../../protocols/wire.ts'
+import type { TaskState } from '../../protocols/task/messages.ts'
+import { BadBytes } from '../../protocols/wire.ts'
 import { ErrandError } from '../base/errors.ts'
 import { backwards, decodeEnded, decodeEvent, decodeSubmission, ENDS, eventKey, LAST, standingKey, submissionKey, type TaskStore } from './journal.ts'
 import { isOver, moved, submitted, type Task, type TaskEvent, type TaskId } from './machine.ts'
@@ -151,15 +151,6 @@ function damaged(id: TaskId, what: string): ErrandError {
   return new ErrandError('TASK_DAMAGED', `task ${id} in the database was changed or damaged: ${what}`, {
     hint: 'the log still says what happened: errand audit',
   })
-}
-
-/** @throws BAD_TASK */
-export function taskIdOf(text: string): TaskId {
-  try {
-    return shapeOf(TaskIdText, text.toLowerCase()) as TaskId
-  } catch {
-    throw new ErrandError('BAD_TASK', `"${text.slice(0, 64)}" is no task id: a UUID is expected`)
-  }
 }
 
 export const ENDED_STATES = (Object.keys(ENDS) as (keyof typeof ENDS)[]).filter((state: TaskState) => isOver(state))

@@ -52,7 +52,6 @@ export interface Task extends Submitted {
 type Unnumbered<E> = E extends TaskEvent ? Omit<E, 'seq'> : never
 /** An event that has not got its place yet. */
 export type Change = Unnumbered<Exclude<TaskEvent, { t: 'submitted' }>>
-export type EndState = 'COMPLETED' | 'FAILED' | 'CANCELLED'
 
 export function isOver(state: TaskState): boolean {
   return NEXT[state].length === 0
