@@ -10,4 +10,4 @@ export const LOCAL = {
 } as const
 
 /** Tags of the local exec face. Control payloads are JSON here; output, stdin and their tags are those of /errand/exec/1. */
-export const LOCAL_TAG = { request: 0x00 } as const
+export const LOCAL_TAG = { request: 0x00, attach: 0x06 } as const

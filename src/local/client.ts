@@ -3,6 +3,7 @@
  * Small on purpose: no schemas, no libp2p, no server. It neither starts nor stops nodes.
  */
 import type {
+  AttachRequest,
   AuditQuery,
   AuditRecordView,
   AuditVerifyView,
@@ -21,16 +22,18 @@ import type {
   RevokeRequest,
   RevokeView,
   Status,
+  TaskUpdate,
   TaskView,
 } from '../../protocols/local/messages.ts'
 import { homeOf, socketPathOf } from '../base/paths.ts'
-import type { ExecOptions } from './exec.ts'
-import { exec } from './exec.ts'
+import type { AttachOptions, ExecOptions } from './exec.ts'
+import { attach, exec } from './exec.ts'
 import { JsonDoor } from './http.ts'
 import { ExecFaces } from './upgrade.ts'
 
 // What its methods take and give, for programs in TypeScript (docs/decisions/0016).
 export type {
+  AttachRequest,
   AuditQuery,
   AuditRecordView,
   AuditVerifyView,
@@ -52,11 +55,12 @@ export type {
   RevokeView,
   RightView,
   Status,
+  TaskUpdate,
   TaskView,
 } from '../../protocols/local/messages.ts'
 export { ErrandError } from '../base/errors.ts'
 export { homeOf, socketPathOf } from '../base/paths.ts'
-export type { ExecOptions, OutputTaker } from './exec.ts'
+export type { AttachOptions, ExecOptions, OutputTaker } from './exec.ts'
 
 /** Aborting ends the wait, not what the node has already begun; then the call rejects with CANCELLED. */
 export interface Waiting {
@@ -99,8 +103,43 @@ export class LocalClient {
     return this.#get('/api/runtime/devices', o)
   }
 
-  tasks(o: Waiting = {}): Promise<TaskView[]> {
-    return this.#get('/api/runtime/tasks', o)
+  /** The newest hundred, newest last; `all`: a thousand. */
+  tasks({ all, ...o }: Waiting & { readonly all?: boolean } = {}): Promise<TaskView[]> {
+    return this.#get(`/api/runtime/tasks${all === true ? '?all=true' : ''}`, o)
+  }
+
+  /** Hands a command over and resolves when its device has taken it on. The same `id` with the same request is the same task. */
+  submit(request: Omit<ExecRequest, 'stdin'>, o: Waiting = {}): Promise<TaskView> {
+    return this.#post('/api/runtime/tasks/submit', request, o, JOIN_MS)
+  }
+
+  /** @param task a whole id, or 6 characters at least of its beginning or end. */
+  task(task: string, { events, ...o }: Waiting & { readonly events?: boolean } = {}): Promise<TaskView> {
+    return this.#get(`/api/runtime/tasks/${encodeURIComponent(task)}/state${events === true ? '?events=true' : ''}`, o)
+  }
+
+  /** Resolves when it has ended. */
+  cancel(task: string, o: Waiting = {}): Promise<TaskView> {
+    return this.#post(`/api/runtime/tasks/${encodeURIComponent(task)}/cancel`, {}, o)
+  }
+
+  pause(task: string, o: Waiting = {}): Promise<TaskView> {
+    return this.#post(`/api/runtime/tasks/${encodeURIComponent(task)}/pause`, {}, o)
+  }
+
+  resume(task: string, o: Waiting = {}): Promise<TaskView> {
+    return this.#post(`/api/runtime/tasks/${encodeURIComponent(task)}/resume`, {}, o)
+  }
+
+  /** First the state, then each change; from a cursor on without the state. Aborting, or leaving the loop, ends it. */
+  async *watch({ cursor, signal }: Waiting & { readonly cursor?: number } = {}): AsyncGenerator<TaskUpdate> {
+    const path = `/api/runtime/events${cursor === undefined ? '' : `?cursor=${cursor}`}`
+    yield* this.#open().events<TaskUpdate>({ method: 'GET', path, signal: signal ?? new AbortController().signal })
+  }
+
+  /** The output of a task from an offset on. @returns how it ended; undefined when it goes on and `follow` was false. */
+  attach(request: AttachRequest, o: AttachOptions = {}): Promise<ExecOutcome | undefined> {
+    return attach(this.#faces, request, o)
   }
 
   grants(o: Waiting = {}): Promise<GrantView[]> {

@@ -2,7 +2,7 @@
 
 import { EXEC, TAG } from '../../protocols/exec/frames.ts'
 import { LOCAL_TAG } from '../../protocols/local/frames.ts'
-import type { BulkOffer, ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
+import type { AttachRequest, BulkOffer, ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
 import { BulkReader } from './bulk.ts'
@@ -19,11 +19,17 @@ export interface ExecOptions {
   readonly onStdout?: OutputTaker
   readonly onStderr?: OutputTaker
   readonly onAccepted?: (accepted: ExecAccepted) => void
+  /** All places of the device are taken; so many stand before this command, and itself. */
+  readonly onQueued?: (queued: { task: string; place: number }) => void
+  /** So many bytes of output are not there any more. */
+  readonly onSkipped?: (bytes: number) => void
   /** Asks the device to end the command; `exec` still resolves with its outcome. */
   readonly signal?: AbortSignal
   /** Hangs up at once, whatever state things are in; `exec` rejects with CANCELLED. The node cancels the command then. */
   readonly abandon?: AbortSignal
 }
+
+export type AttachOptions = Pick<ExecOptions, 'onStdout' | 'onStderr' | 'onAccepted' | 'onSkipped' | 'abandon'>
 
 /** The device needs 5 s from SIGTERM to SIGKILL, its answer a way back; whoever waits longer than this waits for nothing. */
 const CANCEL_GRACE_MS = 15_000
@@ -31,11 +37,28 @@ const STDIN_FRAME_BYTES = 1 << 16
 
 /** @throws ErrandError what the node or the device refused with; NO_NODE, NODE_GONE; CANCELLED. Anything a taker throws cancels the command. */
 export async function exec(face: ExecFaces, request: Omit<ExecRequest, 'stdin'>, o: ExecOptions): Promise<ExecOutcome> {
+  const outcome = await converse(face, { tag: LOCAL_TAG.request, body: { ...request, stdin: o.stdin !== undefined }, from: 0 }, o)
+  if (outcome === undefined) throw connectionFault(gone(), face.socketPath)
+  return outcome
+}
+
+/** As `exec`, for a task that was begun before. @returns undefined when it goes on and only what there is now was asked for. */
+export async function attach(face: ExecFaces, request: AttachRequest, o: AttachOptions): Promise<ExecOutcome | undefined> {
+  return await converse(face, { tag: LOCAL_TAG.attach, body: request, from: request.from ?? 0 }, o)
+}
+
+interface Opening {
+  readonly tag: number
+  readonly body: ExecRequest | AttachRequest
+  readonly from: number
+}
+
+async function converse(face: ExecFaces, opening: Opening, o: ExecOptions): Promise<ExecOutcome | undefined> {
   if (o.signal?.aborted === true || o.abandon?.aborted === true) throw cancelled()
   const { link, socket } = face.take()
-  const call = new ExecCall(link, o)
+  const call = new ExecCall(link, o, opening)
   try {
-    void link.write(LOCAL_TAG.request, json({ ...request, stdin: o.stdin !== undefined }))
+    void link.write(opening.tag, json(opening.body))
     return await call.run()
   } catch (error) {
     throw call.takerFailed ? error : call.abandoned ? cancelled() : connectionFault(error, face.socketPath)
@@ -53,21 +76,26 @@ class ExecCall {
   #over = false
   #stdinError: unknown
   /** Bytes of output that were handed on. */
-  #received = 0
+  #received: number
   #bulk: BulkReader | undefined
   #bulkRead: Promise<void> = Promise.resolve()
   #hasEnded = false
+  #isAccepted = false
 
   constructor(
     private readonly link: QuickLink,
     private readonly o: ExecOptions,
-  ) {}
+    private readonly opening: Opening,
+  ) {
+    this.#received = opening.from
+  }
 
-  async run(): Promise<ExecOutcome> {
+  async run(): Promise<ExecOutcome | undefined> {
     const unhook = this.#hookSignals()
     try {
       for (;;) {
         const frame = await this.link.read()
+        if (frame === undefined && this.#isForNow()) return undefined
         if (frame === undefined) throw this.#stdinError ?? gone()
         const outcome = await this.#take(frame)
         if (outcome !== undefined) return outcome
@@ -91,8 +119,15 @@ class ExecCall {
         this.#creditCame?.()
         return undefined
       case TAG.accepted:
+        this.#isAccepted = true
         this.o.onAccepted?.(parse<ExecAccepted>(payload))
         if (this.o.stdin !== undefined) void this.#pump(this.o.stdin)
+        return undefined
+      case TAG.queued:
+        this.o.onQueued?.(parse<{ task: string; place: number }>(payload))
+        return undefined
+      case TAG.at:
+        this.#skip(parse<{ offset: number }>(payload).offset)
         return undefined
       case TAG.refused:
         throw wireFault(parse<WireError>(payload))
@@ -107,6 +142,16 @@ class ExecCall {
       default:
         throw new ErrandError('UNSUPPORTED', `the node sent a frame 0x${tag.toString(16)} that this client does not know`)
     }
+  }
+
+  /** What there is by now was asked for, and there is no more: the node hangs up. */
+  #isForNow(): boolean {
+    return 'follow' in this.opening.body && this.opening.body.follow === false && this.#isAccepted
+  }
+
+  #skip(to: number): void {
+    this.o.onSkipped?.(to - this.#received)
+    this.#received = to
   }
 
   async #hand(taker: OutputTaker | undefined, payload: Iterable<Uint8Array>): Promise<undefined> {

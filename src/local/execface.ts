@@ -3,10 +3,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { EXEC, TAG } from '../../protocols/exec/messages.ts'
-import { ExecRequest, LOCAL, LOCAL_TAG } from '../../protocols/local/messages.ts'
+import { AttachRequest, ExecRequest, LOCAL, LOCAL_TAG } from '../../protocols/local/messages.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
-import { FrameLink } from '../base/frames.ts'
+import { type Frame, FrameLink } from '../base/frames.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { answerOf, checked, refusalOf, wireOf } from './door.ts'
@@ -59,24 +59,29 @@ export class ExecFace {
     const gone = hungUp(socket)
     const link = new FrameLink(new SocketLink(socket, head, READ_AHEAD_BYTES), LOCAL.maxFrameBytes)
     try {
-      const request = await this.#readRequest(link)
-      if (request !== undefined) await this.on.runtime.exec(this.on.actor, request, link, { signal: AbortSignal.any([gone, this.#stopping.signal]) })
+      const first = await this.#first(link)
+      if (first !== undefined) await this.#hand(first, link, AbortSignal.any([gone, this.#stopping.signal]))
     } catch (error) {
       void link.write(TAG.refused, Buffer.from(JSON.stringify(wireOf(asErrand(error)))))
     }
     await this.#hangUp(socket, link, gone)
   }
 
+  async #hand({ tag, payload }: Frame, link: FrameLink, signal: AbortSignal): Promise<void> {
+    const { runtime, actor } = this.on
+    const asked = jsonOf(payload.subarray())
+    if (tag === LOCAL_TAG.request) await runtime.exec(actor, checked(ExecRequest, asked), link, { signal })
+    else if (tag === LOCAL_TAG.attach) await runtime.attach(actor, checked(AttachRequest, asked), link, { signal })
+    else throw new ErrandError('BAD_REQUEST', `the first frame has to be a request, not 0x${tag.toString(16)}`)
+  }
+
   /** @returns undefined when the client left before it had asked. */
-  async #readRequest(link: FrameLink): Promise<ExecRequest | undefined> {
+  async #first(link: FrameLink): Promise<Frame | undefined> {
     const giveUp = (): void => link.abort(new ErrandError('NO_REQUEST', 'no request came'))
     const cancel = this.on.clock.after(OPEN_MS, giveUp)
     this.#stopping.signal.addEventListener('abort', giveUp, { once: true }) // a connection kept for later must not hold up the stop
     try {
-      const frame = await link.read()
-      if (frame === undefined) return undefined
-      if (frame.tag !== LOCAL_TAG.request) throw new ErrandError('BAD_REQUEST', `the first frame has to be a request, not 0x${frame.tag.toString(16)}`)
-      return checked(ExecRequest, jsonOf(frame.payload.subarray()))
+      return await link.read()
     } finally {
       cancel()
       this.#stopping.signal.removeEventListener('abort', giveUp)

@@ -63,6 +63,29 @@ export class JsonDoor {
     }
   }
 
+  /** The data of a stream of Server-Sent Events (HTML Standard, 9.2); what only keeps it alive is left out. */
+  async *events<T>(question: Question): AsyncGenerator<T> {
+    let answer: IncomingMessage | undefined
+    try {
+      answer = await this.#answer(question)
+      answer.setEncoding('utf8')
+      let rest = ''
+      for await (const text of answer) {
+        const blocks = `${rest}${text}`.split('\n\n')
+        rest = blocks.pop() ?? ''
+        for (const block of blocks) {
+          const data = /^data: (.*)$/m.exec(block)?.[1]
+          if (data !== undefined) yield lineOf<T>(data)
+        }
+      }
+      throw gone()
+    } catch (error) {
+      throw connectionFault(error, this.socketPath)
+    } finally {
+      answer?.destroy()
+    }
+  }
+
   close(): void {
     this.#agent.destroy()
   }

@@ -3,10 +3,21 @@ import { Readable } from 'node:stream'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import * as v from 'valibot'
 import type { AuditRecordView } from '../../protocols/local/messages.ts'
-import { AuditQuery, DownRequest, GrantRequest, InviteRequest, JoinRequest, ListenRequest, LOCAL, RevokeRequest } from '../../protocols/local/messages.ts'
+import {
+  AuditQuery,
+  DownRequest,
+  ExecRequest,
+  GrantRequest,
+  InviteRequest,
+  JoinRequest,
+  ListenRequest,
+  LOCAL,
+  RevokeRequest,
+} from '../../protocols/local/messages.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { answerOf, checked, refusalOf } from './door.ts'
+import { sendEvents } from './events.ts'
 
 /** A query's values are all text; this one is a number inside. */
 const AuditFilters = v.strictObject({
@@ -43,7 +54,7 @@ export function addRoutes(app: FastifyInstance, on: RoutesOn): void {
   }
   get('/api/runtime/status', () => runtime.getStatus())
   get('/api/runtime/devices', () => runtime.listDevices())
-  get('/api/runtime/tasks', () => runtime.listTasks())
+  addTasks(app, on)
   get('/api/runtime/grants', () => runtime.listGrants())
   get('/api/audit/verify', () => runtime.verifyAudit())
   post('/api/runtime/invites', InviteRequest, (request) => runtime.invite(actor, request))
@@ -54,6 +65,33 @@ export function addRoutes(app: FastifyInstance, on: RoutesOn): void {
   post('/api/runtime/revocations', RevokeRequest, (request) => runtime.revoke(actor, request))
   post('/api/runtime/shutdown', DownRequest, (request) => runtime.shutdown(actor, request))
   app.get('/api/audit/events', async ({ query }, reply) => await sendLines(reply, runtime.audit(checked(AuditFilters, query))))
+}
+
+const Asked = v.strictObject({ all: v.optional(v.picklist(['true', 'false'])), events: v.optional(v.picklist(['true', 'false'])) })
+const TaskPath = v.object({ task: v.pipe(v.string(), v.maxLength(64)) })
+const Cursor = v.strictObject({ cursor: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/, 'a cursor'), v.transform(Number))) })
+const Nothing = v.strictObject({})
+
+function addTasks(app: FastifyInstance, { runtime, actor, stopping }: RoutesOn): void {
+  app.get('/api/runtime/tasks', async ({ query }) => await runtime.listTasks({ all: checked(Asked, query).all === 'true' }))
+  app.post('/api/runtime/tasks/submit', async ({ body }) => await runtime.submitTask(actor, checked(ExecRequest, body ?? {})))
+  for (const path of ['/api/runtime/tasks/:task', '/api/runtime/tasks/:task/state']) {
+    app.get(path, async ({ params, query }) => await runtime.getTask(checked(TaskPath, params).task, { events: checked(Asked, query).events === 'true' }))
+  }
+  const steer = (what: string, act: (task: string) => Promise<unknown>): void => {
+    app.post(`/api/runtime/tasks/:task/${what}`, async ({ params, body }) => {
+      checked(Nothing, body ?? {})
+      return await act(checked(TaskPath, params).task)
+    })
+  }
+  steer('cancel', (task) => runtime.cancelTask(actor, task))
+  steer('pause', (task) => runtime.pauseTask(actor, task))
+  steer('resume', (task) => runtime.resumeTask(actor, task))
+  app.get('/api/runtime/events', async ({ query, headers }, reply) => {
+    const { cursor } = checked(Cursor, query)
+    const last = checked(Cursor, headers['last-event-id'] === undefined ? {} : { cursor: headers['last-event-id'] }).cursor
+    return await sendEvents(reply, runtime, { cursor: cursor ?? last, stopping })
+  })
 }
 
 function addGuards(app: FastifyInstance, { log, stopping }: RoutesOn): void {

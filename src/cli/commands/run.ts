@@ -2,7 +2,7 @@
 import type { ExecOutcome } from '../../../protocols/local/messages.ts'
 import { systemClock } from '../../base/clock.ts'
 import { sayDuration } from '../../base/duration.ts'
-import { asErrand } from '../../base/errors.ts'
+import { asErrand, ErrandError } from '../../base/errors.ts'
 import type { ExecOptions } from '../../local/client.ts'
 import type { Context } from '../context.ts'
 import { printError } from '../context.ts'
@@ -17,12 +17,17 @@ export interface RunOptions {
   readonly user?: string
   readonly timeout?: number
   readonly id?: string
+  readonly detach?: boolean
+  readonly idempotent?: boolean
+  readonly description?: string
+  readonly meta?: Record<string, string>
 }
 
 const SAY_WAITING_MS = 1_000
 const STOPPERS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export async function run(context: Context, device: string, command: string[], options: RunOptions): Promise<number> {
+  if (options.detach === true) return await detach(context, device, command, options)
   const stop = new Stop()
   try {
     const outcome = await context.client.exec(
@@ -40,8 +45,25 @@ export async function run(context: Context, device: string, command: string[], o
   }
 }
 
-function asked({ interactive: _, timeout, ...same }: RunOptions): Omit<RunOptions, 'interactive' | 'timeout'> & { timeoutMs?: number } {
-  return { ...same, ...(timeout === undefined ? {} : { timeoutMs: timeout }) }
+/** Hands the command over: it goes on when this program and its terminal are gone. */
+async function detach(context: Context, device: string, command: string[], options: RunOptions): Promise<number> {
+  if (options.interactive === true) throw new ErrandError('USAGE', 'a detached command has no stdin: leave -i or --detach out')
+  try {
+    const seen = await context.client.submit({ device, command, ...asked(options) })
+    context.print({ task: seen.task }, () => seen.task)
+    if (seen.place !== null) context.say(`errand: queued: place ${seen.place} on ${clean(seen.device)}`)
+    return EXIT.ok
+  } catch (thrown) {
+    const error = asErrand(thrown)
+    printError(error, { json: context.json, device, givenHome: context.givenHome })
+    return exitCodeOfError(error.code)
+  }
+}
+
+type Asked = Omit<RunOptions, 'interactive' | 'timeout' | 'detach' | 'meta'> & { timeoutMs?: number; metadata?: Record<string, string> }
+
+function asked({ interactive: _, detach: __, timeout, meta, ...same }: RunOptions): Asked {
+  return { ...same, ...(timeout === undefined ? {} : { timeoutMs: timeout }), ...(meta === undefined ? {} : { metadata: meta }) }
 }
 
 /** The first signal asks the device to end the command and waits for it; the second leaves at once. */
@@ -69,7 +91,7 @@ class Stop {
   }
 }
 
-function takers(json: boolean): Pick<ExecOptions, 'onStdout' | 'onStderr'> {
+export function takers(json: boolean): Pick<ExecOptions, 'onStdout' | 'onStderr'> {
   if (!json) return { onStdout: (chunk) => drained(process.stdout, chunk), onStderr: (chunk) => drained(process.stderr, chunk) }
   const line = (t: 'stdout' | 'stderr') => (chunk: Uint8Array) => drained(process.stdout, `${JSON.stringify({ t, ...dataOf(chunk) })}\n`)
   return { onStdout: line('stdout'), onStderr: line('stderr') }
@@ -96,7 +118,7 @@ const ENDS: Readonly<Record<string, (outcome: ExecOutcome) => string>> = {
 }
 
 /** A command that ended by itself needs no comment, nor does one that the user has just interrupted. */
-function sayEnd(context: Context, outcome: ExecOutcome, device: string): void {
+export function sayEnd(context: Context, outcome: ExecOutcome, device: string): void {
   const say = ENDS[outcome.why]
   if (say === undefined) return
   const words = outcome.why === 'timeout' ? say(outcome) : (outcome.message ?? say(outcome))

@@ -48,9 +48,12 @@ function deviceRow({ name, online, lastSeen, path, rttMs, capabilities, labels, 
 }
 
 export async function ps(context: Context): Promise<number> {
-  const seen = await context.client.tasks()
-  context.print(seen, () => table(['TASK', 'STATE', 'DEVICE', 'STARTED', 'TOOK', 'EXIT', 'COMMAND'], seen.map(taskRow)))
+  showTasks(context, await context.client.tasks())
   return 0
+}
+
+export function showTasks(context: Context, seen: readonly TaskView[]): void {
+  context.print(seen, () => table(['TASK', 'STATE', 'DEVICE', 'STARTED', 'TOOK', 'EXIT', 'COMMAND'], seen.map(taskRow)))
 }
 
 function taskRow({ task, state, device, startedAt, endedAt, exitCode, command }: TaskView): string[] {
