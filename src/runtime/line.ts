@@ -33,6 +33,17 @@ export interface LineFor {
   readonly name: string
 }
 
+export interface LineOn {
+  readonly side: FarSide
+  readonly clock: Clock
+  readonly hearer: Hearer
+  readonly signal: AbortSignal
+  /** Offset of the first byte that was asked for. Default 0. */
+  readonly from?: number
+  /** Only what there is now was asked for: the device then ends the stream though the task goes on. */
+  readonly forNow?: boolean
+}
+
 export class Line {
   /** Bytes of output that were heard, and those that were skipped. */
   #heard: number
@@ -42,7 +53,7 @@ export class Line {
   constructor(
     private far: Far,
     private readonly at: LineFor,
-    private readonly on: { readonly side: FarSide; readonly clock: Clock; readonly hearer: Hearer; readonly signal: AbortSignal; readonly from?: number },
+    private readonly on: LineOn,
   ) {
     this.#heard = on.from ?? 0
   }
@@ -79,8 +90,8 @@ export class Line {
       const wait = this.#take(frame)
       if (wait !== undefined) await wait
     }
-    if (this.#isAccepted && this.on.from !== undefined) return undefined
-    throw lost(this.at)
+    if (this.#isAccepted && this.on.forNow === true) return undefined
+    throw new ErrandError('LINK_CLOSED', 'the stream ended before the task did')
   }
 
   #take(frame: Frame): Promise<void> | undefined {

@@ -62,7 +62,7 @@ export class TaskDesk {
     const [task] = (await this.#ask(`/task/${what}`, found)).tasks
     if (task === undefined) throw noSuchTask(text)
     await this.#keep(task as Task)
-    return this.view((await this.on.book.get(found.id)) ?? (task as Task))
+    return this.view(task as Task)
   }
 
   /** Output of a task from an offset on, and its end, as frames on `near`. Never rejects. */
@@ -137,7 +137,7 @@ export class TaskDesk {
     const far = await side.open(at.device, signal)
     const hearer = new NearHearer(near, at, { before: () => Promise.resolve(), started: () => undefined })
     const start = from ?? 0
-    const line = new Line(far, at, { side, clock, hearer, signal, from: start })
+    const line = new Line(far, at, { side, clock, hearer, signal, from: start, forNow: follow === false })
     const gone = (): void => line.abort(new ErrandError('CANCELLED', 'whoever watched is gone'))
     signal.addEventListener('abort', gone, { once: true })
     const signed = await side.sign(at.device, '/task/logs', { task: at.task }, far)
