@@ -44,7 +44,7 @@ export interface ExecAdmissionOn {
 }
 
 /** How long a fresh connection's revocations are waited for before a command on it is judged with what is known. */
-const SYNC_WAIT_MS = 5_000
+export const SYNC_WAIT_MS = 5_000
 
 export class ExecAdmission {
   readonly #seen = new NonceMemory()

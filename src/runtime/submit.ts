@@ -99,7 +99,7 @@ export class Submitter {
         const signed = await this.#side.sign(at.device, '/task/logs', { task: at.task }, far)
         await line.write(TAG.attach, encode({ task: at.task, from: null, follow: true, ...signed }))
         const ended = await line.hear()
-        if (ended !== undefined) await this.#ended(at, ended)
+        if (ended !== undefined) this.#ended(at, ended)
       })
       .catch((thrown: unknown) => {
         if (asErrand(thrown).code === 'NO_SUCH_TASK') return this.#gone(at)
@@ -114,7 +114,7 @@ export class Submitter {
   async #await(over: Promise<Ended | undefined>, submission: Submission): Promise<void> {
     try {
       const ended = await over
-      if (ended !== undefined) await this.#ended(submission, ended)
+      if (ended !== undefined) this.#ended(submission, ended)
     } catch {
       this.watchEnd(submission)
     }
@@ -186,7 +186,7 @@ export class Submitter {
       const ended = await line.hear()
       await submission.note()
       if (ended === undefined) return
-      if (submission.device !== this.on.keyring.device.did) void this.#ended(submission, ended)
+      this.#ended(submission, ended)
       await hearer.ended(ended)
     } finally {
       signal.removeEventListener('abort', gone)
@@ -225,12 +225,11 @@ export class Submitter {
     void this.on.book.note(task, [{ t: 'started', at }], { withinMs: WITHIN_MS }).catch(() => undefined)
   }
 
-  async #ended({ task, device }: Pick<Submission, 'task' | 'device'>, ended: Ended): Promise<void> {
+  /** A start that was not heard of goes before; one that was is left out. */
+  #ended({ task, device }: Pick<Submission, 'task' | 'device'>, ended: Ended): void {
     if (device === this.on.keyring.device.did) return
-    const { book } = this.on
-    const known = await book.get(task)
-    const before: Change[] = known?.state === 'PLANNING' || known?.why === 'queue' ? [{ t: 'started', at: ended.startTime }] : []
-    await book.note(task, [...before, endChange(ended)]).catch(() => undefined)
+    const changes: Change[] = [{ t: 'started', at: ended.startTime }, endChange(ended)]
+    void this.on.book.note(task, changes, { withinMs: WITHIN_MS }).catch(() => undefined)
   }
 
   /** The device has forgotten the task: whatever it did, nobody can say any more. */

@@ -8,9 +8,7 @@ import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Task } from '../tasks/machine.ts'
 import { DenialMeter, denial } from './denial.ts'
-import type { ExecCaller } from './exec-admission.ts'
-
-const SYNC_WAIT_MS = 5_000
+import { type ExecCaller, SYNC_WAIT_MS } from './exec-admission.ts'
 
 export interface TaskGateOn {
   readonly self: Did

@@ -185,9 +185,3 @@ export function endedByError(error: { readonly code: string; readonly message: s
     message: message.slice(0, TASK.maxMessageChars),
   })
 }
-
-/** How a command's end is filed on the board. */
-export function endOf(why: string, exitCode: number | null): 'COMPLETED' | 'FAILED' | 'CANCELLED' {
-  if (why === 'cancelled') return 'CANCELLED'
-  return why === 'exit' && exitCode === 0 ? 'COMPLETED' : 'FAILED'
-}

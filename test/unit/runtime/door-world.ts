@@ -9,11 +9,18 @@ import { type Delegation, type DelegationFields, signDelegation, signInvocation 
 import { ErrandError } from '../../../src/base/errors.ts'
 import { FrameLink } from '../../../src/base/frames.ts'
 import { memoryLinks } from '../../../src/base/memory-link.ts'
+import type { Op } from '../../../src/base/op.ts'
 import { Identity } from '../../../src/identity/identity.ts'
+import { Attachments } from '../../../src/runtime/attachments.ts'
 import { ExecDoor } from '../../../src/runtime/exec-door.ts'
-import { Board } from '../../../src/tasks/board.ts'
-import type { CommandOrder, Executor, OutputSink, PreparedCommand, RunningCommand } from '../../../src/tasks/ports.ts'
+import { LiveCommands } from '../../../src/runtime/live.ts'
+import { Places } from '../../../src/runtime/places.ts'
+import { TaskGate } from '../../../src/runtime/task-gate.ts'
+import { Store } from '../../../src/store/level.ts'
+import { TaskBook } from '../../../src/tasks/book.ts'
+import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../../../src/tasks/ports.ts'
 import { countingRandom, HandClock } from '../base/hand-clock.ts'
+import { MemoryDisk } from '../store/disks.ts'
 
 export const keyOf = (n: number): Identity => new Identity(new Uint8Array(32).fill(n))
 export const [device, owner, laptop, mallory] = [keyOf(1), keyOf(2), keyOf(3), keyOf(4)] as const
@@ -26,6 +33,7 @@ export class Scripted implements RunningCommand {
   readonly input: Uint8Array[] = []
   readonly stops: string[] = []
   inputEnded = false
+  holds = 0
   readonly ended: Promise<Ended>
   #finish: (ended: Ended) => void = () => {}
 
@@ -60,6 +68,7 @@ export class Scripted implements RunningCommand {
   }
 
   hold(): Promise<number | undefined> {
+    this.holds++
     return Promise.resolve(0)
   }
 
@@ -86,6 +95,8 @@ export class ScriptedExecutor implements Executor {
     return Promise.reject(new ErrandError('NO_SUCH_TASK', `task ${task} does not run here`))
   }
 
+  async *printed(): AsyncGenerator<Printed> {}
+
   admit(): Promise<null> {
     return Promise.resolve(null)
   }
@@ -104,8 +115,11 @@ export class RecordingAudit {
   /** What an append waits for before it is durable. */
   wait: Promise<void> = Promise.resolve()
 
-  async append(fact: Fact): Promise<void> {
+  constructor(private readonly commit: (ops: readonly Op[]) => Promise<void>) {}
+
+  async append(fact: Fact, along: readonly Op[] = []): Promise<void> {
     await this.wait
+    await this.commit(along)
     this.facts.push(fact)
   }
 
@@ -116,22 +130,43 @@ export class RecordingAudit {
 
 export type Answer = { readonly t: 'refused'; readonly code: string; readonly message: string } | { readonly t: 'ended'; readonly ended: Ended }
 
+interface WorldOptions {
+  readonly slots?: number
+  readonly queue?: number
+  readonly allowsOthers?: boolean
+}
+
 export class World {
-  readonly clock = new HandClock()
   readonly random = countingRandom()
   readonly executor = new ScriptedExecutor()
-  readonly audit = new RecordingAudit()
   readonly revocations = new Revocations()
-  readonly board = new Board()
+  readonly audit: RecordingAudit
+  readonly live: LiveCommands
+  readonly places: Places
   readonly door: ExecDoor
   #tasks = 0
 
-  constructor(o: { slots?: number; allowsOthers?: boolean } = {}) {
-    const { executor, audit, revocations, board, clock } = this
-    const { slots = 4, allowsOthers = true } = o
-    const { random } = this
-    const besideDoor = (): null => null
-    this.door = new ExecDoor({ self: device.did, executor, audit, revocations, board, clock, random, besideDoor, slots, allowsOthers, named: (text) => text })
+  private constructor(
+    o: WorldOptions,
+    readonly clock: HandClock,
+    readonly book: TaskBook,
+    commit: (ops: readonly Op[]) => Promise<void>,
+  ) {
+    const { executor, revocations, random } = this
+    const { slots = 4, queue = 0, allowsOthers = true } = o
+    const named = (text: string): string => text
+    this.audit = new RecordingAudit(commit)
+    const on = { self: device.did, executor, audit: this.audit, revocations, book, clock, random, named, besideDoor: () => null }
+    this.live = new LiveCommands(on)
+    this.places = new Places({ clock, bounds: { atOnce: slots, queueSize: queue, queueTimeoutMs: 60_000 } })
+    const session = { ...on, live: this.live }
+    const attachments = new Attachments({ ...session, gate: new TaskGate(on) })
+    this.door = new ExecDoor({ ...session, attachments, places: this.places, spool: { maxBytes: 1 << 20, policy: 'block' }, allowsOthers })
+  }
+
+  static async open(o: WorldOptions = {}): Promise<World> {
+    const [clock, store] = [new HandClock(), await Store.on(new MemoryDisk(), 'memory')]
+    return new World(o, clock, await TaskBook.open({ store: store.shelf('tasks'), clock }), (ops) => store.commit(ops))
   }
 
   grant(to: Identity, fields: Partial<DelegationFields> = {}): Delegation {

@@ -10,7 +10,7 @@ import { device, laptop, mallory, owner, taskId, World } from './door-world.ts'
 const never = new Promise<never>(() => undefined)
 
 test('a granted command runs, its output and end reach the caller, and start and end are in the log', async () => {
-  const world = new World()
+  const world = await World.open()
   const call = world.call(laptop, world.open(laptop, [world.grant(laptop)]))
   await settled()
   const [command] = world.executor.started
@@ -23,11 +23,11 @@ test('a granted command runs, its output and end reach the caller, and start and
     { action: 'exec.start', result: 'allowed', actor: laptop.did, task: taskId(1), details: { command: ['make', 'test'], requestedBy: laptop.did } },
     { action: 'exec.end', result: 'failed', task: taskId(1), details: { exitCode: 3, why: 'exit', durationMs: 5 } },
   ])
-  expect(world.board.get(taskId(1) as never)).toMatchObject({ state: 'FAILED', exitCode: 3 })
+  expect(await world.book.get(taskId(1) as never)).toMatchObject({ state: 'FAILED', exitCode: 3 })
 })
 
 test('a device that runs nothing for others refuses whoever is not itself, also with a right, and records it', async () => {
-  const world = new World({ allowsOthers: false })
+  const world = await World.open({ allowsOthers: false })
   const call = world.call(laptop, world.open(laptop, [world.grant(laptop)]))
   expect(await call.answer()).toMatchObject({ t: 'refused', code: 'DENIED', message: 'this device runs nothing for other devices' })
   expect(world.executor.started).toHaveLength(0)
@@ -38,7 +38,7 @@ test('a device that runs nothing for others refuses whoever is not itself, also 
 })
 
 test('nothing is spawned before its start is durable', async () => {
-  const world = new World()
+  const world = await World.open()
   let durable = (): void => {}
   world.audit.wait = new Promise((resolve) => (durable = resolve))
   world.call(laptop, world.open(laptop, [world.grant(laptop)]))
@@ -50,7 +50,7 @@ test('nothing is spawned before its start is durable', async () => {
 })
 
 test('a log that never answers means a command that never starts', async () => {
-  const world = new World()
+  const world = await World.open()
   world.audit.wait = never
   world.call(laptop, world.open(laptop, [world.grant(laptop)]))
   await settled()
@@ -60,13 +60,13 @@ test('a log that never answers means a command that never starts', async () => {
 })
 
 test('without a log nothing runs, and the caller is told why', async () => {
-  const world = new World()
+  const world = await World.open()
   world.audit.wait = Promise.reject(new ErrandError('LOG_UNAVAILABLE', 'the disk is full'))
   const call = world.call(laptop, world.open(laptop, [world.grant(laptop)]))
   expect(await call.answer()).toMatchObject({ t: 'refused', code: 'LOG_UNAVAILABLE' })
   expect(world.executor.started).toHaveLength(0)
-  expect(world.board.counts().active).toBe(0)
-  expect(world.door.freeSlots()).toBe(4)
+  expect(world.book.counts().active).toBe(0)
+  expect(world.places.free).toBe(4)
 })
 
 test.each([
@@ -78,7 +78,7 @@ test.each([
   ['with a variable that was not declared', (w: World) => w.open(laptop, [w.grant(laptop)], {}, { env: { LD_PRELOAD: 'x' } }), /LD_PRELOAD/],
   ['with a declared variable missing', (w: World) => w.open(laptop, [w.grant(laptop)], { env: ['CI'] }), /CI/],
 ])('a command %s is denied, logged and not run', async (_name, first, why) => {
-  const world = new World()
+  const world = await World.open()
   const answer = await world.call(laptop, first(world)).answer()
   expect(answer).toMatchObject({ t: 'refused', code: 'DENIED', message: expect.stringMatching(why) })
   expect(world.executor.started).toHaveLength(0)
@@ -86,7 +86,7 @@ test.each([
 })
 
 test('an invocation works once: the same bytes again are a replay', async () => {
-  const world = new World()
+  const world = await World.open()
   const first = world.open(laptop, [world.grant(laptop)])
   world.call(laptop, first)
   await settled()
@@ -95,22 +95,22 @@ test('an invocation works once: the same bytes again are a replay', async () => 
 })
 
 test('a command needs a free place; one that ended makes room', async () => {
-  const world = new World({ slots: 2 })
+  const world = await World.open({ slots: 2 })
   const grant = world.grant(laptop)
   const calls = [1, 2].map(() => world.call(laptop, world.open(laptop, [grant])))
   await settled()
-  expect(world.door.freeSlots()).toBe(0)
+  expect(world.places.free).toBe(0)
   expect(await world.call(laptop, world.open(laptop, [grant])).answer()).toMatchObject({ code: 'TOO_BUSY' })
   world.executor.started[0]?.exit(0)
   await calls[0]?.served
-  expect(world.door.freeSlots()).toBe(1)
+  expect(world.places.free).toBe(1)
   world.call(laptop, world.open(laptop, [grant]))
   await settled()
   expect(world.executor.started).toHaveLength(3)
 })
 
 test('a draining device takes nothing new and ends nothing', async () => {
-  const world = new World()
+  const world = await World.open()
   world.call(laptop, world.open(laptop, [world.grant(laptop)]))
   await settled()
   world.door.close()
@@ -119,7 +119,7 @@ test('a draining device takes nothing new and ends nothing', async () => {
 })
 
 test('a right that expires takes its command with it', async () => {
-  const world = new World()
+  const world = await World.open()
   const now = Math.floor(world.clock.now() / 1_000)
   const call = world.call(laptop, world.open(laptop, [world.grant(laptop, { exp: now + 30 })]))
   await settled()
@@ -130,25 +130,25 @@ test('a right that expires takes its command with it', async () => {
 })
 
 test('a revocation ends the commands that rest on the grant, and no others', async () => {
-  const world = new World()
+  const world = await World.open()
   const [dead, alive] = [world.grant(laptop), world.grant(laptop)]
   const calls = [dead, alive].map((grant) => world.call(laptop, world.open(laptop, [grant])))
   await settled()
   world.revocations.add(revoke(device, dead.cid, world.random).bytes)
-  expect(world.door.stopRevoked()).toEqual([taskId(1)])
+  expect(world.live.stopRevoked()).toEqual([taskId(1)])
   expect(await calls[0]?.answer()).toMatchObject({ ended: { why: 'revoked' } })
   expect(world.executor.started[1]?.stops).toEqual([])
 })
 
 test('a revocation that comes while the start is being logged: nothing is spawned', async () => {
-  const world = new World()
+  const world = await World.open()
   let durable = (): void => {}
   world.audit.wait = new Promise((resolve) => (durable = resolve))
   const grant = world.grant(laptop)
   const call = world.call(laptop, world.open(laptop, [grant]))
   await settled()
   world.revocations.add(revoke(device, grant.cid, world.random).bytes)
-  world.door.stopRevoked()
+  world.live.stopRevoked()
   durable()
   expect(await call.answer()).toMatchObject({ t: 'refused', code: 'DENIED', message: expect.stringMatching(/revoked/) })
   expect(world.executor.started).toHaveLength(0)
@@ -156,20 +156,20 @@ test('a revocation that comes while the start is being logged: nothing is spawne
 })
 
 test('a revocation that comes while the command is being spawned stops it', async () => {
-  const world = new World()
+  const world = await World.open()
   let spawned = (): void => {}
   world.executor.wait = new Promise((resolve) => (spawned = resolve))
   const grant = world.grant(laptop)
   const call = world.call(laptop, world.open(laptop, [grant]))
   await settled()
   world.revocations.add(revoke(device, grant.cid, world.random).bytes)
-  expect(world.door.stopRevoked()).toEqual([])
+  expect(world.live.stopRevoked()).toEqual([])
   spawned()
   expect(await call.answer()).toMatchObject({ ended: { why: 'revoked' } })
 })
 
 test('one task id is one command: a second one under it is refused, during the start, while it runs and after', async () => {
-  const world = new World()
+  const world = await World.open()
   const grant = world.grant(laptop)
   const twice = (): Promise<unknown> => world.call(laptop, world.open(laptop, [grant], { task: taskId(7) })).answer()
   const first = twice()
@@ -184,26 +184,47 @@ test('one task id is one command: a second one under it is refused, during the s
 })
 
 test('a command that cannot be started is logged with its reason', async () => {
-  const world = new World()
+  const world = await World.open()
   world.executor.refusal = new ErrandError('COMMAND_NOT_FOUND', 'no "make" here')
   const call = world.call(laptop, world.open(laptop, [world.grant(laptop)]))
   expect(await call.answer()).toMatchObject({ t: 'refused', code: 'COMMAND_NOT_FOUND' })
   expect(world.audit.facts).toMatchObject([{ action: 'exec.start' }, { action: 'exec.end', result: 'failed', details: { why: 'COMMAND_NOT_FOUND' } }])
 })
 
-test('a caller that is gone stops its command', async () => {
-  const world = new World()
+test('to a caller that is gone nothing more is sent; its command waits for it in the exec-host, and its end is recorded without it', async () => {
+  const world = await World.open()
   const gone = new AbortController()
-  world.call(laptop, world.open(laptop, [world.grant(laptop)]), { signal: gone.signal })
+  const call = world.call(laptop, world.open(laptop, [world.grant(laptop)]), { signal: gone.signal })
   await settled()
   gone.abort()
+  call.link.abort(new Error('cable pulled'))
   await settled()
-  expect(world.executor.started[0]?.stops).toEqual(['lost'])
+  const [command] = world.executor.started
+  expect([command?.holds, command?.stops]).toEqual([1, []])
+  command?.stop('lost') // the exec-host, when nobody came back
+  await settled()
   expect(world.audit.facts.at(-1)).toMatchObject({ action: 'exec.end', result: 'failed', details: { why: 'lost' } })
+  expect(await world.book.get(taskId(1) as never)).toMatchObject({ state: 'FAILED', why: 'lost' })
+})
+
+test('who finds no place stands in the queue, is told where, and is run in its turn; the task says why it waits', async () => {
+  const world = await World.open({ slots: 1, queue: 2 })
+  const grant = world.grant(laptop)
+  const calls = [1, 2, 3].map(() => world.call(laptop, world.open(laptop, [grant])))
+  await settled()
+  expect(await world.book.get(taskId(3) as never)).toMatchObject({ state: 'WAITING', why: 'queue', place: 2, startedAt: null })
+  expect(await world.call(laptop, world.open(laptop, [grant])).answer()).toMatchObject({ code: 'TOO_BUSY' })
+  for (const [i, call] of calls.entries()) {
+    world.executor.started[i]?.exit(0)
+    expect(await call.answer()).toMatchObject({ t: 'ended' })
+    await settled()
+  }
+  expect(calls.map(({ tags }) => tags.includes(TAG.queued))).toEqual([false, true, true])
+  expect(await world.book.list()).toMatchObject({ tasks: [{ why: 'refused' }, { state: 'COMPLETED' }, { state: 'COMPLETED' }, { state: 'COMPLETED' }] })
 })
 
 test('a caller that went while its command was being spawned leaves nothing running', async () => {
-  const world = new World()
+  const world = await World.open()
   let spawned = (): void => {}
   world.executor.wait = new Promise((resolve) => (spawned = resolve))
   const call = world.call(laptop, world.open(laptop, [world.grant(laptop)]))
@@ -212,11 +233,11 @@ test('a caller that went while its command was being spawned leaves nothing runn
   spawned()
   await call.served
   expect(world.executor.started[0]?.stops[0]).toBe('lost')
-  expect(world.board.counts().active).toBe(0)
+  expect(world.book.counts().active).toBe(0)
 })
 
 test('cancel, stdin and its end reach the command', async () => {
-  const world = new World()
+  const world = await World.open()
   const call = world.call(laptop, world.open(laptop, [world.grant(laptop)], { stdin: true }))
   await settled()
   await call.link.write(TAG.stdin, Buffer.from('abc'))
@@ -229,7 +250,7 @@ test('cancel, stdin and its end reach the command', async () => {
 })
 
 test('who sends more stdin than the window is cut off', async () => {
-  const world = new World()
+  const world = await World.open()
   const call = world.call(laptop, world.open(laptop, [world.grant(laptop)], { stdin: true }))
   await settled()
   const [command] = world.executor.started
@@ -248,20 +269,20 @@ test.each([
   ['no DAG-CBOR', TAG.open, Uint8Array.of(0xff), 'NOT_CBOR'],
   ['another shape', TAG.open, encode({ invocation: 'x' }), 'BAD_SHAPE'],
 ])('%s is no request: refused with %s', async (_name, tag, bytes, code) => {
-  const world = new World()
+  const world = await World.open()
   expect(await world.call(laptop, bytes, { tag }).answer()).toMatchObject({ t: 'refused', code })
   expect(world.audit.facts).toEqual([])
 })
 
 test('a stream without a request is closed and gives its place back', async () => {
-  const world = new World()
+  const world = await World.open()
   const call = world.call(laptop, new Uint8Array(), { tag: TAG.open })
   await call.served
-  expect(world.door.freeSlots()).toBe(4)
+  expect(world.places.free).toBe(4)
 })
 
 test('a fresh connection is judged with its caller’s revocations, or after five seconds with what is known', async () => {
-  const world = new World()
+  const world = await World.open()
   const grant = world.grant(laptop)
   let synced = (): void => {}
   const syncing = new Promise<void>((resolve) => (synced = resolve))
@@ -279,7 +300,7 @@ test('a fresh connection is judged with its caller’s revocations, or after fiv
 })
 
 test('a flood of refusals is counted, not recorded one by one; each caller has its own measure', async () => {
-  const world = new World()
+  const world = await World.open()
   for (let i = 0; i < 100; i++) await world.call(mallory, world.open(mallory, [])).answer()
   expect(world.audit.facts).toHaveLength(20)
   await world.call(owner, world.open(owner, [])).answer()
@@ -290,7 +311,7 @@ test('a flood of refusals is counted, not recorded one by one; each caller has i
 })
 
 test('the device itself needs no proof for its own commands', async () => {
-  const world = new World()
+  const world = await World.open()
   world.call(device, world.open(device, []))
   await settled()
   expect(world.executor.started).toHaveLength(1)

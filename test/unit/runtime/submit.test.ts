@@ -5,11 +5,15 @@ import type { Fact } from '../../../src/audit/facts.ts'
 import { ErrandError } from '../../../src/base/errors.ts'
 import { type Frame, FrameLink } from '../../../src/base/frames.ts'
 import { memoryLinks } from '../../../src/base/memory-link.ts'
+import type { Op } from '../../../src/base/op.ts'
+import type { ExecRoute } from '../../../src/runtime/far.ts'
 import { Keyring } from '../../../src/runtime/keyring.ts'
-import { type ExecRoute, Submitter } from '../../../src/runtime/submit.ts'
-import { Board } from '../../../src/tasks/board.ts'
+import { Submitter } from '../../../src/runtime/submit.ts'
+import { Store } from '../../../src/store/level.ts'
+import { TaskBook } from '../../../src/tasks/book.ts'
+import type { TaskId } from '../../../src/tasks/machine.ts'
 import { settled } from '../base/hand-clock.ts'
-import { World } from './door-world.ts'
+import { MemoryDisk } from '../store/disks.ts'
 import { alice, bob, MeshWorld } from './mesh-world.ts'
 
 const TASK = '0190f3b0-0000-7000-8000-000000000001'
@@ -27,10 +31,14 @@ class SlowLog {
     return this.broken
   }
 
-  append({ action }: Fact): Promise<void> {
-    if (this.broken !== undefined) return Promise.reject(this.broken)
+  /** Where the writes that ride along go. */
+  commit: (ops: readonly Op[]) => Promise<void> = () => Promise.resolve()
+
+  async append({ action }: Fact, along: readonly Op[] = []): Promise<void> {
+    if (this.broken !== undefined) throw this.broken
     this.begun.push(action)
-    return new Promise((resolve, reject) => this.#settle.push({ done: resolve, failed: reject }))
+    await new Promise<void>((resolve, reject) => this.#settle.push({ done: resolve, failed: reject }))
+    await this.commit(along)
   }
 
   sync(): void {
@@ -53,7 +61,7 @@ function collect(link: FrameLink): Frame[] {
 }
 
 /** alice asks bob; the test is bob. */
-function submit(log: SlowLog, o: { open?: ExecRoute['open'] } = {}) {
+async function submit(log: SlowLog, o: { open?: ExecRoute['open'] } = {}) {
   const mesh = new MeshWorld()
   const { directory, wallet, revocations } = mesh.device()
   const { clock, random } = mesh
@@ -63,26 +71,31 @@ function submit(log: SlowLog, o: { open?: ExecRoute['open'] } = {}) {
   const [client, near] = memoryLinks().map((link) => new FrameLink(link, EXEC.maxFrameBytes))
   if (mine === undefined || far === undefined || client === undefined || near === undefined) throw new TypeError('two ends each')
   const line = { link: mine, challenge: random(16), synced: Promise.resolve(), host: null }
+  const disk = new MemoryDisk()
+  const store = await Store.on(disk, 'memory')
+  log.commit = (ops) => store.commit(ops)
+  const book = await TaskBook.open({ store: store.shelf('tasks'), clock })
+  const syncs = disk.syncs
   const submitter = new Submitter({
     keyring: new Keyring({ device: alice, wallet, revocations, clock, random }),
     directory,
     route: { open: o.open ?? (() => Promise.resolve(line)) },
-    door: new World().door,
-    board: new Board(),
+    door: { serve: () => Promise.reject(new TypeError('nothing is asked of this device itself')) },
+    book,
     audit: log,
     clock,
     random,
     newTaskId: () => TASK,
   })
   const done = submitter.exec({ device: 'bob', command: ['true'] }, near, { signal: SIGNAL })
-  return { clock, far, asked: collect(far), told: collect(client), done }
+  return { clock, far, asked: collect(far), told: collect(client), done, book, syncs: () => disk.syncs - syncs }
 }
 
 const tagsOf = (frames: readonly Frame[]): number[] => frames.map(({ tag }) => tag)
 
 test('the request leaves first and the record follows in the next turn; nothing of the answer is handed on before it is durable', async () => {
   const log = new SlowLog()
-  const { clock, far, asked, told, done } = submit(log)
+  const { clock, far, asked, told, done } = await submit(log)
   await settled()
   expect(tagsOf(asked)).toEqual([TAG.open])
   expect(log.begun).toEqual([])
@@ -99,7 +112,7 @@ test('the request leaves first and the record follows in the next turn; nothing 
 
 test('an answer that is there before the record was begun does not overtake it', async () => {
   const log = new SlowLog()
-  const { clock, far, told, done } = submit(log)
+  const { clock, far, told, done } = await submit(log)
   await far.writeAll([TAG.accepted, encode(ACCEPTED)], [TAG.ended, encode(ENDED)])
   await settled()
   expect(log.begun).toEqual(['task.submit'])
@@ -114,7 +127,7 @@ test('an answer that is there before the record was begun does not overtake it',
 
 test('while a line is sought the record is made already', async () => {
   const log = new SlowLog()
-  const { clock } = submit(log, { open: () => new Promise(() => undefined) })
+  const { clock } = await submit(log, { open: () => new Promise(() => undefined) })
   await settled()
   clock.advance(1)
   expect(log.begun).toEqual(['task.submit'])
@@ -122,9 +135,13 @@ test('while a line is sought the record is made already', async () => {
 
 test('a command that could not be sent is recorded before its failure', async () => {
   const log = new SlowLog()
-  const { told, done } = submit(log, { open: () => Promise.reject(new ErrandError('NO_ROUTE', 'bob cannot be reached')) })
+  const { told, done } = await submit(log, { open: () => Promise.reject(new ErrandError('NO_ROUTE', 'bob cannot be reached')) })
+  await settled()
+  expect(log.begun).toEqual(['task.submit'])
+  log.sync()
   await settled()
   expect(log.begun).toEqual(['task.submit', 'task.failed'])
+  expect(tagsOf(told)).toEqual([])
   log.sync()
   await done
   await settled()
@@ -134,7 +151,7 @@ test('a command that could not be sent is recorded before its failure', async ()
 test('with a log that is broken nothing leaves', async () => {
   const log = new SlowLog()
   log.broken = new ErrandError('LOG_UNAVAILABLE', 'no space left')
-  const { asked, told, done } = submit(log)
+  const { asked, told, done } = await submit(log)
   await done
   await settled()
   expect(tagsOf(asked)).toEqual([])
@@ -143,7 +160,7 @@ test('with a log that is broken nothing leaves', async () => {
 
 test('a record that fails meanwhile cuts the command off, and its answer is not handed on', async () => {
   const log = new SlowLog()
-  const { clock, far, told, done } = submit(log)
+  const { clock, far, told, done } = await submit(log)
   await settled()
   clock.advance(1)
   await far.writeAll([TAG.accepted, encode(ACCEPTED)], [TAG.stdout, Buffer.from('hi')])
@@ -155,4 +172,20 @@ test('a record that fails meanwhile cuts the command off, and its answer is not 
   await settled()
   expect(tagsOf(told)).toEqual([TAG.refused])
   expect(() => far.write(TAG.stdout), 'the line is cut').toThrow('no space left')
+})
+
+test('a command on another device costs its submitter one sync before the answer, and one for all that followed a while later', async () => {
+  const log = new SlowLog()
+  const { clock, far, done, book, syncs } = await submit(log)
+  await settled()
+  clock.advance(1)
+  await far.writeAll([TAG.accepted, encode(ACCEPTED)], [TAG.ended, encode(ENDED)])
+  log.sync()
+  await done
+  await settled()
+  expect(syncs()).toBe(1)
+  clock.advance(1_000)
+  await settled()
+  expect(syncs()).toBe(2)
+  expect(await book.get(TASK as TaskId)).toMatchObject({ state: 'COMPLETED', startedAt: 1, endedAt: 2, attempts: 1 })
 })
