@@ -19,6 +19,7 @@ import { FIXED_PATH } from './environment.ts'
 import { HostClient } from './host-client.ts'
 import { readRecord, SPOOL_DIR } from './records.ts'
 import { errnoOf } from './resolve.ts'
+import { keepTidy } from './retention.ts'
 import { HostedRun, hostGone, printedOn } from './running.ts'
 import { readSpool } from './spool-files.ts'
 import { marked, Tree } from './tree.ts'
@@ -81,6 +82,7 @@ class HostedExecutor implements DeviceExecutor {
   readonly #running = new Set<RunningCommand>()
   readonly #starting = new Set<Promise<RunningCommand>>()
   #isClosed = false
+  #untidy = (): void => {}
 
   constructor(private readonly options: ExecutorOptions) {
     this.#directory = join(options.runtimeDir, 'exec')
@@ -102,6 +104,7 @@ class HostedExecutor implements DeviceExecutor {
       }
     }
     if (!isStuck) this.#endStrays()
+    this.#untidy = keepTidy(this.options.jobsDir, { clock: this.options.clock, runs: (task) => this.#where.has(task) })
     return found
   }
 
@@ -167,6 +170,7 @@ class HostedExecutor implements DeviceExecutor {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isClosed = true
+    this.#untidy()
     await Promise.allSettled(this.#starting)
     const busy = new Set(this.#where.values())
     const hosts = [this.#current, ...this.#adopted].filter((host) => host !== undefined)

@@ -202,14 +202,14 @@ export class Job {
   /** What an attached command printed was read before it was dropped. */
   async #save(ended: Ended): Promise<Ended> {
     await this.spool.close()
-    const { start } = this.spool
-    const whole = this.isAttached || start === 0 ? ended : { ...ended, droppedBytes: start }
+    const { kept } = this.spool
+    const whole = this.isAttached || kept === 0 ? ended : { ...ended, droppedBytes: kept }
     await this.#record(whole)
     return whole
   }
 
   #record(ended: Ended | null): Promise<void> {
-    const kept = ended === null ? {} : { kept: { from: this.spool.start, to: this.spool.end } }
+    const kept = ended === null ? {} : { kept: { from: this.spool.kept, to: this.spool.end } }
     const { invocation, proofs } = this.order.warrant
     const record: JobRecord = {
       ...{ v: 1, task: this.task, pid: this.pid, birth: birthOf(this.pid), boot: bootId(), startTime: this.run.startTime, ended, ...kept },

@@ -2,7 +2,7 @@
  * The output of one task, addressed by offset: what was printed last in memory, all of it (up to a cap) in segment files.
  * Stdout and stderr share one order and one offset. Never synced: the host's death ends its tasks, and a power cut those of the device.
  */
-import { close, mkdirSync, openSync, unlink, writev } from 'node:fs'
+import { close, mkdirSync, openSync, unlink, unlinkSync, writev } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Printed } from '../tasks/ports.ts'
@@ -12,8 +12,12 @@ import { headerOf, readSpool, SEGMENT_BYTES, segmentName } from './spool-files.t
 const FLUSH_BYTES = 1 << 18
 /** Printed and not yet in the file: above this the command has to wait for the disk. */
 const UNFLUSHED_BYTES = 1 << 20
-/** Kept in memory for readers that are nearly there. */
-const NEAR_BYTES = 1 << 19
+/** Kept in memory for readers that are nearly there: as much as an attached command may be ahead of its reader, and a chunk of each stream. */
+const NEAR_BYTES = 3 << 18
+/** The same two bounds for output in very small pieces. */
+const FLUSH_PIECES = 1 << 11
+const UNFLUSHED_PIECES = 1 << 13
+const READ_PIECES = 1 << 14
 
 /** Pieces up to this size become one. */
 const SMALL_BYTES = 1 << 13
@@ -34,14 +38,19 @@ export class Spool {
   #fd: number | undefined
   #flushing: Promise<void> | undefined
   #room: (() => void)[] = []
-  #failed = false
+  /** The last write failed: memory is all there is. */
+  #isFailing = false
+  #unflushedPieces = 0
+  readonly #segmentBytes: number
   readonly #readers = new Set<() => void>()
 
   /** @param directory made with the first byte that goes into a file. */
   constructor(
     private readonly directory: string,
     private readonly maxBytes: number,
-  ) {}
+  ) {
+    this.#segmentBytes = Math.max(FLUSH_BYTES, Math.min(SEGMENT_BYTES, maxBytes >> 3))
+  }
 
   /** Offset behind the last byte. */
   get end(): number {
@@ -53,14 +62,19 @@ export class Spool {
     return this.#segments[0]?.start ?? this.#recent[0]?.offset ?? this.#end
   }
 
+  /** Offset of the oldest byte in the files: what is left when memory is gone. */
+  get kept(): number {
+    return this.#segments[0]?.start ?? this.#end
+  }
+
   /** Takes a chunk over. A promise means: read the command again only when it resolves. */
   append(fd: 1 | 2, bytes: Uint8Array): Promise<void> | undefined {
     this.#keep(fd, bytes)
     this.#end += bytes.length
-    if (this.#end - this.#flushed >= FLUSH_BYTES) void this.flush()
+    if (this.#end - this.#flushed >= FLUSH_BYTES || this.#unflushedPieces >= FLUSH_PIECES) void this.flush()
     else this.#forget()
     for (const wake of this.#readers) wake()
-    if (this.#end - this.#flushed < UNFLUSHED_BYTES) return undefined
+    if (this.#end - this.#flushed < UNFLUSHED_BYTES && this.#unflushedPieces < UNFLUSHED_PIECES) return undefined
     return new Promise((resolve) => this.#room.push(resolve))
   }
 
@@ -78,10 +92,14 @@ export class Spool {
     if (near !== undefined) return near
     const found: Printed[] = []
     let bytes = 0
-    for await (const printed of readSpool(this.directory, from)) {
-      found.push(printed)
-      bytes += printed.bytes.length
-      if (bytes >= FLUSH_BYTES) break
+    try {
+      for await (const printed of readSpool(this.directory, from)) {
+        found.push(printed)
+        bytes += printed.bytes.length
+        if (bytes >= FLUSH_BYTES || found.length >= READ_PIECES) break
+      }
+    } catch {
+      // No descriptor left, or a broken disk: the reader sees a gap, the command sees nothing.
     }
     return found.length > 0 ? found : this.#recent // the files lost it: what is left begins later
   }
@@ -110,25 +128,34 @@ export class Spool {
 
   async close(): Promise<void> {
     await this.flush()
+    if (this.#isFailing) {
+      this.#flushed = this.start // there may be room by now
+      await this.flush()
+    }
     this.#closeFile()
   }
 
   /** A command that prints byte by byte must not cost an object for each. */
   #keep(fd: 1 | 2, bytes: Uint8Array): void {
     const last = this.#recent.at(-1)
-    if (last === undefined || last.fd !== fd || last.bytes.length + bytes.length > SMALL_BYTES) this.#recent.push({ fd, bytes, offset: this.#end })
-    else this.#recent[this.#recent.length - 1] = { ...last, bytes: Buffer.concat([last.bytes, bytes]) }
+    if (last === undefined || last.fd !== fd || last.bytes.length + bytes.length > SMALL_BYTES) {
+      this.#recent.push({ fd, bytes, offset: this.#end })
+      this.#unflushedPieces++
+    } else this.#recent[this.#recent.length - 1] = { ...last, bytes: Buffer.concat([last.bytes, bytes]) }
   }
 
   async #flushAll(): Promise<void> {
     while (this.#flushed < this.#end) {
-      const batch = this.#recent.filter((one) => one.offset + one.bytes.length > this.#flushed).map((one) => cut(one, this.#flushed))
+      // Where nothing is in a file, after a failure too, the first one begins with all that memory has.
+      const from = this.#segments.length === 0 ? this.start : this.#flushed
+      const batch = this.#recent.filter((one) => one.offset + one.bytes.length > from).map((one) => cut(one, from))
       const end = this.#end
+      this.#unflushedPieces = 0
       try {
-        if (!this.#failed) await this.#write(batch)
+        await this.#write(batch)
+        this.#isFailing = false
       } catch {
-        this.#failed = true // what is in memory can still be read; older bytes are counted as dropped
-        this.#segments = []
+        this.#giveUp()
       }
       this.#flushed = end
       this.#forget()
@@ -140,18 +167,31 @@ export class Spool {
     const [first] = batch
     if (first === undefined) return
     const last = this.#segments.at(-1)
-    if (this.#fd === undefined || last === undefined || first.offset - last.start >= SEGMENT_BYTES) this.#nextSegment(first.offset)
+    if (this.#fd === undefined || last === undefined || first.offset - last.start >= this.#segmentBytes) this.#nextSegment(first.offset)
     const parts = batch.flatMap((printed) => [headerOf(printed), printed.bytes])
     await writeAll(this.#fd ?? -1, parts)
     this.#dropOldest()
+  }
+
+  /** A full disk: the files go, which makes room; what is in memory can still be read, and is written when that works again. */
+  #giveUp(): void {
+    this.#isFailing = true
+    this.#closeFile()
+    for (const { path } of this.#segments.splice(0)) {
+      try {
+        unlinkSync(path) // now: the next one may have the same name
+      } catch {
+        // It was never there, or the disk is beyond that.
+      }
+    }
   }
 
   #nextSegment(start: number): void {
     this.#closeFile()
     mkdirSync(this.directory, { recursive: true, mode: 0o700 })
     const path = join(this.directory, segmentName(start))
-    this.#fd = openSync(path, 'ax', 0o600)
     this.#segments.push({ start, path })
+    this.#fd = openSync(path, 'ax', 0o600)
   }
 
   #dropOldest(): void {
@@ -170,10 +210,12 @@ export class Spool {
 
   /** What is in a file and not near the end leaves memory. */
   #forget(): void {
-    const keep = Math.min(this.#flushed, this.#end - NEAR_BYTES)
+    const tooMany = this.#isFailing ? 0 : this.#recent.length - FLUSH_PIECES
+    const far = this.#end - NEAR_BYTES
     let gone = 0
     for (const { offset, bytes } of this.#recent) {
-      if (offset + bytes.length > keep) break
+      const end = offset + bytes.length
+      if (end > this.#flushed || (end > far && gone >= tooMany)) break
       gone++
     }
     if (gone > 0) this.#recent = this.#recent.slice(gone)
@@ -181,15 +223,22 @@ export class Spool {
 }
 
 async function writeAll(fd: number, parts: readonly Uint8Array[]): Promise<void> {
-  let rest = [...parts]
-  while (rest.length > 0) {
-    let { bytesWritten } = await write(fd, rest)
-    while (rest[0] !== undefined && bytesWritten >= rest[0].length) {
-      bytesWritten -= rest[0].length
-      rest = rest.slice(1)
-    }
-    if (bytesWritten > 0 && rest[0] !== undefined) rest[0] = rest[0].subarray(bytesWritten)
+  for (let rest = parts; rest.length > 0; ) {
+    const { bytesWritten } = await write(fd, rest)
+    rest = behind(rest, bytesWritten)
   }
+}
+
+/** What is left of the parts behind so many of their bytes. */
+function behind(parts: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let at = 0
+  let left = bytes
+  for (let part = parts[0]; part !== undefined && left >= part.length; part = parts[at]) {
+    left -= part.length
+    at++
+  }
+  const [first, ...rest] = parts.slice(at)
+  return first === undefined ? [] : [first.subarray(left), ...rest]
 }
 
 function cut(printed: Printed, from: number): Printed {
