@@ -56,6 +56,13 @@ export function scripted(over: Partial<Runtime>): Runtime {
     getStatus: () => Promise.resolve(STATUS),
     listDevices: unexpected,
     listTasks: unexpected,
+    submitTask: unexpected,
+    getTask: unexpected,
+    cancelTask: unexpected,
+    pauseTask: unexpected,
+    resumeTask: unexpected,
+    streamTaskUpdates: () => nothing(),
+    attach: unexpected,
     exec: unexpected,
     invite: unexpected,
     readOffer: unexpected,
@@ -70,6 +77,8 @@ export function scripted(over: Partial<Runtime>): Runtime {
     ...over,
   }
 }
+
+async function* nothing(): AsyncGenerator<never> {}
 
 export function execs(script: ExecScript): Partial<Runtime> {
   return { exec: (_actor, request, link, { signal }) => script(request, link, signal) }
