@@ -123,7 +123,7 @@ test('a file that was cut off in the middle of a record ends with its last whole
     fc.asyncProperty(fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 20 }), fc.nat(), async (lengths, cutAt) => {
       const path = directory()
       const [spool, printout] = [new Spool(path, 64 << 20), new Printout()]
-      for (const [i, length] of lengths.entries()) spool.append(i % 2 === 0 ? 1 : 2, printout.next(i % 2 === 0 ? 1 : 2, length))
+      for (const [i, length] of lengths.entries()) void spool.append(i % 2 === 0 ? 1 : 2, printout.next(i % 2 === 0 ? 1 : 2, length))
       await spool.close()
       const file = join(path, readdirSync(path)[0] ?? '')
       const whole = await inFiles(path, 0)
