@@ -1,20 +1,29 @@
 /** One connection to the host: its first frame says what it is for, and that is all it is ever for. */
-import { Attend, Follow, HOST, HOST_TAG, Order, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
+import { Attend, type Attending, Follow, HOST, HOST_TAG, Order, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import { Follower } from './follower.ts'
-import type { Host } from './host.ts'
 import type { Job } from './job.ts'
 import type { Prepared } from './spawn.ts'
 
 /** A command's words, its environment and its proofs fit. */
 const MAX_ORDER_BYTES = HOST.maxFrameBytes
 
+/** What a conversation asks of the host. */
+export interface Desk {
+  readonly bulk: { admit(ticket: Ticket): Promise<number | null> }
+  prepare(order: Order): Promise<Prepared>
+  start(order: Order, prepared: Prepared): Promise<Job>
+  find(task: string): Job | undefined
+  attended(): () => void
+  attending(): Attending
+}
+
 export class Conversation {
   constructor(
-    private readonly host: Host,
+    private readonly host: Desk,
     private readonly link: FrameLink,
     private readonly on: {
       readonly clock: Clock

@@ -12,7 +12,7 @@ import { FrameLink } from '../base/frames.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import { BulkDoor } from './bulk.ts'
 import type { HostSetup } from './control.ts'
-import { Conversation } from './conversation.ts'
+import { Conversation, type Desk } from './conversation.ts'
 import { Job } from './job.ts'
 import { SparePipes } from './pipes.ts'
 import { RECORD_FILE, SPOOL_DIR } from './records.ts'
@@ -24,7 +24,7 @@ const READ_AHEAD_BYTES = 1 << 18
 /** Connections that have not said what they are for: a daemon keeps one ready for the next command. Above this the oldest goes. */
 const MAX_SILENT = 64
 
-export class Host {
+export class Host implements Desk {
   readonly bulk: BulkDoor
   readonly #pipes: SparePipes
   readonly #jobs = new Map<string, Job>()
