@@ -1,7 +1,7 @@
 /** Gossip topics: what devices say of themselves, and news that everybody needs. See README.md beside this file. */
 import * as v from 'valibot'
 import { DeviceName } from '../member/messages.ts'
-import { Count, DidText, Text } from '../wire.ts'
+import { Count, DidText, List, Text } from '../wire.ts'
 
 export const ANNOUNCE = {
   maxBytes: 16 * 1024,
@@ -13,6 +13,11 @@ export const ANNOUNCE = {
 /** Topic names under one mesh. */
 export const topics = (mesh: string) =>
   ({ announce: `errand/${mesh}/announce/1`, revocation: `errand/${mesh}/revocation/1`, head: `errand/${mesh}/head/1` }) as const
+
+/** An agent that a device hosts, or a skill that it lends: a name to ask for, and what it does. */
+const Offered = v.object({ id: v.pipe(v.string(), v.minLength(1), v.maxLength(64)), description: Text(200) })
+
+const Ability = v.object({ id: Text(64), name: v.exactOptional(Text(64)), description: v.exactOptional(Text(256)) })
 
 /** Signed by the device (DOMAIN.announce). Never argv, paths or environment. */
 export const Announcement = v.object({
@@ -29,5 +34,8 @@ export const Announcement = v.object({
   loadPercent: Count,
   version: Text(64),
   freeSlots: Count,
+  /** Since 0.2, as are the skills. */
+  agents: v.exactOptional(List(Offered, 16)),
+  skills: v.exactOptional(List(Offered, 32)),
 })
 export type Announcement = v.InferOutput<typeof Announcement>

@@ -141,6 +141,15 @@ export interface DeviceView {
   addresses: string[]
 }
 
+/** What a device of the mesh offers: an agent it hosts, or a skill it lends. */
+export interface OfferedView {
+  id: string
+  /** The device's name. */
+  device: string
+  online: boolean
+  description: string
+}
+
 /** One right in an offer: who may do what where, in words. */
 export interface RightView {
   can: string

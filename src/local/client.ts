@@ -18,6 +18,7 @@ import type {
   JoinRequest,
   JoinView,
   ListenRequest,
+  OfferedView,
   OfferView,
   RevokeRequest,
   RevokeView,
@@ -50,6 +51,7 @@ export type {
   JoinRequest,
   JoinView,
   ListenRequest,
+  OfferedView,
   OfferView,
   RevokeRequest,
   RevokeView,
@@ -101,6 +103,16 @@ export class LocalClient {
 
   devices(o: Waiting = {}): Promise<DeviceView[]> {
     return this.#get('/api/runtime/devices', o)
+  }
+
+  /** Agents that devices of the mesh say they host. */
+  agents(o: Waiting = {}): Promise<OfferedView[]> {
+    return this.#get('/api/runtime/agents', o)
+  }
+
+  /** Skills that they lend. */
+  skills(o: Waiting = {}): Promise<OfferedView[]> {
+    return this.#get('/api/runtime/skills', o)
   }
 
   /** The newest hundred, newest last; `all`: a thousand. */

@@ -54,6 +54,8 @@ export function addRoutes(app: FastifyInstance, on: RoutesOn): void {
   }
   get('/api/runtime/status', () => runtime.getStatus())
   get('/api/runtime/devices', () => runtime.listDevices())
+  get('/api/runtime/agents', () => runtime.listAgents())
+  get('/api/runtime/skills', () => runtime.listSkills())
   addTasks(app, on)
   get('/api/runtime/grants', () => runtime.listGrants())
   get('/api/audit/verify', () => runtime.verifyAudit())

@@ -18,6 +18,8 @@ export function waitingRuntime(o: {
   return {
     getStatus: () => Promise.resolve(o.status()),
     listDevices: () => Promise.resolve([]),
+    listAgents: () => Promise.resolve([]),
+    listSkills: () => Promise.resolve([]),
     listTasks: () => Promise.resolve([]),
     submitTask: () => Promise.resolve().then(none),
     getTask: () => Promise.resolve().then(none),
@@ -50,6 +52,8 @@ export function switchedRuntime(current: () => Runtime): Runtime {
   return {
     getStatus: () => current().getStatus(),
     listDevices: () => current().listDevices(),
+    listAgents: () => current().listAgents(),
+    listSkills: () => current().listSkills(),
     listTasks: (o) => current().listTasks(o),
     submitTask: (actor, request) => current().submitTask(actor, request),
     getTask: (task, o) => current().getTask(task, o),

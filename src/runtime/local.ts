@@ -16,6 +16,7 @@ import type {
   JoinRequest,
   JoinView,
   ListenRequest,
+  OfferedView,
   OfferView,
   RevokeRequest,
   RevokeView,
@@ -38,6 +39,7 @@ import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import { offerView, readCode } from './invite-code.ts'
 import type { Invites } from './invites.ts'
+import { offeredIn } from './offered.ts'
 import type { RightsDesk } from './rights-desk.ts'
 import type { Actor, Runtime } from './runtime.ts'
 import type { Submitter } from './submit.ts'
@@ -79,6 +81,14 @@ export class LocalRuntime implements Runtime {
 
   listDevices(): Promise<DeviceView[]> {
     return Promise.resolve(this.on.directory.members().map((member) => this.#device(member)))
+  }
+
+  listAgents(): Promise<OfferedView[]> {
+    return Promise.resolve(offeredIn(this.on.directory, 'agents', (member) => this.#device(member).online))
+  }
+
+  listSkills(): Promise<OfferedView[]> {
+    return Promise.resolve(offeredIn(this.on.directory, 'skills', (member) => this.#device(member).online))
   }
 
   async listTasks(o: { all?: boolean } = {}): Promise<TaskView[]> {

@@ -17,6 +17,7 @@ import type {
   JoinRequest,
   JoinView,
   ListenRequest,
+  OfferedView,
   OfferView,
   RevokeRequest,
   RevokeView,
@@ -35,6 +36,9 @@ export interface Actor {
 export interface Runtime {
   getStatus(): Promise<Status>
   listDevices(): Promise<DeviceView[]>
+  /** Agents that devices of the mesh say they host, and skills that they lend. */
+  listAgents(): Promise<OfferedView[]>
+  listSkills(): Promise<OfferedView[]>
   listTasks(o?: { all?: boolean }): Promise<TaskView[]>
   /** Hands a command over; returns when its device has taken it on. The same id with the same request is the same task. @throws TASK_EXISTS */
   submitTask(actor: Actor, request: ExecRequest): Promise<TaskView>

@@ -55,6 +55,8 @@ export function scripted(over: Partial<Runtime>): Runtime {
   return {
     getStatus: () => Promise.resolve(STATUS),
     listDevices: unexpected,
+    listAgents: unexpected,
+    listSkills: unexpected,
     listTasks: unexpected,
     submitTask: unexpected,
     getTask: unexpected,
