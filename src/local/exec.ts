@@ -8,7 +8,14 @@ import { ErrandError } from '../base/errors.ts'
 import { BulkReader } from './bulk.ts'
 import { cancelled, connectionFault, gone, wireFault } from './fault.ts'
 import type { QuickFrame, QuickLink } from './quick-link.ts'
-import type { ExecFaces } from './upgrade.ts'
+
+/** Connections to a node's exec face, each for one command: over its socket, or inside its process. */
+export interface Faces {
+  readonly socketPath: string
+  take(): { readonly link: QuickLink; readonly socket: { destroy(): void } }
+  /** A command is over; the next may follow. */
+  prepare(): void
+}
 
 /** What takes output. A returned promise stops the command's output until it resolves. The bytes are the taker's. */
 export type OutputTaker = (chunk: Uint8Array) => Promise<void> | undefined | void
@@ -36,14 +43,14 @@ const CANCEL_GRACE_MS = 15_000
 const STDIN_FRAME_BYTES = 1 << 16
 
 /** @throws ErrandError what the node or the device refused with; NO_NODE, NODE_GONE; CANCELLED. Anything a taker throws cancels the command. */
-export async function exec(face: ExecFaces, request: Omit<ExecRequest, 'stdin'>, o: ExecOptions): Promise<ExecOutcome> {
+export async function exec(face: Faces, request: Omit<ExecRequest, 'stdin'>, o: ExecOptions): Promise<ExecOutcome> {
   const outcome = await converse(face, { tag: LOCAL_TAG.request, body: { ...request, stdin: o.stdin !== undefined }, from: 0 }, o)
   if (outcome === undefined) throw connectionFault(gone(), face.socketPath)
   return outcome
 }
 
 /** As `exec`, for a task that was begun before. @returns undefined when it goes on and only what there is now was asked for. */
-export async function attach(face: ExecFaces, request: AttachRequest, o: AttachOptions): Promise<ExecOutcome | undefined> {
+export async function attach(face: Faces, request: AttachRequest, o: AttachOptions): Promise<ExecOutcome | undefined> {
   return await converse(face, { tag: LOCAL_TAG.attach, body: request, from: request.from ?? 0 }, o)
 }
 
@@ -53,7 +60,7 @@ interface Opening {
   readonly from: number
 }
 
-async function converse(face: ExecFaces, opening: Opening, o: ExecOptions): Promise<ExecOutcome | undefined> {
+async function converse(face: Faces, opening: Opening, o: ExecOptions): Promise<ExecOutcome | undefined> {
   if (o.signal?.aborted === true || o.abandon?.aborted === true) throw cancelled()
   const { link, socket } = face.take()
   const call = new ExecCall(link, o, opening)

@@ -3,13 +3,14 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { EXEC, TAG } from '../../protocols/exec/messages.ts'
-import { AttachRequest, ExecRequest, LOCAL, LOCAL_TAG } from '../../protocols/local/messages.ts'
+import { LOCAL } from '../../protocols/local/messages.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { type Frame, FrameLink } from '../base/frames.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
-import { answerOf, checked, refusalOf, wireOf } from './door.ts'
+import { serveFirst } from './asked.ts'
+import { answerOf, refusalOf, wireOf } from './door.ts'
 import { noSuchRoute } from './routes.ts'
 
 const OPEN_MS = 10_000
@@ -60,19 +61,11 @@ export class ExecFace {
     const link = new FrameLink(new SocketLink(socket, head, READ_AHEAD_BYTES), LOCAL.maxFrameBytes)
     try {
       const first = await this.#first(link)
-      if (first !== undefined) await this.#hand(first, link, AbortSignal.any([gone, this.#stopping.signal]))
+      if (first !== undefined) await serveFirst(this.on, first, link, { signal: AbortSignal.any([gone, this.#stopping.signal]) })
     } catch (error) {
       void link.write(TAG.refused, Buffer.from(JSON.stringify(wireOf(asErrand(error)))))
     }
     await this.#hangUp(socket, link, gone)
-  }
-
-  async #hand({ tag, payload }: Frame, link: FrameLink, signal: AbortSignal): Promise<void> {
-    const { runtime, actor } = this.on
-    const asked = jsonOf(payload.subarray())
-    if (tag === LOCAL_TAG.request) await runtime.exec(actor, checked(ExecRequest, asked), link, { signal })
-    else if (tag === LOCAL_TAG.attach) await runtime.attach(actor, checked(AttachRequest, asked), link, { signal })
-    else throw new ErrandError('BAD_REQUEST', `the first frame has to be a request, not 0x${tag.toString(16)}`)
   }
 
   /** @returns undefined when the client left before it had asked. */
@@ -104,14 +97,6 @@ function hungUp(socket: Socket): AbortSignal {
   const abort = (): void => gone.abort(new ErrandError('CLIENT_GONE', 'the client hung up'))
   socket.once('end', abort).once('close', abort)
   return gone.signal
-}
-
-function jsonOf(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString())
-  } catch (cause) {
-    throw new ErrandError('BAD_REQUEST', 'the request is not JSON', { cause })
-  }
 }
 
 function stopping(): ErrandError {

@@ -9,6 +9,7 @@ import { LOCAL } from '../../protocols/local/frames.ts'
 import { systemClock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { SocketLink } from '../base/socket-link.ts'
+import type { Faces } from './exec.ts'
 import { checkVersion, faultOf, gone } from './fault.ts'
 import { QuickLink } from './quick-link.ts'
 
@@ -34,7 +35,7 @@ interface Face {
 const SPARE_MS = 8_000
 
 /** Connections to the exec face. A program that runs command after command finds the next one open already: one, for seconds, used once. */
-export class ExecFaces {
+export class ExecFaces implements Faces {
   #spare: (Face & { readonly cancel: () => void }) | undefined
   #taken = 0
 

@@ -1,0 +1,27 @@
+/** The first frame of a command or an attachment: decoded once, then the runtime has the link. Knows no sockets and answers no errors. */
+import { AttachRequest, ExecRequest, LOCAL_TAG } from '../../protocols/local/messages.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { Frame, FrameLink } from '../base/frames.ts'
+import type { Actor, Runtime } from '../runtime/runtime.ts'
+import { checked } from './door.ts'
+
+export interface AskedOn {
+  readonly runtime: Pick<Runtime, 'exec' | 'attach'>
+  readonly actor: Actor
+}
+
+/** Resolves when all is said on the link. @throws BAD_REQUEST */
+export async function serveFirst({ runtime, actor }: AskedOn, { tag, payload }: Frame, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
+  const asked = jsonOf(payload.subarray())
+  if (tag === LOCAL_TAG.request) await runtime.exec(actor, checked(ExecRequest, asked), link, o)
+  else if (tag === LOCAL_TAG.attach) await runtime.attach(actor, checked(AttachRequest, asked), link, o)
+  else throw new ErrandError('BAD_REQUEST', `the first frame has to be a request, not 0x${tag.toString(16)}`)
+}
+
+function jsonOf(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString())
+  } catch (cause) {
+    throw new ErrandError('BAD_REQUEST', 'the request is not JSON', { cause })
+  }
+}
