@@ -36,6 +36,9 @@ export class LiveCommands {
   readonly #live = new Map<string, LiveCommand>()
   /** Tasks that stand in the queue, and how they are taken out of it. */
   readonly #queued = new Map<string, () => void>()
+  /** Tasks that somebody wants to end, also before they run. */
+  readonly #unwanted = new Set<string>()
+  readonly #awaited = new Map<string, Set<(live: LiveCommand) => void>>()
 
   constructor(private readonly on: LiveOn) {}
 
@@ -63,7 +66,22 @@ export class LiveCommands {
     const live = { task, resting, running, over }
     this.#live.set(task, live)
     if (this.on.revocations.kills(resting.chain) !== undefined) running.stop('revoked')
+    if (this.#unwanted.has(task)) running.stop('cancelled')
+    for (const tell of this.#awaited.get(task) ?? []) tell(live)
     return live
+  }
+
+  /** Resolves when the task runs here; never when it does not come to that. */
+  whenLive(task: TaskId, signal: AbortSignal): Promise<LiveCommand> {
+    return new Promise((resolve) => {
+      const tellers = this.#awaited.get(task) ?? new Set()
+      this.#awaited.set(task, tellers.add(resolve))
+      const forget = (): void => {
+        tellers.delete(resolve)
+        if (tellers.size === 0) this.#awaited.delete(task)
+      }
+      signal.addEventListener('abort', forget, { once: true })
+    })
   }
 
   /** For a task that still waits for its place. The returned function says that it does so no more. */
@@ -72,13 +90,20 @@ export class LiveCommands {
     return () => this.#queued.delete(task)
   }
 
-  /** @returns false when nothing of this task runs or waits here. */
-  cancel(task: TaskId): boolean {
-    const queued = this.#queued.get(task)
-    queued?.()
-    const live = this.#live.get(task)
-    live?.running.stop('cancelled')
-    return queued !== undefined || live !== undefined
+  /** Ends what runs, takes what waits out of the queue, and ends what is about to start as soon as it has. */
+  cancel(task: TaskId): void {
+    this.#unwanted.add(task)
+    this.#queued.get(task)?.()
+    this.#live.get(task)?.running.stop('cancelled')
+  }
+
+  isUnwanted(task: TaskId): boolean {
+    return this.#unwanted.has(task)
+  }
+
+  /** It is over: nobody needs to end it any more. */
+  forget(task: TaskId): void {
+    this.#unwanted.delete(task)
   }
 
   progressed(task: TaskId, change: Change): void {
@@ -121,7 +146,12 @@ export class LiveCommands {
         ...(signal === null ? {} : { signal }),
       },
     }
-    await this.on.book.note(task, [endChange(ended)], { carry: (ops) => this.on.audit.append(fact, ops) })
+    try {
+      await this.on.book.note(task, [endChange(ended)], { carry: (ops) => this.on.audit.append(fact, ops) })
+    } catch (thrown) {
+      await this.on.book.note(task, [endChange(ended)]).catch(() => undefined) // a log that takes nothing must not keep the task alive
+      throw thrown
+    }
   }
 
   /** A right ends when it says, and so does what runs on it. */

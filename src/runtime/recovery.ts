@@ -7,7 +7,7 @@ import { progressOf } from '../../protocols/task/progress.ts'
 import type { Fact } from '../audit/facts.ts'
 import { expiryOf } from '../authority/chain.ts'
 import { decodeDelegation, parseInvocation } from '../authority/token.ts'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, pause } from '../base/clock.ts'
 import type { Op } from '../base/op.ts'
 import { asDid, type Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
@@ -36,31 +36,39 @@ export interface RecoveryOn {
   readonly clock: Clock
 }
 
+const RECORD_MS = 2_000
+const LOOK_MS = 20
+
 export class Recovery {
   constructor(private readonly on: RecoveryOn) {}
 
   /** @param running tasks that an exec-host of an earlier daemon still runs. Resolves when each task that lived is looked after. */
   async recover(running: readonly { readonly task: string }[]): Promise<void> {
     const found = new Set(running.map(({ task }) => task))
-    await Promise.all(
+    const looked = await Promise.allSettled(
       this.on.book.live().map(async (task) => {
         if (task.device !== this.on.self) this.#await(task)
-        else if (found.has(task.id)) await this.#takeOver(task)
-        else await this.#bury(task)
+        else if (!found.has(task.id) || !(await this.#takeOver(task))) await this.#bury(task)
       }),
     )
     const known = new Set<string>(this.on.book.live().map(({ id }) => id))
     for (const task of found) if (!known.has(task)) await this.#stopUnknown(task)
+    const failed = looked.find((one) => one.status === 'rejected')
+    if (failed !== undefined) throw failed.reason
   }
 
   #await({ id, device }: Task): void {
     this.on.submitter.watchEnd({ task: id, device: device as Did, name: this.on.directory.nameOf(device) ?? device })
   }
 
-  async #takeOver(task: Task): Promise<void> {
+  /** @returns false when it is over by now. */
+  async #takeOver(task: Task): Promise<boolean> {
     const { executor, live, book, clock } = this.on
-    const left = executor.left(task.id)
-    if (left === undefined) return await this.#stopUnknown(task.id)
+    const left = await this.#leftOf(task.id, (one) => one !== undefined)
+    if (left === undefined) {
+      await this.#stopUnknown(task.id) // nobody knows what it rests on
+      return false
+    }
     const sink: OutputSink = {
       output: () => undefined,
       progress: (line) => {
@@ -68,10 +76,21 @@ export class Recovery {
         if (progress !== undefined) live.progressed(task.id, { t: 'progressed', at: clock.now(), progress })
       },
     }
-    const command = await executor.follow(task.id, null, sink)
+    const command = await executor.follow(task.id, null, sink).catch(() => undefined)
+    if (command === undefined) {
+      await this.#leftOf(task.id, (one) => one?.ended !== null)
+      return false
+    }
     live.add(task.id, restingOf(left), command)
     await book.note(task.id, [{ t: 'reattached', at: clock.now() }])
     if (task.why === 'paused' && task.message === SUSPENDED) await this.#resume(task.id, command)
+    return true
+  }
+
+  /** The host writes a task down a moment after it began and a moment after it ended. */
+  async #leftOf(task: string, isWhatIsMeant: (left: Left | undefined) => boolean): Promise<Left | undefined> {
+    for (let waited = 0; waited < RECORD_MS && !isWhatIsMeant(this.on.executor.left(task)); waited += LOOK_MS) await pause(this.on.clock, LOOK_MS)
+    return this.on.executor.left(task)
   }
 
   async #resume(id: TaskId, command: RunningCommand): Promise<void> {
