@@ -17,8 +17,6 @@ export const topics = (mesh: string) =>
 /** An agent that a device hosts, or a skill that it lends: a name to ask for, and what it does. */
 const Offered = v.object({ id: v.pipe(v.string(), v.minLength(1), v.maxLength(64)), description: Text(200) })
 
-const Ability = v.object({ id: Text(64), name: v.exactOptional(Text(64)), description: v.exactOptional(Text(256)) })
-
 /** Signed by the device (DOMAIN.announce). Never argv, paths or environment. */
 export const Announcement = v.object({
   v: v.literal(1),
