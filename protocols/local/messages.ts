@@ -82,6 +82,15 @@ export type ListenRequest = v.InferOutput<typeof ListenRequest>
 export const DownRequest = v.strictObject({ drainMs: v.optional(Duration) })
 export type DownRequest = v.InferOutput<typeof DownRequest>
 
+export interface DownView {
+  stopping: true
+  active: number
+  /** Of the active ones: detached tasks that run on this device. What has not ended when the node stops goes on without it. */
+  detached: number
+  /** How long the node waits for them. */
+  waitsMs: number
+}
+
 const Timestamp = v.pipe(v.string(), v.isoTimestamp())
 export const AuditQuery = v.strictObject({
   device: v.optional(Text(128)),

@@ -9,6 +9,7 @@ import type {
   AuditVerifyView,
   DeviceView,
   DownRequest,
+  DownView,
   ExecOutcome,
   ExecRequest,
   GrantRequest,
@@ -41,6 +42,7 @@ export type {
   Capabilities,
   DeviceView,
   DownRequest,
+  DownView,
   ExecAccepted,
   ExecOutcome,
   ExecRequest,
@@ -189,7 +191,7 @@ export class LocalClient {
   }
 
   /** Resolves once the stop has begun. */
-  shutdown(request: DownRequest = {}, o: Waiting = {}): Promise<{ stopping: true; active: number }> {
+  shutdown(request: DownRequest = {}, o: Waiting = {}): Promise<DownView> {
     return this.#post('/api/runtime/shutdown', request, o)
   }
 

@@ -40,7 +40,7 @@ export function waitingRuntime(o: {
     verifyAudit: () => Promise.resolve({ ok: true, logs: [], problems: [] }),
     shutdown: (_actor, request) => {
       o.shutdown(request)
-      return Promise.resolve({ stopping: true, active: 0 })
+      return Promise.resolve({ stopping: true, active: 0, detached: 0, waitsMs: 0 })
     },
   }
 }

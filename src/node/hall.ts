@@ -51,7 +51,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
     allowsOthers: p.config.security.allowRemoteSessions,
   })
   records.onRevocation(() => live.stopRevoked())
-  const steward = new TaskSteward({ book, gate, live, audit, clock })
+  const steward = new TaskSteward({ self, book, gate, live, audit, clock })
   const invites: Invites = openInvites(p, cellar, rooms, () => mesh)
   const mesh: MeshNode = openMesh(p, cellar, rooms, { door, invites, steward, places })
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
@@ -60,8 +60,9 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const submitter = new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 })
   const logs = { store: cellar.store.logs, mesh: p.mesh.id, nameOf: (did: Did) => directory.nameOf(did) }
   const isOnline = (did: Did): boolean => mesh.lineTo(did) !== undefined
-  const tasks = new TaskDesk({ self, book, directory, steward, side: new FarSide(far), calls: mesh, logs, clock, isOnline })
-  const recovery = new Recovery({ self, executor, book, live, submitter, directory, audit, clock })
+  const refreshLogs = (): Promise<void> => mesh.refreshLogs()
+  const tasks = new TaskDesk({ self, book, directory, steward, side: new FarSide(far), calls: mesh, logs, refreshLogs, clock, isOnline })
+  const recovery = new Recovery({ self, executor, book, live, places, submitter, directory, audit, clock })
   return { runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, submitter, tasks }), mesh, door, executor, live, submitter, recovery }
 }
 
@@ -137,5 +138,6 @@ function openRuntime(
     join: p.join,
     listen: p.relisten,
     shutdown: p.shutdown,
+    drainTimeoutMs: p.config.deployment.shutdown === 'drain' ? p.config.deployment.drainTimeoutMs : 0,
   })
 }

@@ -1,6 +1,7 @@
 /**
  * The builder: a written order of starts, the reverse order of stops. Plain constructor arguments; the hall is built in hall.ts.
  */
+import { stayAwake } from '../base/awake.ts'
 import { systemClock as clock, pause } from '../base/clock.ts'
 import { asErrand } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
@@ -42,17 +43,25 @@ export async function startNode(p: NodeParts): Promise<RunningNode> {
 }
 
 async function stopAll(stops: (() => Promise<void>)[], log: Log): Promise<void> {
+  const rest = stayAwake() // the last of the waiting is for timers only
   for (const stop of stops.splice(0).reverse()) await stop().catch((thrown: unknown) => log('stop failed', { why: asErrand(thrown).message }))
+  rest()
 }
 
 async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<RunningNode> {
   const cellar = await openCellar(p, stops)
   const rooms = await openRooms(p, cellar)
   const hall = openHall(p, cellar, rooms)
-  stops.push(() => letGo(p, hall, rooms))
+  let released: Promise<void> | undefined
+  const release = async (): Promise<void> => {
+    released ??= letGo(p, hall, rooms)
+    await released
+  }
+  stops.push(release)
   await recover(p, { cellar, rooms, hall })
   await hall.mesh.start()
   stops.push(() => hall.mesh.stop())
+  stops.push(release) // first of all, so that callers still hear how their commands ended
   return {
     runtime: hall.runtime,
     directory: rooms.directory,

@@ -8,6 +8,7 @@ import type {
   AuditVerifyView,
   DeviceView,
   DownRequest,
+  DownView,
   ExecRequest,
   GrantRequest,
   GrantView,
@@ -31,7 +32,7 @@ import { query } from '../audit/query.ts'
 import type { AuditProblem, LogReader } from '../audit/segments.ts'
 import { verifyLogs } from '../audit/verify.ts'
 import type { Witnesses } from '../audit/witness.ts'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, every } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { type Did, isDid, peerIdOf } from '../identity/identity.ts'
@@ -44,6 +45,9 @@ import type { RightsDesk } from './rights-desk.ts'
 import type { Actor, Runtime } from './runtime.ts'
 import type { Submitter } from './submit.ts'
 import type { TaskDesk } from './task-desk.ts'
+
+/** While somebody watches, devices that run what was submitted here are asked so often how it stands. */
+const ASK_EVERY_MS = 2_000
 
 export interface LocalRuntimeOn {
   readonly self: Did
@@ -66,6 +70,8 @@ export interface LocalRuntimeOn {
   readonly join: (request: JoinRequest) => Promise<JoinView>
   readonly listen: (request: ListenRequest) => Promise<{ addresses: string[] }>
   readonly shutdown: (request: DownRequest) => void
+  /** What a stop waits for detached tasks. */
+  readonly drainTimeoutMs: number
 }
 
 export class LocalRuntime implements Runtime {
@@ -116,11 +122,16 @@ export class LocalRuntime implements Runtime {
   }
 
   async *streamTaskUpdates(o: { cursor?: number; signal: AbortSignal }): AsyncIterable<TaskUpdate> {
-    const { tasks } = this.on
-    for await (const item of this.on.book.watch(o)) {
-      if (item.t === 'state') yield { ...item, tasks: item.tasks.map((task) => tasks.view(task)) }
-      else if (item.t === 'changed') yield { t: 'changed', cursor: item.cursor, event: item.event, task: tasks.view(item.task) }
-      else yield item
+    const { tasks, book, clock } = this.on
+    const stop = every(clock, ASK_EVERY_MS, () => tasks.refresh())
+    try {
+      for await (const item of book.watch(o)) {
+        if (item.t === 'state') yield { ...item, tasks: item.tasks.map((task) => tasks.view(task)) }
+        else if (item.t === 'changed') yield { t: 'changed', cursor: item.cursor, event: item.event, task: tasks.view(item.task) }
+        else yield item
+      }
+    } finally {
+      stop()
     }
   }
 
@@ -201,10 +212,12 @@ export class LocalRuntime implements Runtime {
     }
   }
 
-  shutdown(_actor: Actor, request: DownRequest): Promise<{ stopping: true; active: number }> {
-    const { active } = this.on.book.counts()
+  shutdown(_actor: Actor, request: DownRequest): Promise<DownView> {
+    const { book, self, drainTimeoutMs } = this.on
+    const { active } = book.counts()
+    const detached = book.live().filter((task) => task.detached && task.device === self).length
     this.on.shutdown(request)
-    return Promise.resolve({ stopping: true, active })
+    return Promise.resolve({ stopping: true, active, detached, waitsMs: Math.max(request.drainMs ?? 0, detached > 0 ? drainTimeoutMs : 0) })
   }
 
   #device(member: Membership): DeviceView {

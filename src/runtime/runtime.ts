@@ -9,6 +9,7 @@ import type {
   AuditVerifyView,
   DeviceView,
   DownRequest,
+  DownView,
   ExecRequest,
   GrantRequest,
   GrantView,
@@ -66,5 +67,5 @@ export interface Runtime {
   /** Listens where a preset says, from now on. @throws BUSY while commands run; LISTEN_GIVEN when addresses were named. */
   listen(actor: Actor, request: ListenRequest): Promise<{ addresses: string[] }>
   /** Stops the node; with `drainMs` it takes no new work and waits that long for the running. Resolves once the stop has begun. */
-  shutdown(actor: Actor, request: DownRequest): Promise<{ stopping: true; active: number }>
+  shutdown(actor: Actor, request: DownRequest): Promise<DownView>
 }

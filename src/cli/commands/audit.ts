@@ -1,7 +1,7 @@
 /** `errand audit`: the log of every device as one, and the proof that nothing in it was changed. */
 import type { AuditQuery, AuditRecordView, AuditVerifyView } from '../../../protocols/local/messages.ts'
+import { stayAwake } from '../../base/awake.ts'
 import { pause, systemClock } from '../../base/clock.ts'
-import { stayAwake } from '../awake.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exitcodes.ts'
 import { clean, plural, sayCommand, shortDid } from '../render.ts'

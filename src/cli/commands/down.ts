@@ -1,9 +1,9 @@
 /** `errand down`: asks the node to stop and waits until its process has gone, so that the home can be used again at once. */
 import { readFileSync } from 'node:fs'
+import { stayAwake } from '../../base/awake.ts'
 import { pause, systemClock } from '../../base/clock.ts'
 import { sayDuration } from '../../base/duration.ts'
 import { ErrandError } from '../../base/errors.ts'
-import { stayAwake } from '../awake.ts'
 import type { Context } from '../context.ts'
 import { plural } from '../render.ts'
 
@@ -13,12 +13,12 @@ const LOOK_EVERY_MS = 20
 export async function down(context: Context, { drain }: { readonly drain?: number }): Promise<number> {
   const began = systemClock.monotonic()
   const { pid } = await context.client.status()
-  const { active } = await context.client.shutdown(drain === undefined ? {} : { drainMs: drain })
-  if (drain !== undefined && active > 0) context.say(`waiting up to ${sayDuration(drain)} for ${plural(active, 'running task')}`)
-  const until = began + (drain ?? 0) + STOP_MS
-  await untilGone(pid, until)
+  const { active, detached, waitsMs } = await context.client.shutdown(drain === undefined ? {} : { drainMs: drain })
+  if (waitsMs > 0 && active > 0) context.say(`waiting up to ${sayDuration(waitsMs)} for ${plural(drain === undefined ? detached : active, 'running task')}`)
+  await untilGone(pid, began + (drain ?? 0) + waitsMs + STOP_MS)
   const tookMs = Math.round(systemClock.monotonic() - began)
-  context.print({ stopped: true, active, tookMs }, () => context.tick(`stopped in ${sayDuration(tookMs)}`))
+  context.print({ stopped: true, active, detached, tookMs }, () => context.tick(`stopped in ${sayDuration(tookMs)}`))
+  if (detached > 0) context.say('a detached task that has not ended goes on without the node; errand up finds it again')
   return 0
 }
 

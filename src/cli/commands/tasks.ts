@@ -1,8 +1,8 @@
 /** Tasks that were begun before: what they print, how they stand, and steering them. `run --detach` hands one over. */
 import type { ExecOutcome, TaskUpdate, TaskView } from '../../../protocols/local/messages.ts'
+import { stayAwake } from '../../base/awake.ts'
 import { asErrand } from '../../base/errors.ts'
 import type { AttachOptions } from '../../local/client.ts'
-import { stayAwake } from '../awake.ts'
 import { type Context, printError } from '../context.ts'
 import { EXIT, exitCodeOfError, exitCodeOfOutcome, exitCodeOfSignal } from '../exitcodes.ts'
 import { clean, sayCommand } from '../render.ts'

@@ -1,4 +1,4 @@
-/** Keeps the process alive while it only waits: the clock's timers do not, because in a node they must not. */
+/** Keeps a process alive while it only waits: the clock's timers do not, because in a node at rest they must not. */
 
 /** Without this, Node ends a program that has nothing left but such a timer. The returned function lets go. */
 export function stayAwake(): () => void {
