@@ -31,23 +31,31 @@ export class Attachments {
     const task = await this.on.book.get(asked.task as TaskId)
     if (task === undefined) throw noSuchTask(asked.task)
     await this.on.gate.admit('/task/logs', task, { caller, ...asked })
-    const live = await this.#live(task, signal)
+    const live = await this.#live(task.id, signal)
     if (live === undefined) return await this.#replay(link, asked, task.id)
     const session = new ExecSession(link, { caller, signal, task: task.id }, this.on)
     if (asked.follow) await session.join(live, { from: asked.from, mayWrite: task.submittedBy === caller.did })
     else await this.#soFar(link, asked)
   }
 
-  /** A task that waits for its place is waited for. */
-  async #live(task: Task, signal: AbortSignal): Promise<LiveCommand | undefined> {
-    const live = this.on.live.get(task.id)
-    if (live !== undefined || isOver(task.state)) return live
-    for await (const _change of this.on.book.watch({ cursor: this.on.book.cursor, signal })) {
-      const now = await this.on.book.get(task.id)
-      const running = this.on.live.get(task.id)
-      if (running !== undefined || now === undefined || isOver(now.state)) return running
+  /** A task that is about to start, or waits for its place, is waited for. @returns undefined when it is over. */
+  async #live(id: TaskId, signal: AbortSignal): Promise<LiveCommand | undefined> {
+    const found = new AbortController()
+    const waiting = AbortSignal.any([signal, found.signal])
+    const runs = this.on.live.whenLive(id, waiting)
+    try {
+      return this.on.live.get(id) ?? (await Promise.race([runs, this.#over(id, waiting)]))
+    } finally {
+      found.abort()
     }
-    return undefined
+  }
+
+  async #over(id: TaskId, signal: AbortSignal): Promise<undefined> {
+    const { book } = this.on
+    const { cursor } = book
+    const isGone = async (): Promise<boolean> => isOver((await book.get(id))?.state ?? 'FAILED')
+    if (await isGone()) return
+    for await (const item of book.watch({ cursor, signal })) if ((item.t !== 'changed' || item.task.id === id) && (await isGone())) return
   }
 
   /** What is there by now of a task that goes on. */
@@ -60,6 +68,7 @@ export class Attachments {
   async #replay(link: FrameLink, { from }: Attach, id: TaskId): Promise<void> {
     const task = await this.on.book.get(id)
     if (task === undefined) throw noSuchTask(id)
+    if (!isOver(task.state)) return // this node stops, and the task goes on without it
     await link.write(TAG.accepted, encode({ task: id, startTime: task.startedAt ?? task.createdAt }))
     const reached = from === null ? undefined : await this.#print(link, id, from)
     const printed = task.stdoutBytes + task.stderrBytes

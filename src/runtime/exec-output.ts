@@ -13,7 +13,7 @@ const ID_BYTES = 16
 const KEY_BYTES = 32
 
 export interface OutputOn {
-  readonly executor: Pick<Executor, 'admit' | 'follow'>
+  readonly executor: Pick<Executor, 'admit' | 'follow' | 'printed'>
   readonly random: Random
 }
 
@@ -42,10 +42,15 @@ export class OutputWay {
       if (this.#isCut) return undefined // kept where it came from, for whoever comes back
       this.#bytes += chunk.byteLength
       if (this.#bytes > BULK.afterBytes && !this.#isOffered) void this.#offer().catch(() => undefined)
-      const wait = this.answer.output(fd, chunk)
-      return wait === undefined ? undefined : Promise.race([wait.catch(() => this.cut()), this.#whenCut])
+      try {
+        const wait = this.answer.output(fd, chunk)
+        return wait === undefined ? undefined : Promise.race([wait.catch(() => this.cut()), this.#whenCut])
+      } catch {
+        this.cut() // a reader that is gone ends nothing
+        return undefined
+      }
     },
-    skipped: (offset) => void Promise.resolve(this.link.write(TAG.at, encode({ offset } satisfies At))).catch(() => undefined),
+    skipped: (offset) => void tell(this.link, TAG.at, { offset } satisfies At),
   }
 
   carries(running: RunningCommand): void {
@@ -68,7 +73,8 @@ export class OutputWay {
 
   /** What follows the offset comes here, from now on. */
   resume(from: number): void {
-    this.#resumed = this.#follow(from).catch(() => undefined) // over meanwhile: the caller misses bytes, and sees that it does
+    // Over meanwhile: what it printed is kept. Bytes that are not there any more the caller misses, and sees that it does.
+    this.#resumed = this.#follow(from).catch(() => this.#read(from).catch(() => undefined))
   }
 
   /** Resolves when nothing more is to be sent here. */
@@ -83,6 +89,16 @@ export class OutputWay {
     await run.ended
   }
 
+  async #read(from: number): Promise<void> {
+    let at = from
+    for await (const { fd, bytes, offset } of this.on.executor.printed(this.at.task, from)) {
+      if (offset > at) this.sink.skipped?.(offset)
+      at = offset + bytes.length
+      await this.sink.output(fd, bytes)
+      if (this.#isCut) return
+    }
+  }
+
   async #offer(): Promise<void> {
     this.#isOffered = true
     const { task, address } = this.at
@@ -90,5 +106,14 @@ export class OutputWay {
     const [id, key] = [this.on.random(ID_BYTES), this.on.random(KEY_BYTES)]
     const port = await this.on.executor.admit({ task, id, key, address })
     if (port !== null) await this.link.write(TAG.bulk, encode({ port, id, key }))
+  }
+}
+
+/** Says something to a caller who may be gone. */
+export async function tell(link: Pick<FrameLink, 'write'>, tag: number, value: object): Promise<void> {
+  try {
+    await link.write(tag, encode(value))
+  } catch {
+    // Gone: whoever comes back is told again.
   }
 }

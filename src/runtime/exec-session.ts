@@ -2,19 +2,19 @@
 import { At, EXEC, TAG } from '../../protocols/exec/messages.ts'
 import type { About } from '../../protocols/task/messages.ts'
 import { progressOf } from '../../protocols/task/progress.ts'
-import { decodeAs, encode } from '../../protocols/wire.ts'
+import { decodeAs } from '../../protocols/wire.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import type { TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
 import { Answer } from './answer.ts'
 import type { ExecCaller } from './exec-admission.ts'
-import { OutputWay } from './exec-output.ts'
+import { OutputWay, tell } from './exec-output.ts'
 import { Input } from './input.ts'
 import type { LiveCommand, LiveCommands } from './live.ts'
 
 export interface SessionOn {
-  readonly executor: Pick<Executor, 'admit' | 'follow'>
+  readonly executor: Pick<Executor, 'admit' | 'follow' | 'printed'>
   readonly live: LiveCommands
   readonly clock: Clock
   readonly random: Random
@@ -51,7 +51,7 @@ export class ExecSession {
   }
 
   queued(place: number): void {
-    void Promise.resolve(this.link.write(TAG.queued, encode({ task: this.at.task, place }))).catch(() => undefined)
+    void tell(this.link, TAG.queued, { task: this.at.task, place })
   }
 
   /** Resolves when the caller knows how the command ended, or is gone. */
@@ -65,7 +65,7 @@ export class ExecSession {
     try {
       if (about.detached || live.resting.invocation.args['stdin'] === true) await this.#answer.accepted(accepted).catch(cut)
       else this.#answer.acceptedSoon(accepted, cut)
-      void this.obey(running, { mayWrite: true })
+      void this.#obey(running, { mayWrite: true, isItsOwn: !about.detached })
       const ended = await live.over
       await this.#way.settled()
       await this.#answer.ended(ended).catch(() => undefined) // a caller that is gone asks again
@@ -79,23 +79,30 @@ export class ExecSession {
   async join(live: LiveCommand, { from, mayWrite }: { from: number | null; mayWrite: boolean }): Promise<void> {
     await this.#answer.accepted({ task: this.at.task, startTime: Math.round(live.running.startTime) })
     if (from !== null) this.#way.resume(from)
-    void this.obey(live.running, { mayWrite })
+    void this.#obey(live.running, { mayWrite, isItsOwn: false })
     this.signal.addEventListener('abort', () => this.#way.cut(), { once: true })
+    if (this.signal.aborted) this.#way.cut()
     const ended = await live.over
     await this.#way.settled()
     await this.#answer.ended(ended)
   }
 
-  /** What the caller says until its stream ends. A stream that speaks nonsense is not listened to any longer. */
-  async obey(running: RunningCommand, { mayWrite }: { mayWrite: boolean }): Promise<void> {
+  /**
+   * What the caller says until its stream ends. A stream that speaks nonsense is not listened to any longer; its end is that of the
+   * command's input, and its nonsense the end of the command, only where the two belong together: a watcher that leaves ends nothing.
+   */
+  async #obey(running: RunningCommand, { mayWrite, isItsOwn }: { mayWrite: boolean; isItsOwn: boolean }): Promise<void> {
     const input = new Input(this.link, running)
     try {
       for (let frame = await this.link.read(); frame !== undefined; frame = await this.link.read()) {
         if (!this.#steer(frame) && mayWrite) write(frame, input, running)
       }
-      if (mayWrite) input.end()
+      if (isItsOwn) input.end()
     } catch {
-      if (!this.signal.aborted && mayWrite) running.stop('lost') // not cut off, but against the rules
+      if (this.signal.aborted) return
+      if (isItsOwn)
+        running.stop('lost') // not cut off, but against the rules
+      else this.#way.cut()
     }
   }
 

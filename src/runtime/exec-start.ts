@@ -15,7 +15,7 @@ import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Op } from '../base/op.ts'
 import type { Did } from '../identity/identity.ts'
 import type { TaskBook } from '../tasks/book.ts'
-import type { Change, Submitted, Task } from '../tasks/machine.ts'
+import type { Change, Submitted, Task, TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, PreparedCommand } from '../tasks/ports.ts'
 import { denial } from './denial.ts'
 import type { Admitted, ExecCaller } from './exec-admission.ts'
@@ -54,11 +54,24 @@ export interface Asker {
 }
 
 export class Starter {
+  readonly #starting = new Set<TaskId>()
+
   constructor(private readonly on: StarterOn) {}
 
   /** @throws ErrandError TASK_EXISTS, TOO_BUSY, DENIED, what the executor throws; then nothing runs and the task is filed as failed. */
   async begin(request: Request, asker: Asker): Promise<LiveCommand> {
     const submission = this.#submission(request)
+    if (this.#starting.has(submission.id)) throw taskExists(submission.id)
+    this.#starting.add(submission.id)
+    try {
+      return await this.#begin(submission, request, asker)
+    } finally {
+      this.#starting.delete(submission.id)
+      this.on.live.forget(submission.id)
+    }
+  }
+
+  async #begin(submission: Submitted, request: Request, asker: Asker): Promise<LiveCommand> {
     const leave = this.on.places.tryTake() ?? (await this.#queue(submission, request.about, asker))
     try {
       const live = await this.#start(submission, request, asker)
@@ -77,28 +90,36 @@ export class Starter {
 
   /** A detached task keeps its place when its submitter is gone. */
   async #queue(submission: Submitted, about: About, asker: Asker): Promise<Leave> {
-    const { book, places, clock } = this.on
-    const at = clock.now()
-    await this.#write(submission, [
-      { t: 'planned', at },
-      { t: 'waiting', at, why: 'queue', place: places.waiting + 1 },
-    ])
     const gone = new AbortController()
-    if (!about.detached) asker.signal.addEventListener('abort', () => gone.abort(new ErrandError('CANCELLED', 'whoever asked is gone')), { once: true })
-    const cancelled = this.on.live.whenCancelled(submission.id, () => gone.abort(new ErrandError('CANCELLED', 'the task was cancelled while it waited')))
+    const left = (): void => gone.abort(new ErrandError('CANCELLED', 'whoever asked is gone'))
+    const cancelled = (): void => gone.abort(new ErrandError('CANCELLED', 'the task was cancelled while it waited'))
+    const done = this.on.live.whenCancelled(submission.id, cancelled)
+    if (!about.detached) asker.signal.addEventListener('abort', left, { once: true })
+    if (!about.detached && asker.signal.aborted) left()
+    try {
+      const at = this.on.clock.now()
+      await this.#write(submission, [
+        { t: 'planned', at },
+        { t: 'waiting', at, why: 'queue', place: this.on.places.waiting + 1 },
+      ])
+      return await this.#wait(submission.id, asker, gone.signal)
+    } finally {
+      done()
+      asker.signal.removeEventListener('abort', left)
+    }
+  }
+
+  async #wait(id: TaskId, asker: Asker, signal: AbortSignal): Promise<Leave> {
+    const { book, places, clock } = this.on
     const moved = (place: number): void => {
       asker.queued(place)
-      void book.note(submission.id, [{ t: 'waiting', at: clock.now(), why: 'queue', place }], { withinMs: QUEUED_WITHIN_MS }).catch(() => undefined)
+      void book.note(id, [{ t: 'waiting', at: clock.now(), why: 'queue', place }], { withinMs: QUEUED_WITHIN_MS }).catch(() => undefined)
     }
     try {
-      return await places.take({ moved, signal: gone.signal })
+      return await places.take({ moved, signal })
     } catch (thrown) {
-      const { code, message } = asErrand(thrown)
-      const end = { t: 'ended', at: clock.now(), exitCode: null, signal: null, code, message } as const
-      await book.note(submission.id, [code === 'CANCELLED' ? { ...end, to: 'CANCELLED', why: 'cancelled' } : { ...end, to: 'FAILED', why: 'refused' }])
+      await book.note(id, [endOf(asErrand(thrown), clock.now(), 'refused')])
       throw thrown
-    } finally {
-      cancelled()
     }
   }
 
@@ -125,21 +146,13 @@ export class Starter {
   async #spawn(submission: Submitted, o: { prepared: PreparedCommand; admission: Admission; asker: Asker; fact: Fact }): Promise<LiveCommand> {
     try {
       this.#refuseDead(o.admission)
+      if (this.on.live.isUnwanted(submission.id)) throw new ErrandError('CANCELLED', 'the task was cancelled before it started')
       return this.on.live.add(submission.id, o.admission, await o.prepared.start(o.asker.sink))
     } catch (thrown) {
       o.prepared.drop()
-      const { code, message } = asErrand(thrown, 'SPAWN_FAILED')
-      const end: Change = {
-        t: 'ended',
-        at: this.on.clock.now(),
-        to: 'FAILED',
-        why: WHY_OF[code] ?? 'spawn-failed',
-        exitCode: null,
-        signal: null,
-        code,
-        message,
-      }
-      const details = { command: submission.command, why: code, reason: message, startTime: o.fact.details?.['startTime'] }
+      const error = asErrand(thrown, 'SPAWN_FAILED')
+      const end = endOf(error, this.on.clock.now(), 'spawn-failed')
+      const details = { command: submission.command, why: error.code, reason: error.message, startTime: o.fact.details?.['startTime'] }
       await this.on.book.note(submission.id, [end], {
         carry: (ops) => this.on.audit.append({ ...o.fact, action: 'exec.end', result: 'failed', details }, ops),
       })
@@ -152,7 +165,7 @@ export class Starter {
     const known = await this.on.book.get(submission.id)
     if (known === undefined) return undefined
     const isOurs = (known.state === 'PENDING' || known.why === 'queue') && known.submittedBy === submission.submittedBy && known.device === this.on.self
-    if (!isOurs) throw new ErrandError('TASK_EXISTS', `a task with the id ${submission.id} exists already`, { fields: { state: known.state } })
+    if (!isOurs) throw taskExists(submission.id, known.state)
     return known
   }
 
@@ -183,6 +196,16 @@ function startOf(known: Task | undefined, at: number): Change[] {
     { t: 'planned', at },
     { t: 'started', at },
   ]
+}
+
+/** How a task ends that never ran. */
+function endOf({ code, message }: ErrandError, at: number, otherwise: 'refused' | 'spawn-failed'): Change {
+  const end = { t: 'ended', at, exitCode: null, signal: null, code, message } as const
+  return code === 'CANCELLED' ? { ...end, to: 'CANCELLED', why: 'cancelled' } : { ...end, to: 'FAILED', why: WHY_OF[code] ?? otherwise }
+}
+
+function taskExists(id: TaskId, state?: string): ErrandError {
+  return new ErrandError('TASK_EXISTS', `a task with the id ${id} exists already`, { fields: state === undefined ? {} : { state } })
 }
 
 const WHY_OF: Readonly<Record<string, 'not-found' | 'not-executable' | 'refused' | undefined>> = {

@@ -5,11 +5,19 @@ import type { ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import type { Hearer, LineFor } from './line.ts'
 
+/** What a line says of its task, for whoever keeps a copy of it. */
+export interface News {
+  started(at: number): void
+  queued(place: number): void
+}
+
+export const NO_NEWS: News = { started: () => undefined, queued: () => undefined }
+
 export class NearHearer implements Hearer {
   constructor(
     private readonly near: FrameLink,
     private readonly at: LineFor,
-    private readonly on: { readonly started: (at: number) => void; readonly before: () => Promise<unknown> },
+    private readonly on: News & { readonly before: () => Promise<unknown> },
   ) {}
 
   output(tag: number, payload: Frame['payload']): Promise<void> | undefined {
@@ -23,6 +31,7 @@ export class NearHearer implements Hearer {
   }
 
   queued(queued: Queued): void {
+    this.on.queued(queued.place)
     void this.on.before().then(
       () => this.#tell(TAG.queued, queued),
       () => undefined,
@@ -82,7 +91,7 @@ export class QuietHearer implements Hearer {
   readonly taken: Promise<void>
   #take: () => void = () => undefined
 
-  constructor(private readonly started: (at: number) => void) {
+  constructor(private readonly on: News) {
     this.taken = new Promise((resolve) => {
       this.#take = resolve
     })
@@ -93,11 +102,12 @@ export class QuietHearer implements Hearer {
   }
 
   accepted({ startTime }: Accepted): undefined {
-    if (startTime > 0) this.started(startTime)
+    if (startTime > 0) this.on.started(startTime)
     this.#take()
   }
 
-  queued(): void {
+  queued({ place }: Queued): void {
+    this.on.queued(place)
     this.#take()
   }
 }

@@ -15,6 +15,8 @@ const CONTROL_BYTES = 1 << 16
 const COME_BACK_MS = 30_000
 const AGAIN_MS = 300
 
+type Payload = Frame['payload'] | Uint8Array
+
 /** Who takes what is heard. A promise holds the stream back. */
 export interface Hearer {
   output(tag: number, payload: Frame['payload']): Promise<void> | undefined
@@ -49,6 +51,13 @@ export class Line {
   #heard: number
   #isMoved = false
   #isAccepted = false
+  #isDown = false
+  #isCancelled = false
+  #isInputOver = false
+  /** Bytes of input that were sent, and of which it is not known that the command took them. */
+  #untaken = 0
+  /** Input that came while the line was down; its sender's window bounds it. */
+  readonly #held: Payload[] = []
 
   constructor(
     private far: Far,
@@ -58,8 +67,29 @@ export class Line {
     this.#heard = on.from ?? 0
   }
 
-  write(tag: number, payload?: Frame['payload'] | Uint8Array): Promise<void> | undefined {
-    return this.far.link.write(tag, payload)
+  /** The first frame. */
+  async open(tag: number, payload: Uint8Array): Promise<void> {
+    await this.far.link.write(tag, payload)
+  }
+
+  /** What the caller says later. What has to be known over there is said again when the line comes back. Never rejects. */
+  async say(tag: number, payload: Payload = new Uint8Array()): Promise<void> {
+    if (tag === TAG.cancel) this.#isCancelled = true
+    else if (tag === TAG.stdinEnd) this.#isInputOver = true
+    else if (tag === TAG.resumeAt) {
+      this.#isMoved = false
+      this.#heard = decodeAs(At, payload.subarray(), CONTROL_BYTES).offset
+    } else if (tag === TAG.stdin && this.#isDown) this.#held.push(payload)
+    if (!this.#isDown) await this.#send(tag, payload)
+  }
+
+  async #send(tag: number, payload: Payload): Promise<void> {
+    if (tag === TAG.stdin) this.#untaken += payload.byteLength
+    try {
+      await this.far.link.write(tag, payload)
+    } catch {
+      // Cut: whoever hears the line notices.
+    }
   }
 
   abort(why: Error): void {
@@ -104,7 +134,7 @@ export class Line {
     if (tag === TAG.refused) throw fromWire(controlOf(Refused, frame))
     if (tag === TAG.accepted) return this.#accepted(controlOf(Accepted, frame))
     if (tag === TAG.queued) hearer.queued?.(controlOf(Queued, frame))
-    else if (tag === TAG.stdinCredit) return hearer.credit?.(controlOf(StdinCredit, frame))
+    else if (tag === TAG.stdinCredit) return this.#taken(controlOf(StdinCredit, frame))
     else if (tag === TAG.bulk) return hearer.bulk?.(controlOf(Bulk, frame), this.far.host)
     else if (tag === TAG.bulkMoved) return this.#moved(controlOf(At, frame))
     else if (tag === TAG.at) return this.#skipped(controlOf(At, frame))
@@ -117,6 +147,11 @@ export class Line {
     return this.on.hearer.accepted(accepted)
   }
 
+  #taken(credit: StdinCredit): Promise<void> | undefined {
+    this.#untaken -= credit.bytes
+    return this.on.hearer.credit?.(credit)
+  }
+
   #moved(at: At): Promise<void> | undefined {
     this.#isMoved = true
     return this.on.hearer.moved?.(at)
@@ -127,28 +162,43 @@ export class Line {
     return this.on.hearer.skipped?.(at)
   }
 
+  /** @throws LINK_LOST after the grace, and at once when input was under way: nobody knows how much of it the command got. */
   async #comeBack(why: unknown): Promise<void> {
-    const { side, clock, signal } = this.on
-    const { task, device } = this.at
+    const { clock, signal } = this.on
+    if (this.#untaken > 0) throw lost(this.at, why, ', with some of its input under way')
+    this.#isDown = true
     const until = clock.monotonic() + COME_BACK_MS
     while (!signal.aborted && clock.monotonic() < until) {
       try {
-        const far = await side.open(device, AbortSignal.any([signal, AbortSignal.timeout(COME_BACK_MS)]))
-        const signed = await side.sign(device, '/task/logs', { task }, far)
-        const from = this.#isMoved ? null : this.#heard
-        await far.link.write(TAG.attach, encode({ task, from, follow: true, ...signed } satisfies Attach))
-        this.far = far
-        return
+        this.far = await this.#again()
+        this.#isDown = false
+        return await this.#sayAgain()
       } catch {
         await pause(clock, AGAIN_MS, signal)
       }
     }
     throw lost(this.at, why)
   }
+
+  async #again(): Promise<Far> {
+    const { side, signal } = this.on
+    const { task, device } = this.at
+    const far = await side.open(device, AbortSignal.any([signal, AbortSignal.timeout(COME_BACK_MS)]))
+    const signed = await side.sign(device, '/task/logs', { task }, far)
+    const from = this.#isMoved ? null : this.#heard
+    await far.link.write(TAG.attach, encode({ task, from, follow: true, ...signed } satisfies Attach))
+    return far
+  }
+
+  async #sayAgain(): Promise<void> {
+    for (const input of this.#held.splice(0)) await this.#send(TAG.stdin, input)
+    if (this.#isInputOver) await this.#send(TAG.stdinEnd, new Uint8Array())
+    if (this.#isCancelled) await this.#send(TAG.cancel, new Uint8Array())
+  }
 }
 
-export function lost({ name, task }: LineFor, cause?: unknown): ErrandError {
-  return new ErrandError('LINK_LOST', `the connection to ${name} was lost before the command ended`, {
+function lost({ name, task }: LineFor, cause?: unknown, how = ''): ErrandError {
+  return new ErrandError('LINK_LOST', `the connection to ${name} was lost before the command ended${how}`, {
     hint: `the device ends a command whose caller stays away; what it did until then: errand task ${task}, errand audit`,
     fields: { task },
     cause,

@@ -32,6 +32,12 @@ export class Places {
     return this.#queue.length
   }
 
+  /** A place for a command that runs already, whether or not there is one. */
+  seize(): Leave {
+    this.#taken++
+    return this.#leave()
+  }
+
   /** A place at once, or undefined. */
   tryTake(): Leave | undefined {
     if (this.#taken >= this.on.bounds.atOnce || this.#queue.length > 0) return undefined
@@ -40,12 +46,15 @@ export class Places {
   }
 
   /**
-   * Waits for a place, first come first served.
+   * Waits for a place, first come first served; one that is free is taken at once.
    * @param moved told whenever the place in the queue changes, from 1.
    * @throws TOO_BUSY when the queue is full or the wait too long, and what the signal says.
    */
   async take({ moved, signal }: { moved: (place: number) => void; signal: AbortSignal }): Promise<Leave> {
     const { atOnce, queueSize, queueTimeoutMs } = this.on.bounds
+    signal.throwIfAborted()
+    const free = this.tryTake()
+    if (free !== undefined) return free
     if (this.#queue.length >= queueSize) {
       throw new ErrandError('TOO_BUSY', `all ${atOnce} places of this device are taken, and ${this.#queue.length} wait`, {
         retryable: true,

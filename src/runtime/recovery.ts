@@ -15,6 +15,7 @@ import type { TaskBook } from '../tasks/book.ts'
 import type { Change, Task, TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
 import type { LiveCommands, Resting } from './live.ts'
+import type { Places } from './places.ts'
 import type { Submitter } from './submit.ts'
 
 /** What the executor knows of a task from before. */
@@ -30,6 +31,7 @@ export interface RecoveryOn {
   readonly executor: Pick<Executor, 'follow'> & { left(task: string): Left | undefined }
   readonly book: TaskBook
   readonly live: LiveCommands
+  readonly places: Pick<Places, 'seize'>
   readonly submitter: Submitter
   readonly directory: Directory
   readonly audit: { append(fact: Fact, along?: readonly Op[]): Promise<unknown> }
@@ -81,7 +83,9 @@ export class Recovery {
       await this.#leftOf(task.id, (one) => one?.ended !== null)
       return false
     }
-    live.add(task.id, restingOf(left), command)
+    const leave = this.on.places.seize()
+    const { over } = live.add(task.id, restingOf(left), command)
+    void over.catch(() => undefined).then(leave)
     await book.note(task.id, [{ t: 'reattached', at: clock.now() }])
     if (task.why === 'paused' && task.message === SUSPENDED) await this.#resume(task.id, command)
     return true
@@ -108,7 +112,7 @@ export class Recovery {
         exitCode: null,
         signal: null,
         why: 'lost',
-        message: 'its device or its exec-host went down',
+        message: task.startedAt === null ? 'its device went down before it started' : 'its device or its exec-host went down',
         startTime: left?.startTime ?? task.startedAt ?? at,
         endTime: at,
       },

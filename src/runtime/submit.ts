@@ -18,7 +18,7 @@ import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import type { Change, Task, TaskId } from '../tasks/machine.ts'
 import { type FarOn, FarSide } from './far.ts'
-import { NearHearer, QuietHearer } from './hearers.ts'
+import { NearHearer, type News, NO_NEWS, QuietHearer } from './hearers.ts'
 import { Line, type LineFor } from './line.ts'
 import { endChange } from './live.ts'
 import { submissionFor } from './submission.ts'
@@ -76,7 +76,7 @@ export class Submitter {
     const known = submission.isGiven ? await this.#known(submission) : undefined
     if (known !== undefined) return known
     try {
-      const hearer = new QuietHearer((at) => this.#started(submission, at))
+      const hearer = new QuietHearer(this.#news(submission))
       const line = await this.#open(submission, hearer, this.#stopping.signal)
       const over = line.hear()
       await Promise.race([hearer.taken, over])
@@ -95,9 +95,9 @@ export class Submitter {
     void this.#side
       .open(at.device, signal)
       .then(async (far) => {
-        const line = new Line(far, at, { side: this.#side, clock: this.on.clock, hearer: new QuietHearer((ms) => this.#started(at, ms)), signal, from: 0 })
+        const line = new Line(far, at, { side: this.#side, clock: this.on.clock, hearer: new QuietHearer(this.#news(at)), signal, from: 0 })
         const signed = await this.#side.sign(at.device, '/task/logs', { task: at.task }, far)
-        await line.write(TAG.attach, encode({ task: at.task, from: null, follow: true, ...signed }))
+        await line.open(TAG.attach, encode({ task: at.task, from: null, follow: true, ...signed }))
         const ended = await line.hear()
         if (ended !== undefined) this.#ended(at, ended)
       })
@@ -176,9 +176,9 @@ export class Submitter {
         fields: { task: submission.task },
       })
     }
-    const hearer = new NearHearer(near, submission, { before: submission.note, started: (at) => this.#started(submission, at) })
+    const hearer = new NearHearer(near, submission, { before: submission.note, ...this.#news(submission) })
     const line = await this.#open(submission, hearer, signal)
-    const gone = (): void => void Promise.resolve(line.write(TAG.cancel)).finally(() => line.abort(new ErrandError('CANCELLED', 'whoever asked is gone')))
+    const gone = (): void => void line.say(TAG.cancel).finally(() => line.abort(new ErrandError('CANCELLED', 'whoever asked is gone')))
     signal.addEventListener('abort', gone, { once: true })
     try {
       if (signal.aborted) gone()
@@ -202,7 +202,7 @@ export class Submitter {
     const line = new Line(far, submission, { side: this.#side, clock: this.on.clock, hearer, signal })
     const isPlain = !about.detached && Object.keys(about).length === 1
     const signed = await this.#side.sign(submission.device, '/exec/run', args, far)
-    await line.write(TAG.open, encode({ ...signed, env, ...(isPlain ? {} : { about }) }))
+    await line.open(TAG.open, encode({ ...signed, env, ...(isPlain ? {} : { about }) }))
     return line
   }
 
@@ -210,8 +210,8 @@ export class Submitter {
   async #carryInput({ task, device }: Submission, near: FrameLink, line: Line): Promise<void> {
     try {
       for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
-        if (PASSED_ON.has(frame.tag)) await line.write(frame.tag, frame.payload)
-        if (frame.tag === TAG.resumeAt) await line.write(frame.tag, encode(shapeOf(At, JSON.parse(Buffer.from(frame.payload.subarray()).toString()))))
+        if (PASSED_ON.has(frame.tag)) await line.say(frame.tag, frame.payload)
+        if (frame.tag === TAG.resumeAt) await line.say(frame.tag, encode(shapeOf(At, JSON.parse(Buffer.from(frame.payload.subarray()).toString()))))
         if (frame.tag === TAG.cancel)
           await this.on.audit.append({ actor: this.on.keyring.device.did, action: 'task.cancel', result: 'ok', subject: device, task })
       }
@@ -220,9 +220,15 @@ export class Submitter {
     }
   }
 
-  #started({ task, device }: Pick<Submission, 'task' | 'device'>, at: number): void {
-    if (device === this.on.keyring.device.did) return
-    void this.on.book.note(task, [{ t: 'started', at }], { withinMs: WITHIN_MS }).catch(() => undefined)
+  /** This device's own tasks are written down by its own door. */
+  #news({ task, device }: Pick<Submission, 'task' | 'device'>): News {
+    const { keyring, book, clock } = this.on
+    if (device === keyring.device.did) return NO_NEWS
+    const note = (change: Change): void => void book.note(task, [change], { withinMs: WITHIN_MS }).catch(() => undefined)
+    return {
+      started: (at) => note({ t: 'started', at }),
+      queued: (place) => note({ t: 'waiting', at: clock.now(), why: 'queue', place }),
+    }
   }
 
   /** A start that was not heard of goes before; one that was is left out. */
@@ -247,7 +253,7 @@ export class Submitter {
   }
 
   async #failed(submission: Noted, error: ErrandError): Promise<void> {
-    if (error.code === 'TASK_EXISTS') return
+    if (error.code === 'TASK_EXISTS' && error.fields['source'] !== 'device') return // it is another one's record
     const { task, device, args } = submission
     const me = this.on.keyring.device.did
     const facts = { t: 'ended', at: this.on.clock.now(), exitCode: null, signal: null, code: error.code, message: error.message.slice(0, 1_024) } as const
@@ -267,7 +273,7 @@ const AGAIN_MS = 5_000
 /** Frames of the caller that go on as they are. */
 const PASSED_ON: ReadonlySet<number> = new Set([TAG.stdin, TAG.stdinEnd, TAG.cancel, TAG.bulkTake])
 const NOBODY: LineFor = { task: '', device: '' as Did, name: '' }
-const SILENT = { before: () => Promise.resolve(), started: () => undefined }
+const SILENT = { before: () => Promise.resolve(), ...NO_NEWS }
 
 function whyOf({ code }: ErrandError): 'not-found' | 'not-executable' | 'unreachable' | 'refused' | 'lost' | 'error' {
   if (code === 'COMMAND_NOT_FOUND') return 'not-found'

@@ -1,11 +1,11 @@
 /** Everybody's tasks as this node's user sees them: finds which device answers for one, asks it, and falls back on what is known here. */
 import type { Answer, Ask, Question } from '../../protocols/call/messages.ts'
-import { type Attach, TAG } from '../../protocols/exec/messages.ts'
+import { At, type Attach, TAG } from '../../protocols/exec/messages.ts'
 import type { AttachRequest, TaskView } from '../../protocols/local/messages.ts'
-import { encode } from '../../protocols/wire.ts'
+import { encode, shapeOf } from '../../protocols/wire.ts'
 import { query } from '../audit/query.ts'
 import type { LogReader } from '../audit/segments.ts'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { type Did, isDid } from '../identity/identity.ts'
@@ -14,11 +14,13 @@ import type { HistoryItem, TaskBook } from '../tasks/book.ts'
 import { isOver, type Task, type TaskId } from '../tasks/machine.ts'
 import type { ExecCaller } from './exec-admission.ts'
 import type { FarSide } from './far.ts'
-import { NearHearer } from './hearers.ts'
+import { NearHearer, NO_NEWS } from './hearers.ts'
 import { Line } from './line.ts'
+import { mirrored } from './mirror.ts'
 import type { TaskSteward } from './task-steward.ts'
 
 const REFRESH_MS = 2_000
+const MAX_ASKED = 32
 const PART = /^[0-9a-f-]{6,36}$/
 
 /** Asks the runtime of another device. */
@@ -34,6 +36,8 @@ export interface TaskDeskOn {
   readonly side: FarSide
   readonly calls: CallRoute
   readonly logs: LogReader
+  /** Asks the connected devices for the news of their logs; bounded. */
+  readonly refreshLogs: () => Promise<void>
   readonly clock: Clock
   readonly isOnline: (did: Did) => boolean
 }
@@ -54,7 +58,8 @@ export class TaskDesk {
     const answer = await this.#ask('/task/read', found, o).catch((thrown: unknown) => this.#fromHere(found, thrown))
     const [task] = answer.tasks
     if (task === undefined) throw noSuchTask(text)
-    return { ...this.view(task as Task), ...(answer.events === undefined ? {} : { events: answer.events }) }
+    await this.#keep(task as Task)
+    return { ...this.view(task as Task), ...(o.events === true ? { events: answer.events ?? [] } : {}) }
   }
 
   async steer(text: string, what: 'cancel' | 'pause' | 'resume'): Promise<TaskView> {
@@ -73,18 +78,26 @@ export class TaskDesk {
       at = { task: id, device, name: this.on.directory.nameOf(device) ?? device }
       await this.#attach(request, near, { at, signal })
     } catch (thrown) {
-      await new NearHearer(near, at, { before: () => Promise.resolve(), started: () => undefined }).failed(asErrand(thrown))
+      await new NearHearer(near, at, { before: () => Promise.resolve(), ...NO_NEWS }).failed(asErrand(thrown))
     }
     await near.end().catch(() => undefined)
   }
 
   /** Newest last. Tasks that run elsewhere are asked for first, where their device is at hand. */
   async list(o: { all?: boolean } = {}): Promise<TaskView[]> {
-    const elsewhere = this.on.book.live().filter(({ device }) => device !== this.on.self && this.on.isOnline(device as Did))
-    const asked = elsewhere.slice(0, 32).map((task) => this.#refresh(task).catch(() => undefined))
-    await Promise.race([Promise.all(asked), new Promise<void>((resolve) => void this.on.clock.after(REFRESH_MS, resolve))])
+    await this.refresh()
     const { tasks } = await this.on.book.list(o.all === true ? { limit: 1_000 } : { limit: 100 })
     return [...tasks].reverse().map((task) => this.view(task))
+  }
+
+  /** Asks the devices at hand how those tasks stand that were submitted here and run there. Bounded in time. */
+  async refresh(): Promise<void> {
+    const { book, self, clock, isOnline } = this.on
+    const elsewhere = book.live().filter(({ device }) => device !== self && isOnline(device as Did))
+    const asked = elsewhere.slice(0, MAX_ASKED).map((task) => this.#refresh(task).catch(() => undefined))
+    const enough = new AbortController()
+    await Promise.race([Promise.all(asked), pause(clock, REFRESH_MS, enough.signal)])
+    enough.abort()
   }
 
   view(task: Task): TaskView {
@@ -112,11 +125,14 @@ export class TaskDesk {
     } catch (thrown) {
       if (asErrand(thrown).code !== 'NO_SUCH_TASK') throw thrown
     }
-    return await this.#findInLogs(asked)
+    if (!PART.test(asked)) throw noSuchTask(text)
+    const found = await this.#findInLogs(asked)
+    if (found !== undefined) return found
+    await this.on.refreshLogs()
+    return (await this.#findInLogs(asked)) ?? noTask(text)
   }
 
-  async #findInLogs(text: string): Promise<Found> {
-    if (!PART.test(text)) throw noSuchTask(text)
+  async #findInLogs(text: string): Promise<Found | undefined> {
     const found = new Map<string, Did>()
     for await (const one of query(this.on.logs, {})) {
       if (one.t === 'problem' || one.record.task === null) continue
@@ -126,7 +142,7 @@ export class TaskDesk {
       else if (action === 'task.submit' && subject !== null && isDid(subject) && !found.has(task)) found.set(task, subject)
     }
     const [first, ...more] = found
-    if (first === undefined) throw noSuchTask(text)
+    if (first === undefined) return undefined
     if (more.length > 0) throw new ErrandError('AMBIGUOUS_TASK', `${found.size} tasks begin or end with ${text}`, { hint: 'give more of the id' })
     return { id: first[0] as TaskId, device: first[1], known: undefined }
   }
@@ -135,13 +151,13 @@ export class TaskDesk {
     const { at, signal } = o
     const { side, clock } = this.on
     const far = await side.open(at.device, signal)
-    const hearer = new NearHearer(near, at, { before: () => Promise.resolve(), started: () => undefined })
+    const hearer = new NearHearer(near, at, { before: () => Promise.resolve(), ...NO_NEWS })
     const start = from ?? 0
     const line = new Line(far, at, { side, clock, hearer, signal, from: start, forNow: follow === false })
     const gone = (): void => line.abort(new ErrandError('CANCELLED', 'whoever watched is gone'))
     signal.addEventListener('abort', gone, { once: true })
     const signed = await side.sign(at.device, '/task/logs', { task: at.task }, far)
-    await line.write(TAG.attach, encode({ task: at.task, from: start, follow: follow ?? true, ...signed } satisfies Attach))
+    await line.open(TAG.attach, encode({ task: at.task, from: start, follow: follow ?? true, ...signed } satisfies Attach))
     void this.#passOn(near, line)
     const ended = await line.hear()
     if (ended !== undefined) await hearer.ended(ended)
@@ -151,8 +167,8 @@ export class TaskDesk {
   async #passOn(near: FrameLink, line: Line): Promise<void> {
     try {
       for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
-        if (frame.tag === TAG.bulkTake) await line.write(frame.tag, frame.payload)
-        if (frame.tag === TAG.resumeAt) await line.write(frame.tag, encode(JSON.parse(Buffer.from(frame.payload.subarray()).toString())))
+        if (frame.tag === TAG.bulkTake) await line.say(frame.tag, frame.payload)
+        if (frame.tag === TAG.resumeAt) await line.say(frame.tag, encode(shapeOf(At, JSON.parse(Buffer.from(frame.payload.subarray()).toString()))))
       }
     } catch {
       // Gone, or talking nonsense; its signal says the first.
@@ -192,13 +208,13 @@ export class TaskDesk {
   async #keep(now: Task): Promise<void> {
     const { book, self } = this.on
     const known = await book.get(now.id)
-    if (known === undefined || known.device === self || isOver(known.state) || !isOver(now.state)) return
-    const { state: to, why, endedAt, exitCode, signal, message, stdoutBytes, stderrBytes } = now
-    const at = endedAt ?? this.on.clock.now()
-    const started = known.state === 'PLANNING' ? [{ t: 'started', at: now.startedAt ?? at } as const] : []
-    const end = { t: 'ended', at, to, why, exitCode, signal, stdoutBytes, stderrBytes, ...(message === null ? {} : { message }) }
-    await book.note(known.id, [...started, end as never]).catch(() => undefined)
+    if (known === undefined || known.device === self || isOver(known.state)) return
+    await book.note(now.id, mirrored(known, now), { withinMs: 0 }).catch(() => undefined)
   }
+}
+
+function noTask(text: string): never {
+  throw noSuchTask(text)
 }
 
 function noSuchTask(text: string): ErrandError {

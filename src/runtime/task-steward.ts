@@ -1,9 +1,12 @@
 /** Answers for the tasks of this device: how they stand, and cancel, pause, resume. For local and remote callers alike, behind the gate. */
-import type { Answer, Ask, Question } from '../../protocols/call/messages.ts'
+import { type Answer, type Ask, CALL, type Question } from '../../protocols/call/messages.ts'
+import { TASK } from '../../protocols/task/messages.ts'
+import { encode } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Op } from '../base/op.ts'
+import type { Did } from '../identity/identity.ts'
 import type { HistoryItem, TaskBook } from '../tasks/book.ts'
 import { type Change, isOver, type Task, type TaskId } from '../tasks/machine.ts'
 import type { ExecCaller } from './exec-admission.ts'
@@ -13,8 +16,12 @@ import type { TaskGate } from './task-gate.ts'
 /** A cancel is through when the ladder is: 5 s to SIGKILL, 2 s for what the kernel holds. */
 const CANCEL_MS = 8_000
 const MAX_EVENTS = 10_000
+const MAX_TASKS = 1_000
+/** For the words around them. */
+const ENVELOPE_BYTES = 4_096
 
 export interface StewardOn {
+  readonly self: Did
   readonly book: TaskBook
   readonly gate: TaskGate
   readonly live: LiveCommands
@@ -30,11 +37,17 @@ export class TaskSteward {
     const { book, gate } = this.on
     if (ask.task === '') {
       await gate.admit('/task/read', undefined, { caller, ...ask })
-      return { tasks: [...(await book.list({ limit: 1_000 })).tasks] }
+      return { tasks: fitting((await book.list({ limit: MAX_TASKS })).tasks, CALL.maxFrameBytes) }
     }
     const task = await book.get(ask.task as TaskId)
     if (task === undefined) throw new ErrandError('NO_SUCH_TASK', `this device knows no task ${ask.task}`, { hint: 'errand ps --all shows those it knows' })
     await gate.admit(ask.question, task, { caller, ...ask })
+    if (ask.question !== '/task/read' && task.device !== this.on.self) {
+      throw new ErrandError('NO_SUCH_TASK', `task ${task.id} does not run on this device`, {
+        hint: 'ask the device that runs it',
+        fields: { device: task.device },
+      })
+    }
     const now = ask.question === '/task/read' ? task : await this.#steer(ask.question, task, caller)
     return { tasks: [now], ...(ask.events === true ? { events: await this.#events(task.id) } : {}) }
   }
@@ -44,7 +57,7 @@ export class TaskSteward {
     for await (const event of this.on.book.history(id)) {
       if (events.push(event) >= MAX_EVENTS) break
     }
-    return events
+    return fitting(events, CALL.maxFrameBytes - TASK.maxSubmissionBytes)
   }
 
   async #steer(question: Exclude<Question, '/task/read'>, task: Task, caller: ExecCaller): Promise<Task> {
@@ -58,10 +71,24 @@ export class TaskSteward {
     return (await this.on.book.get(task.id)) ?? task
   }
 
+  /** Resolves when it has ended, after the ladder at the latest. */
   async #cancel(id: TaskId): Promise<void> {
-    const over = this.on.live.get(id)?.over
-    this.on.live.cancel(id)
-    await Promise.race([over ?? this.on.clock, pause(this.on.clock, over === undefined ? 0 : CANCEL_MS)])
+    const { live, clock } = this.on
+    const enough = new AbortController()
+    const over = this.#over(id, enough.signal)
+    live.cancel(id)
+    const isEnded = await Promise.race([over, pause(clock, CANCEL_MS, enough.signal).then(() => false)])
+    enough.abort()
+    if (isEnded) live.forget(id)
+  }
+
+  async #over(id: TaskId, signal: AbortSignal): Promise<boolean> {
+    const { book } = this.on
+    const isEnded = async (): Promise<boolean> => isOver((await book.get(id))?.state ?? 'FAILED')
+    const { cursor } = book
+    if (await isEnded()) return true
+    for await (const item of book.watch({ cursor, signal })) if ((item.t !== 'changed' || item.task.id === id) && (await isEnded())) return true
+    return false
   }
 
   async #hold(id: TaskId, what: 'pause' | 'resume'): Promise<void> {
@@ -81,3 +108,15 @@ export class TaskSteward {
 }
 
 const WHAT = { '/task/cancel': 'cancel', '/task/pause': 'pause', '/task/resume': 'resume' } as const
+
+/** As many of them, from the first on, as one frame takes. */
+function fitting<T>(items: readonly T[], maxBytes: number): T[] {
+  let left = maxBytes - ENVELOPE_BYTES
+  const taken: T[] = []
+  for (const item of items) {
+    left -= encode(item).length
+    if (left < 0) break
+    taken.push(item)
+  }
+  return taken
+}
