@@ -13,6 +13,7 @@ import type { Identity } from '../identity/identity.ts'
 import { startLocalServer } from '../local/server.ts'
 import { type ReadCode, readCode } from '../runtime/invite-code.ts'
 import { deviceName } from '../runtime/offers.ts'
+import type { Runtime } from '../runtime/runtime.ts'
 import { wordsOf } from '../runtime/words.ts'
 import { isLoopback } from './addresses.ts'
 import { type Config, listenOf, withPreset } from './config.ts'
@@ -42,7 +43,20 @@ export interface NodeReady {
   warnings: string[]
 }
 
+export interface DaemonOptions {
+  /** The user's, for what the user's commands make. */
+  readonly umask: number
+  /** False: nobody but this process reaches the node. */
+  readonly socket: boolean
+  /** Where log lines go, one JSON object each. */
+  readonly log: pino.DestinationStream
+}
+
 export class Daemon {
+  /** Whatever node is behind the door: none yet, that of one mesh, that of another after a join. */
+  readonly runtime: Runtime
+  /** Resolves when somebody asks the node to stop, through its runtime. */
+  readonly stopRequest: Promise<{ drainMs?: number | undefined }>
   readonly #log: pino.Logger
   readonly #startedAt = clock.monotonic()
   readonly #device: { identity: Identity; created: boolean }
@@ -51,29 +65,29 @@ export class Daemon {
   #warnings: string[] = []
   #joining = false
   #stopRequested: (request: { drainMs?: number | undefined }) => void = () => {}
-  readonly #stopRequest: Promise<{ drainMs?: number | undefined }>
 
   constructor(
     private readonly home: Home,
     private config: Config,
-    /** The user's, for what the user's commands make. */
-    private readonly umask: number,
+    private readonly o: DaemonOptions,
   ) {
-    this.#log = pino({ level: config.log.level }, pino.destination({ dest: 2, sync: true }))
+    this.#log = pino({ level: config.log.level }, o.log)
     this.#device = home.device()
     home.owner() // a damaged one is said before the database is touched
-    this.#stopRequest = new Promise((resolve) => (this.#stopRequested = resolve))
+    this.stopRequest = new Promise((resolve) => (this.#stopRequested = resolve))
+    const waiting = this.#waiting()
+    this.runtime = switchedRuntime(() => this.#node?.runtime ?? waiting)
+  }
+
+  get did(): string {
+    return this.#device.identity.did
   }
 
   async start(awaitJoin: boolean): Promise<NodeReady> {
-    const waiting = this.#waiting()
     const known = this.home.mesh()
     if (known !== undefined) await this.#run({ ...known, brought: [], isNewHere: false })
     else if (!awaitJoin) await this.#found()
-    rmSync(socketPathOf(this.home.path), { force: true }) // the database lock is ours, so nobody listens there any more
-    const runtime = switchedRuntime(() => this.#node?.runtime ?? waiting)
-    const { did } = this.#device.identity
-    this.#server = await startLocalServer({ runtime, actorDid: did, socketPath: socketPathOf(this.home.path), clock })
+    if (this.o.socket) await this.#openSocket()
     return this.#ready()
   }
 
@@ -81,8 +95,8 @@ export class Daemon {
     const signals = ['SIGTERM', 'SIGINT'] as const
     const stop = (): void => this.#stopRequested({})
     for (const signal of signals) process.once(signal, stop)
-    const { drainMs } = await this.#stopRequest
-    if (drainMs !== undefined) await Promise.race([this.#node?.drain(drainMs), ...signals.map((signal) => once(process, signal))])
+    const { drainMs } = await this.stopRequest
+    if (drainMs !== undefined) await Promise.race([this.drain(drainMs), ...signals.map((signal) => once(process, signal))])
     for (const signal of signals) process.removeListener(signal, stop)
   }
 
@@ -94,6 +108,17 @@ export class Daemon {
     await Promise.all([server?.close(), node?.stop()])
   }
 
+  /** Takes no new work; resolves when nothing runs any more or the time is up. */
+  async drain(withinMs: number): Promise<void> {
+    await this.#node?.drain(withinMs)
+  }
+
+  async #openSocket(): Promise<void> {
+    const socketPath = socketPathOf(this.home.path)
+    rmSync(socketPath, { force: true }) // the database lock is ours, so nobody listens there any more
+    this.#server = await startLocalServer({ runtime: this.runtime, actorDid: this.did, socketPath, clock })
+  }
+
   async #found(): Promise<void> {
     const name = this.#ownName()
     const founded = foundMesh({ device: this.#device.identity, owner: this.home.makeOwner(), name: 'home', deviceName: name, clock, random })
@@ -103,7 +128,7 @@ export class Daemon {
 
   async #run(o: Pick<NodeParts, 'mesh' | 'membership' | 'brought' | 'met' | 'isNewHere'>): Promise<void> {
     const parts = {
-      ...{ home: this.home, config: this.config, device: this.#device.identity, version: VERSION, startedAt: this.#startedAt, umask: this.umask },
+      ...{ home: this.home, config: this.config, device: this.#device.identity, version: VERSION, startedAt: this.#startedAt, umask: this.o.umask },
       hostFile: fileURLToPath(new URL('./exec-host.mjs', import.meta.url)),
       log: (event: string, facts: Record<string, unknown>) => this.#log.debug(facts, event),
       join: (request: JoinRequest) => this.#join(request),

@@ -1,11 +1,10 @@
 /** The node program: checks the home, starts the daemon on it, and stays until it is told to stop. */
-import { ErrandError } from '../base/errors.ts'
-import { socketPathOf } from '../base/paths.ts'
+import pino from 'pino'
 import { loadConfig } from './config.ts'
 import { type Flags, forgetOverrides, overridesOf, recordOverrides } from './config-overrides.ts'
 import { Daemon, type NodeReady } from './daemon.ts'
 import { Home } from './home.ts'
-import { answers } from './running.ts'
+import { refuseSecond } from './running.ts'
 
 export { getSetting, listSettings, typeSetting } from './config-show.ts'
 export type { NodeReady } from './daemon.ts'
@@ -20,9 +19,10 @@ export interface NodeOptions extends Flags {
 export async function runNode(o: NodeOptions, onReady: (r: NodeReady) => void): Promise<void> {
   const umask = process.umask(0o077) // LevelDB makes its files with whatever modes the umask leaves
   const home = Home.open(o.home)
-  await refuseSecond(socketPathOf(o.home))
+  await refuseSecond(o.home)
   const overrides = overridesOf(o, process.env)
-  const daemon = new Daemon(home, loadConfig(o.home, overrides), umask)
+  const log = pino.destination({ dest: 2, sync: true })
+  const daemon = new Daemon(home, loadConfig(o.home, overrides), { umask, socket: true, log })
   let started = false
   try {
     const ready = await daemon.start(o.awaitJoin === true)
@@ -33,14 +33,5 @@ export async function runNode(o: NodeOptions, onReady: (r: NodeReady) => void): 
   } finally {
     if (started) forgetOverrides(o.home) // who did not start may stand beside the node whose they are
     await daemon.stop()
-  }
-}
-
-/** @throws ALREADY_RUNNING when a node answers on the socket. */
-async function refuseSecond(socketPath: string): Promise<void> {
-  if (await answers(socketPath)) {
-    throw new ErrandError('ALREADY_RUNNING', 'a node is running on this home already', {
-      hint: 'errand status shows it; errand down stops it; another node needs another --home',
-    })
   }
 }
