@@ -89,14 +89,18 @@ async function bundleOne(root, bundle) {
   return { bundle, result }
 }
 
-/** `errand up` in the foreground imports the node's main file; in dist that is the bundle next door, loaded only then. */
+/**
+ * `errand up` in the foreground imports the node's main file; in dist that is the bundle next door, loaded only then. What programs import
+ * as `errand` names its parts, and is no second copy of it.
+ */
 function nodeStaysOutside(root) {
   const main = join(root, 'src', 'node', 'main.ts')
+  const named = join(root, 'src', 'node', 'public.ts')
   return {
-    name: 'the node stays outside of the client',
+    name: 'the node stays outside of its users',
     setup({ onResolve }) {
-      onResolve({ filter: /\/node\/main\.ts$/ }, ({ path, resolveDir, kind }) => {
-        const wanted = kind === 'dynamic-import' && join(resolveDir, path) === main
+      onResolve({ filter: /\/main\.ts$/ }, ({ path, resolveDir, kind, importer }) => {
+        const wanted = (kind === 'dynamic-import' || importer === named) && join(resolveDir, path) === main
         return wanted ? { path: './node.mjs', external: true } : undefined
       })
     },

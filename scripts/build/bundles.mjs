@@ -14,6 +14,7 @@ const SLOW = ['commander', 'it-', 'uint8arraylist', 'uint8arrays', 'uint8-varint
 export const BUNDLES = [
   { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 60 * KIB },
   { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 400 * KIB },
+  { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },
   { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander'], maxBytes: 5_000 * KIB },
   // Spawning copies the parent's page tables, so what spawns must stay small.
   { name: 'exec-host', entry: 'src/exec/host-main.ts', mustNotHold: [...HEAVY, 'commander', '@noble/'], maxBytes: 300 * KIB },

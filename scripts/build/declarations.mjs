@@ -11,7 +11,10 @@ import ts from 'typescript'
 import { SetupFailed } from './program.mjs'
 
 /** An entry exports types by `export type`; a schema that it exported as a value would not be found. */
-const DECLARED = [{ name: 'client', entry: 'src/local/client.ts' }]
+const DECLARED = [
+  { name: 'index', entry: 'src/node/public.ts' },
+  { name: 'client', entry: 'src/local/client.ts' },
+]
 
 /**
  * @returns the files, by their names in dist.

@@ -31,6 +31,7 @@ import { homeOf, socketPathOf } from '../base/paths.ts'
 import type { AttachOptions, ExecOptions } from './exec.ts'
 import { attach, exec } from './exec.ts'
 import { JsonDoor } from './http.ts'
+import type { Waiting } from './runtime-client.ts'
 import { ExecFaces } from './upgrade.ts'
 
 // What its methods take and give, for programs in TypeScript (docs/decisions/0016).
@@ -65,11 +66,18 @@ export type {
 export { ErrandError } from '../base/errors.ts'
 export { homeOf, socketPathOf } from '../base/paths.ts'
 export type { AttachOptions, ExecOptions, OutputTaker } from './exec.ts'
-
-/** Aborting ends the wait, not what the node has already begun; then the call rejects with CANCELLED. */
-export interface Waiting {
-  readonly signal?: AbortSignal
-}
+export type {
+  AttachOptions as AttachStreamOptions,
+  ExecuteEnd,
+  ExecuteEvent,
+  ExecuteOptions,
+  ExecuteRequest,
+  ExecuteResponse,
+  RuntimeClient,
+  SubmitTaskRequest,
+  Waiting,
+} from './runtime-client.ts'
+export { type Calls, runtimeOf } from './runtime-of.ts'
 
 /** How long an answer may take. Joining dials another device and waits for its owner's node; the rest is local. */
 const ANSWER_MS = 30_000

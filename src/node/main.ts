@@ -6,8 +6,10 @@ import { Daemon, type NodeReady } from './daemon.ts'
 import { Home } from './home.ts'
 import { refuseSecond } from './running.ts'
 
+export { ErrandError } from '../base/errors.ts'
 export { getSetting, listSettings, typeSetting } from './config-show.ts'
 export type { NodeReady } from './daemon.ts'
+export { createNode } from './embed.ts'
 
 export interface NodeOptions extends Flags {
   readonly home: string
