@@ -53,7 +53,7 @@ export async function startPair(cleanup: Cleanup): Promise<Pair> {
   return { near, far }
 }
 
-async function startNode(cleanup: Cleanup, directory: string, name: string): Promise<BenchNode> {
+export async function startNode(cleanup: Cleanup, directory: string, name: string): Promise<BenchNode> {
   const home = join(directory, name)
   const args = [PROGRAM, 'up', '--home', home, '--name', name, '--json', '--listen', '/ip4/127.0.0.1/tcp/0']
   const child = spawn(process.execPath, args, { env: CLEAN_ENV, stdio: ['ignore', 'pipe', 'pipe'] })

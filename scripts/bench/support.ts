@@ -170,7 +170,7 @@ export interface Report {
 }
 
 /** The table is talk when JSON is asked for; the last line of stdout is the report. */
-export function publish(options: Options, text: string, report: Report): void {
+export function publish(options: Pick<Options, 'json'>, text: string, report: Report): void {
   const machine = {
     node: process.version,
     cpus: cpus().length,

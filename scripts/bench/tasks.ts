@@ -1,149 +1,129 @@
 /**
- * What the journal of tasks costs: `node scripts/run.mjs bench/tasks [--json] [--tasks N]`. Fills a real database with tasks that lived and
- * ended (100,000 unless told), then opens it again and asks. Prints tasks a second, the time of a start, the times of questions, and memory.
+ * `npm run bench:tasks [-- --json --rounds N --count N --tasks N --no-redis]`: what tasks cost. Short tasks on one real node, every change
+ * synced, from their submission to their end, beside BullMQ on a real Redis that syncs every write, in turn, both starting the same process;
+ * then the journal alone, with 100,000 tasks in it unless told otherwise. The figures and how to read them: docs/testing.md.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { v7 as uuidv7 } from 'uuid'
-import { AuditLog } from '../../src/audit/log.ts'
-import { systemClock, systemRandom } from '../../src/base/clock.ts'
-import type { Op } from '../../src/base/op.ts'
-import { Identity } from '../../src/identity/identity.ts'
-import { Store } from '../../src/store/level.ts'
-import { TaskBook } from '../../src/tasks/book.ts'
-import type { Change, Submitted, TaskId } from '../../src/tasks/machine.ts'
+import { type BullMq, type Round, startBullMq } from './redis.ts'
+import { Cleanup, type Figures, figures, publish, type Report, type Row, round, say, shuffled, table } from './support.ts'
+import { type JournalFigures, measureJournal } from './task-journal.ts'
+import { ErrandTasks } from './task-rounds.ts'
 
-const WRITERS = 256
-const LIVE = 20
-const QUESTIONS = 2_000
-const SECONDS = 3
+/** How many tasks are in flight, and how many of them make a round. */
+const DEPTHS = [1, 16, 64] as const
 
-const identity = new Identity(systemRandom(32))
-const now = (): number => systemClock.now()
-
-interface Open {
-  readonly store: Store
-  readonly log: AuditLog
-  readonly book: TaskBook
+interface Options {
+  readonly json: boolean
+  readonly rounds: number
+  readonly count: number
+  readonly tasks: number
+  readonly redis: boolean
 }
 
-async function open(dir: string, mesh: Uint8Array): Promise<Open> {
-  const store = await Store.open(dir)
-  const log = await AuditLog.open({ store: store.logs, identity, mesh, clock: systemClock })
-  return { store, log, book: await TaskBook.open({ store: store.shelf('tasks'), clock: systemClock }) }
+interface Seen {
+  readonly perSecond: Figures
+  readonly latencyMs: Figures
 }
 
-function submission(i: number): Submitted {
-  const did = identity.did
-  const about = { detached: true, description: `job ${i}`, agent: 'bench', session: `s${i % 100}`, metadata: { n: String(i), team: 'core' } }
-  return { id: uuidv7() as TaskId, device: did, submittedBy: did, command: ['make', 'test', String(i)], createdAt: now(), ...about }
-}
-const begun = (): Change[] => [
-  { t: 'planned', at: now() },
-  { t: 'started', at: now() },
-]
-const end = (i: number): Change =>
-  i % 10 === 0
-    ? { t: 'ended', at: now(), to: 'FAILED', why: 'exit', exitCode: 1, signal: null }
-    : { t: 'ended', at: now(), to: 'COMPLETED', why: 'exit', exitCode: 0, signal: null }
-
-/** A task as a device runs it: its start and its end each in one commit with their audit entries. */
-async function lived({ log, book }: Open, i: number): Promise<void> {
-  const task = submission(i)
-  const carry = (action: string) => (ops: readonly Op[]) =>
-    log.append({ actor: identity.did, action, result: 'ok', task: task.id, details: { command: task.command } }, ops)
-  await book.submit(task, { fresh: true, changes: begun(), carry: carry('exec.start') })
-  await book.note(task.id, [end(i)], { carry: carry('exec.end') })
+interface Case {
+  readonly name: string
+  readonly what: string
+  readonly inFlight: number
+  run(): Promise<Round>
 }
 
-async function fill(on: Open, count: number): Promise<{ perSecond: number; memoryMiB: number[] }> {
-  let next = 0
-  const memoryMiB: number[] = []
-  const began = performance.now()
-  const write = async (): Promise<void> => {
-    for (let i = next++; i < count; i = next++) {
-      await lived(on, i)
-      if (i % Math.ceil(count / 5) === 0) memoryMiB.push(rss())
-    }
+function casesOf(errand: ErrandTasks, bullmq: BullMq | undefined, count: number): Case[] {
+  return DEPTHS.flatMap((inFlight) => {
+    const of = { inFlight, count: inFlight === 1 ? Math.ceil(count / 5) : count }
+    const ours: Case = { name: `errand${inFlight}`, what: `errand, ${inFlight} in flight`, inFlight, run: () => errand.round(of) }
+    if (bullmq === undefined) return [ours]
+    return [ours, { name: `bullmq${inFlight}`, what: `BullMQ, ${inFlight} in flight`, inFlight, run: () => bullmq.round(of) }]
+  })
+}
+
+async function measure(all: readonly Case[], rounds: number): Promise<Record<string, Seen>> {
+  const taken = new Map<string, { perSecond: number[]; latencies: number[] }>(all.map(({ name }) => [name, { perSecond: [], latencies: [] }]))
+  for (const { run } of all) await run() // warm: the code is compiled, files exist
+  for (const { round: at, item } of shuffled(all, rounds)) {
+    const { perSecond, latencies } = await item.run()
+    taken.get(item.name)?.perSecond.push(perSecond)
+    taken.get(item.name)?.latencies.push(...latencies)
+    say(`round ${at + 1} of ${rounds}: ${item.what} ${perSecond.toFixed(0)} tasks/s`)
   }
-  await Promise.all(Array.from({ length: WRITERS }, write))
-  return { perSecond: Math.round((count * 1_000) / (performance.now() - began)), memoryMiB: [...memoryMiB, rss()] }
+  return Object.fromEntries([...taken].map(([name, { perSecond, latencies }]) => [name, { perSecond: figures(perSecond), latencyMs: figures(latencies) }]))
 }
 
-const rss = (): number => Math.round(process.memoryUsage.rss() / (1 << 20))
-
-async function perSecond(on: Open, writers: number): Promise<number> {
-  const began = performance.now()
-  let done = 0
-  const write = async (): Promise<void> => {
-    while (performance.now() - began < SECONDS * 1_000) {
-      await lived(on, done)
-      done++
-    }
+/** Ours by theirs: throughput (larger is better) and latency (smaller is better), medians of the rounds and of all tasks. */
+function ratiosOf(seen: Readonly<Record<string, Seen>>): Record<string, number | null> {
+  const ratio = (of: (one: Seen) => number, inFlight: number): number | null => {
+    const [ours, theirs] = [seen[`errand${inFlight}`], seen[`bullmq${inFlight}`]]
+    return ours === undefined || theirs === undefined ? null : round(of(ours) / of(theirs))
   }
-  await Promise.all(Array.from({ length: writers }, write))
-  return Math.round((done * 1_000) / (performance.now() - began))
+  return Object.fromEntries(
+    DEPTHS.flatMap((inFlight) => [
+      [`throughput${inFlight}VsBullMq`, ratio(({ perSecond }) => perSecond.p50, inFlight)],
+      [`latency${inFlight}VsBullMq`, ratio(({ latencyMs }) => latencyMs.p50, inFlight)],
+    ]),
+  )
 }
 
-async function questions(ask: (i: number) => Promise<unknown>): Promise<{ p50Ms: number; p99Ms: number }> {
-  const took: number[] = []
-  for (let i = 0; i < QUESTIONS; i++) {
-    const before = performance.now()
-    await ask(i)
-    took.push(performance.now() - before)
-  }
-  took.sort((a, b) => a - b)
-  const at = (share: number): number => Number((took[Math.floor(share * (took.length - 1))] ?? 0).toFixed(2))
-  return { p50Ms: at(0.5), p99Ms: at(0.99) }
+function journalText({ tasks, startMs, asked, filling, tasksPerSecond }: JournalFigures): string {
+  const questions = Object.entries(asked).map(([what, { p50Ms, p99Ms }]) => `  ${what.padEnd(28)}${p50Ms.toFixed(2)} / ${p99Ms.toFixed(2)} ms`)
+  return [
+    `the journal alone, ${tasks} tasks: opened in ${startMs} ms; memory while it filled ${filling.memoryMiB.join(', ')} MiB`,
+    ...questions,
+    ...Object.entries(tasksPerSecond).map(([what, n]) => `  ${what.padEnd(28)}${n} tasks/s`),
+    '',
+  ].join('\n')
 }
 
-/** Ids from everywhere in the journal, with the places to read on from. */
-async function sample(book: TaskBook): Promise<{ ids: TaskId[]; places: string[] }> {
-  const [ids, places]: [TaskId[], string[]] = [[], []]
-  for (let page = await book.list({ limit: 1_000 }); page.next !== null; page = await book.list({ limit: 1_000, before: page.next })) {
-    places.push(page.next)
-    ids.push(...page.tasks.filter((_, i) => i % 97 === 0).map(({ id }) => id))
-  }
-  return { ids, places }
+async function main(cleanup: Cleanup, o: Options): Promise<void> {
+  const errand = await ErrandTasks.start(cleanup)
+  const bullmq = o.redis ? await startBullMq(cleanup) : 'not asked for'
+  if (typeof bullmq === 'string') say(`without BullMQ: ${bullmq}`)
+  const all = casesOf(errand, typeof bullmq === 'string' ? undefined : bullmq, o.count)
+  const seen = await measure(all, o.rounds)
+  const journal = await measureJournal(cleanup.directory(), o.tasks)
+  const ratios = ratiosOf(seen)
+  const rows = (of: (one: Seen) => Figures): Row[] => all.map(({ name, what }) => ({ what, figures: seen[name] === undefined ? null : of(seen[name]) }))
+  const text = [
+    table(
+      'tasks a second',
+      'tasks/s',
+      rows(({ perSecond }) => perSecond),
+    ),
+    table(
+      'from submission to the end, as told',
+      'ms',
+      rows(({ latencyMs }) => latencyMs),
+    ),
+    'ratios of the medians (errand / BullMQ; throughput larger, latency smaller is better)',
+    ...Object.entries(ratios).map(([name, value]) => `  ${name.padEnd(28)}${value === null ? '–' : `${value.toFixed(2)}×`}`),
+    '',
+    journalText(journal),
+    '· each task starts the process `true` and is over when it has exited; each change is on the disk before it is told',
+    `· ${typeof bullmq === 'string' ? `BullMQ was left out: ${bullmq}` : bullmq.version}`,
+    '',
+  ].join('\n')
+  publish({ json: o.json }, text, { ratios, tasks: seen, journal, beside: typeof bullmq === 'string' ? null : bullmq.version } satisfies Report)
 }
 
-async function run(dir: string, count: number): Promise<Readonly<Record<string, unknown>>> {
-  const mesh = systemRandom(32)
-  const first = await open(dir, mesh)
-  const filling = await fill(first, count)
-  for (let i = 0; i < LIVE; i++) await first.book.submit(submission(i), { fresh: true, changes: begun() })
-  await first.book.close()
-  await first.store.close()
-
-  const store = await Store.open(dir)
-  const began = performance.now()
-  const book = await TaskBook.open({ store: store.shelf('tasks'), clock: systemClock })
-  const startMs = Math.round(performance.now() - began)
-  const log = await AuditLog.open({ store: store.logs, identity, mesh, clock: systemClock })
-  const counts = book.counts()
-  if (counts.total !== count + LIVE || counts.active !== LIVE) throw new Error(`${JSON.stringify(counts)} after a restart`)
-  const { ids, places } = await sample(book)
-  const one = (i: number): TaskId => ids[(i * 7_919) % ids.length] as TaskId
-  const asked = {
-    'one task by its id': await questions((i) => book.get(one(i))),
-    'by the end of its id': await questions((i) => book.resolve(one(i).slice(-10))),
-    'the newest 50': await questions(() => book.list()),
-    '50 from anywhere': await questions((i) => book.list({ before: places[(i * 31) % places.length] ?? '' })),
-    'the newest 50 that failed': await questions(() => book.list({ states: ['FAILED'] })),
-  }
-  const tasksPerSecond = { 'one after the other': await perSecond({ store, log, book }, 1), '64 at once': await perSecond({ store, log, book }, 64) }
-  await book.close()
-  await store.close()
-  return { tasks: count, filling, startMs, asked, tasksPerSecond, memoryMiB: rss() }
+function options(): Options {
+  const { values } = parseArgs({
+    options: {
+      json: { type: 'boolean', default: false },
+      rounds: { type: 'string', default: '5' },
+      count: { type: 'string', default: '1000' },
+      tasks: { type: 'string', default: '100000' },
+      'no-redis': { type: 'boolean', default: false },
+    },
+  })
+  return { json: values.json, rounds: Number(values.rounds), count: Number(values.count), tasks: Number(values.tasks), redis: !values['no-redis'] }
 }
 
-const { values } = parseArgs({ options: { json: { type: 'boolean', default: false }, tasks: { type: 'string', default: '100000' } } })
-const dir = await mkdtemp(join(tmpdir(), 'errand-bench-tasks-'))
+const cleanup = new Cleanup()
 try {
-  const result = await run(dir, Number(values.tasks))
-  console.log(values.json ? JSON.stringify(result) : JSON.stringify(result, null, 2))
+  await main(cleanup, options())
 } finally {
-  await rm(dir, { recursive: true, force: true })
+  await cleanup.run()
 }
