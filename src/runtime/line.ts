@@ -36,7 +36,7 @@ export interface LineFor {
 }
 
 export interface LineOn {
-  readonly side: FarSide
+  readonly side: Pick<FarSide, 'open' | 'sign'>
   readonly clock: Clock
   readonly hearer: Hearer
   readonly signal: AbortSignal

@@ -32,8 +32,8 @@ export interface RecoveryOn {
   readonly book: TaskBook
   readonly live: LiveCommands
   readonly places: Pick<Places, 'seize'>
-  readonly submitter: Submitter
-  readonly directory: Directory
+  readonly submitter: Pick<Submitter, 'watchEnd'>
+  readonly directory: Pick<Directory, 'nameOf'>
   readonly audit: { append(fact: Fact, along?: readonly Op[]): Promise<unknown> }
   readonly clock: Clock
 }

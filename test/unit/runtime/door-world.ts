@@ -5,17 +5,19 @@ import { decodeAs, encode } from '../../../protocols/wire.ts'
 import type { Fact } from '../../../src/audit/facts.ts'
 import type { ExecRunArgs } from '../../../src/authority/commands.ts'
 import { Revocations } from '../../../src/authority/revocations.ts'
-import { type Delegation, type DelegationFields, signDelegation, signInvocation } from '../../../src/authority/token.ts'
+import { type AnyRecord, type Delegation, type DelegationFields, signDelegation, signInvocation } from '../../../src/authority/token.ts'
 import { ErrandError } from '../../../src/base/errors.ts'
 import { FrameLink } from '../../../src/base/frames.ts'
 import { memoryLinks } from '../../../src/base/memory-link.ts'
 import type { Op } from '../../../src/base/op.ts'
 import { Identity } from '../../../src/identity/identity.ts'
 import { Attachments } from '../../../src/runtime/attachments.ts'
+import type { ExecCaller } from '../../../src/runtime/exec-admission.ts'
 import { ExecDoor } from '../../../src/runtime/exec-door.ts'
 import { LiveCommands } from '../../../src/runtime/live.ts'
 import { Places } from '../../../src/runtime/places.ts'
 import { TaskGate } from '../../../src/runtime/task-gate.ts'
+import { TaskSteward } from '../../../src/runtime/task-steward.ts'
 import { Store } from '../../../src/store/level.ts'
 import { TaskBook } from '../../../src/tasks/book.ts'
 import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../../../src/tasks/ports.ts'
@@ -87,25 +89,40 @@ export class ScriptedExecutor implements Executor {
   /** What a start waits for. */
   wait: Promise<void> = Promise.resolve()
 
-  prepare({ spec }: CommandOrder): PreparedCommand {
-    return { start: (sink = { output: () => undefined }) => this.#start(spec, sink), drop: () => undefined }
+  /** What the exec-host has of each task's output. */
+  readonly kept = new Map<string, Printed[]>()
+  /** Who reads what runs, besides whoever asked for it. */
+  readonly followers: Scripted[] = []
+  readonly #running = new Map<string, Scripted>()
+
+  prepare({ task, spec }: CommandOrder): PreparedCommand {
+    return { start: (sink = { output: () => undefined }) => this.#start(task, spec, sink), drop: () => undefined }
   }
 
-  follow(task: string): Promise<RunningCommand> {
-    return Promise.reject(new ErrandError('NO_SUCH_TASK', `task ${task} does not run here`))
+  follow(task: string, _from: number | null, sink: OutputSink = { output: () => undefined }): Promise<RunningCommand> {
+    const command = this.#running.get(task)
+    if (command === undefined) return Promise.reject(new ErrandError('NO_SUCH_TASK', `task ${task} does not run here`))
+    const follower = new Scripted(command.spec, sink, command.startTime)
+    this.followers.push(follower)
+    void command.ended.then(({ exitCode }) => follower.exit(exitCode ?? 0))
+    return Promise.resolve(follower)
   }
 
-  async *printed(): AsyncGenerator<Printed> {}
+  async *printed(task: string, from: number): AsyncGenerator<Printed> {
+    for (const one of this.kept.get(task) ?? []) if (one.offset >= from) yield one
+  }
 
   admit(): Promise<null> {
     return Promise.resolve(null)
   }
 
-  async #start(spec: CommandSpec, sink: OutputSink): Promise<RunningCommand> {
+  async #start(task: string, spec: CommandSpec, sink: OutputSink): Promise<RunningCommand> {
     await this.wait
     if (this.refusal !== undefined) throw this.refusal
     const command = new Scripted(spec, sink, 1_800_000_000_000)
     this.started.push(command)
+    this.#running.set(task, command)
+    void command.ended.then(() => this.#running.delete(task))
     return command
   }
 }
@@ -144,6 +161,8 @@ export class World {
   readonly live: LiveCommands
   readonly places: Places
   readonly door: ExecDoor
+  readonly gate: TaskGate
+  readonly steward: TaskSteward
   #tasks = 0
 
   private constructor(
@@ -160,7 +179,9 @@ export class World {
     this.live = new LiveCommands(on)
     this.places = new Places({ clock, bounds: { atOnce: slots, queueSize: queue, queueTimeoutMs: 60_000 } })
     const session = { ...on, live: this.live }
-    const attachments = new Attachments({ ...session, gate: new TaskGate(on) })
+    this.gate = new TaskGate(on)
+    this.steward = new TaskSteward({ ...on, live: this.live, gate: this.gate })
+    const attachments = new Attachments({ ...session, gate: this.gate })
     this.door = new ExecDoor({ ...session, attachments, places: this.places, spool: { maxBytes: 1 << 20, policy: 'block' }, allowsOthers })
   }
 
@@ -179,7 +200,7 @@ export class World {
     by: Identity,
     chain: readonly Delegation[],
     args: Partial<ExecRunArgs> = {},
-    o: { challenge?: Uint8Array; env?: Record<string, string> } = {},
+    o: { challenge?: Uint8Array; env?: Record<string, string>; detached?: boolean } = {},
   ): Uint8Array {
     const now = Math.floor(this.clock.now() / 1_000)
     const declared: ExecRunArgs = {
@@ -197,7 +218,33 @@ export class World {
       exp: now + 60,
       iat: now,
     })
-    return encode({ invocation: invocation.bytes, proofs: chain.map(({ bytes }) => bytes), env: o.env ?? {} })
+    return encode({
+      invocation: invocation.bytes,
+      proofs: chain.map(({ bytes }) => bytes),
+      env: o.env ?? {},
+      ...(o.detached === true ? { about: { detached: true } } : {}),
+    })
+  }
+
+  /** What somebody shows who asks about a task. */
+  asks(
+    by: Identity,
+    cmd: string,
+    task: string,
+    o: { chain?: readonly Delegation[]; challenge?: Uint8Array; args?: AnyRecord } = {},
+  ): { invocation: Uint8Array; proofs: Uint8Array[] } {
+    const now = Math.floor(this.clock.now() / 1_000)
+    const { chain = [], challenge = CHALLENGE, args = { task } } = o
+    const { bytes } = signInvocation(by, {
+      ...{ sub: device.did, aud: device.did, cmd, args, prf: chain.map(({ cid }) => cid) },
+      ...{ nonce: Buffer.concat([challenge, this.random(16)]), exp: now + 60, iat: now },
+    })
+    return { invocation: bytes, proofs: chain.map((link) => link.bytes) }
+  }
+
+  /** The connection of a caller. */
+  caller(by: Identity): ExecCaller {
+    return { did: by.did, challenge: CHALLENGE, address: '/ip4/127.0.0.1/tcp/9', synced: Promise.resolve() }
   }
 
   /** Opens a stream as `by`; `first` is its open frame. */

@@ -1,0 +1,73 @@
+/** Who may see and steer a task. */
+import { beforeEach, expect, test } from 'vitest'
+import { settled } from '../base/hand-clock.ts'
+import { device, laptop, mallory, owner, taskId, World } from './door-world.ts'
+
+const TASK = { id: taskId(1) as never, submittedBy: laptop.did }
+let world: World
+beforeEach(async () => {
+  world = await World.open()
+})
+
+test('whoever submitted a task sees and steers it, known by the connection, with no proof at all; so does the device itself', async () => {
+  const nothing = { invocation: new Uint8Array(), proofs: [] }
+  for (const command of ['/task/read', '/task/logs', '/task/cancel', '/task/pause', '/task/resume'] as const) {
+    await world.gate.admit(command, TASK, { caller: world.caller(laptop), ...nothing })
+    await world.gate.admit(command, TASK, { caller: world.caller(device), ...nothing })
+  }
+  expect(world.audit.facts).toEqual([])
+})
+
+test('anybody else with a right to this command does too', async () => {
+  const chain = [world.grant(owner, { cmd: '/task/cancel' })]
+  await world.gate.admit('/task/cancel', TASK, { caller: world.caller(owner), ...world.asks(owner, '/task/cancel', TASK.id, { chain }) })
+  expect(world.audit.facts).toEqual([])
+})
+
+test('a right to everything about tasks is enough; one to see them is none to end them', async () => {
+  const all = [world.grant(owner, { cmd: '/task' })]
+  await world.gate.admit('/task/pause', TASK, { caller: world.caller(owner), ...world.asks(owner, '/task/pause', TASK.id, { chain: all }) })
+  const read = [world.grant(owner, { cmd: '/task/read' })]
+  const asked = world.asks(owner, '/task/cancel', TASK.id, { chain: read })
+  await expect(world.gate.admit('/task/cancel', TASK, { caller: world.caller(owner), ...asked })).rejects.toMatchObject({ code: 'DENIED' })
+})
+
+test.each([
+  ['no right', () => world.asks(mallory, '/task/read', TASK.id)],
+  ['a right to run commands', () => world.asks(mallory, '/task/read', TASK.id, { chain: [world.grant(mallory)] })],
+  ['an invocation for another task', () => world.asks(mallory, '/task/read', taskId(2), { chain: [world.grant(mallory, { cmd: '/task/read' })] })],
+  ['an invocation for another command', () => world.asks(mallory, '/task/logs', TASK.id, { chain: [world.grant(mallory, { cmd: '/task/logs' })] })],
+  [
+    'an invocation for another connection',
+    () => world.asks(mallory, '/task/read', TASK.id, { chain: [world.grant(mallory, { cmd: '/task/read' })], challenge: new Uint8Array(16) }),
+  ],
+  ['another one’s invocation', () => world.asks(owner, '/task/read', TASK.id, { chain: [world.grant(owner, { cmd: '/task/read' })] })],
+])('with %s it is denied, and written down', async (_name, asked) => {
+  const admitted = world.gate.admit('/task/read', TASK, { caller: world.caller(mallory), ...asked() })
+  await expect(admitted).rejects.toMatchObject({ code: 'DENIED' })
+  expect(world.audit.facts).toMatchObject([
+    { action: 'task.denied', result: 'denied', actor: mallory.did, task: TASK.id, details: { command: ['/task/read'], requestedBy: mallory.did } },
+  ])
+})
+
+test('an invocation counts once', async () => {
+  const asked = world.asks(owner, '/task/read', TASK.id, { chain: [world.grant(owner, { cmd: '/task/read' })] })
+  await world.gate.admit('/task/read', TASK, { caller: world.caller(owner), ...asked })
+  await expect(world.gate.admit('/task/read', TASK, { caller: world.caller(owner), ...asked })).rejects.toMatchObject({ code: 'DENIED' })
+  expect(world.audit.actions()).toEqual(['task.denied'])
+})
+
+test('a flood of questions does not become a flood of entries', async () => {
+  for (let i = 0; i < 50; i++) {
+    await world.gate.admit('/task/read', TASK, { caller: world.caller(mallory), ...world.asks(mallory, '/task/read', TASK.id) }).catch(() => undefined)
+  }
+  await settled()
+  expect(world.audit.facts.length).toBe(20)
+})
+
+test('all tasks of a device are for whoever has the right to read them', async () => {
+  const chain = [world.grant(owner, { cmd: '/task/read' })]
+  await world.gate.admit('/task/read', undefined, { caller: world.caller(owner), ...world.asks(owner, '/task/read', '', { chain }) })
+  const asked = world.asks(laptop, '/task/read', '')
+  await expect(world.gate.admit('/task/read', undefined, { caller: world.caller(laptop), ...asked })).rejects.toMatchObject({ code: 'DENIED' })
+})
