@@ -1,9 +1,28 @@
 /** What every request passes before the runtime hears of it, and how errors leave: checks of origin, of shape, and statuses. */
-import type { IncomingHttpHeaders } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type * as v from 'valibot'
 import { BadBytes, shapeOf } from '../../protocols/wire.ts'
 import type { WireError } from '../base/errors.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
+import type { Actor } from '../runtime/runtime.ts'
+
+/** Stands in front of every request, streams and upgrades included. */
+export interface Guard {
+  /** Who calls. @throws ErrandError: why there is no answer; where refusals are recorded it is recorded by then. */
+  admit(request: IncomingMessage): Promise<Actor>
+}
+
+/** Of the socket: whoever can open it acts as this device, and no header makes anybody somebody else. */
+export function ownersGuard(did: string): Guard {
+  const actor: Actor = { did, via: 'local' }
+  return {
+    admit: async ({ headers }) => {
+      const refusal = refusalOf(headers)
+      if (refusal !== undefined) throw refusal
+      return actor
+    },
+  }
+}
 
 const HOSTS = new Set(['errand', 'localhost'])
 
@@ -32,6 +51,7 @@ export function checked<S extends v.GenericSchema>(schema: S, value: unknown): v
 
 const STATUS: Readonly<Record<string, number>> = {
   BAD_REQUEST: 400,
+  UNAUTHENTICATED: 401,
   BAD_FRAME: 400,
   FORBIDDEN_ORIGIN: 403,
   FORBIDDEN_HOST: 403,
@@ -58,12 +78,19 @@ export function statusOf(code: string): number {
 
 export interface Answer {
   readonly status: number
+  readonly headers: Readonly<Record<string, string>>
   readonly body: { readonly error: WireError }
 }
 
 export function answerOf(thrown: unknown): Answer {
   const error = fromFastify(thrown) ?? asErrand(thrown)
-  return { status: statusOf(error.code), body: { error: wireOf(error) } }
+  const status = statusOf(error.code)
+  return { status, headers: status === 401 ? { 'www-authenticate': 'Bearer realm="errand"' } : {}, body: { error: wireOf(error) } }
+}
+
+/** A request's path for people and logs: without its query, which may hold what nobody should keep. */
+export function pathOf(url: string | undefined): string {
+  return (url ?? '').replace(/[?#].*$/s, '').slice(0, 256)
 }
 
 /** An error that came from a device keeps its source; what failed here is errand's. */

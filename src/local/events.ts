@@ -1,31 +1,34 @@
 /** Updates of tasks as Server-Sent Events (HTML Standard, 9.2): an id to go on from, a comment now and then so that dead readers are noticed. */
 import { Readable } from 'node:stream'
 import type { FastifyReply } from 'fastify'
-import { every, systemClock } from '../base/clock.ts'
-import type { Runtime } from '../runtime/runtime.ts'
+import type { TaskUpdate } from '../../protocols/local/messages.ts'
+import { type Clock, every } from '../base/clock.ts'
+import { EVENTS_TYPE } from './route.ts'
 
 const ALIVE_MS = 15_000
 
 /** The stream pulls as fast as its reader reads; a reader that falls behind gets a gap from the runtime, and costs no memory here. */
 export async function sendEvents(
   reply: FastifyReply,
-  runtime: Pick<Runtime, 'streamTaskUpdates'>,
-  { cursor, stopping }: { cursor: number | undefined; stopping: AbortSignal },
+  updates: AsyncIterable<TaskUpdate>,
+  { signal, clock }: { readonly signal: AbortSignal; readonly clock: Clock },
 ): Promise<FastifyReply> {
-  const gone = new AbortController()
-  const signal = AbortSignal.any([gone.signal, stopping])
-  const updates = runtime.streamTaskUpdates({ ...(cursor === undefined ? {} : { cursor }), signal })
   const body = Readable.from(textOf(updates), { objectMode: false })
-  const stop = every(systemClock, ALIVE_MS, () => void (reply.raw.writableNeedDrain || reply.raw.write(': alive\n\n')))
-  reply.raw.once('close', () => {
-    stop()
-    gone.abort()
-    body.destroy()
-  })
-  return await reply.type('text/event-stream').header('cache-control', 'no-store').send(body)
+  const stop = every(clock, ALIVE_MS, () => void (reply.raw.writableNeedDrain || reply.raw.write(': alive\n\n')))
+  signal.addEventListener(
+    'abort',
+    () => {
+      stop()
+      body.destroy()
+    },
+    { once: true },
+  )
+  return await reply.type(EVENTS_TYPE).header('cache-control', 'no-store').send(body)
 }
 
-async function* textOf(updates: ReturnType<Runtime['streamTaskUpdates']>): AsyncGenerator<string> {
+/** The comment in front brings the status out at once: a watcher of a quiet node would wait for it otherwise. */
+async function* textOf(updates: AsyncIterable<TaskUpdate>): AsyncGenerator<string> {
+  yield ': updates follow\n\n'
   for await (const update of updates) {
     const id = 'cursor' in update ? `id: ${update.cursor}\n` : ''
     yield `event: ${update.t}\n${id}data: ${JSON.stringify(update)}\n\n`

@@ -10,7 +10,7 @@ import { type Frame, FrameLink } from '../base/frames.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { serveFirst } from './asked.ts'
-import { answerOf, refusalOf, wireOf } from './door.ts'
+import { answerOf, type Guard, wireOf } from './door.ts'
 import { noSuchRoute } from './routes.ts'
 
 const OPEN_MS = 10_000
@@ -24,16 +24,12 @@ export class ExecFace {
   readonly #open = new Map<Socket, Promise<void>>()
   readonly #stopping = new AbortController()
 
-  constructor(private readonly on: { runtime: Runtime; actor: Actor; clock: Clock }) {}
+  constructor(private readonly on: { runtime: Runtime; guard: Guard; clock: Clock }) {}
 
   /** The listener for the server's `upgrade` event. */
   take(request: IncomingMessage, socket: Socket, head: Uint8Array): void {
     socket.on('error', () => undefined) // A client that hangs up is told apart below; an unheard 'error' would end the process.
-    const refusal = this.#refusal(request)
-    if (refusal !== undefined) return refuse(socket, refusal)
-    socket.setTimeout(0)
-    socket.write(SWITCH)
-    const done = this.#serve(socket, head).finally(() => this.#open.delete(socket))
+    const done = this.#answer(request, socket, head).finally(() => this.#open.delete(socket))
     this.#open.set(socket, done)
   }
 
@@ -48,20 +44,32 @@ export class ExecFace {
     for (const socket of this.#open.keys()) socket.destroy()
   }
 
+  async #answer(request: IncomingMessage, socket: Socket, head: Uint8Array): Promise<void> {
+    let actor: Actor
+    try {
+      actor = await this.on.guard.admit(request)
+    } catch (error) {
+      return refuse(socket, asErrand(error))
+    }
+    const refusal = this.#refusal(request)
+    if (refusal !== undefined) return refuse(socket, refusal)
+    socket.setTimeout(0)
+    socket.write(SWITCH)
+    await this.#serve(socket, head, actor)
+  }
+
   #refusal(request: IncomingMessage): ErrandError | undefined {
-    const refusal = refusalOf(request.headers)
-    if (refusal !== undefined) return refusal
     if (request.method !== 'GET' || request.url !== '/api/runtime/exec') return noSuchRoute(request.method, request.url)
     if (request.headers.upgrade?.toLowerCase() !== LOCAL.upgrade) return new ErrandError('BAD_REQUEST', `this route speaks only ${LOCAL.upgrade}`)
     return this.#stopping.signal.aborted ? stopping() : undefined
   }
 
-  async #serve(socket: Socket, head: Uint8Array): Promise<void> {
+  async #serve(socket: Socket, head: Uint8Array, actor: Actor): Promise<void> {
     const gone = hungUp(socket)
     const link = new FrameLink(new SocketLink(socket, head, READ_AHEAD_BYTES), LOCAL.maxFrameBytes)
     try {
       const first = await this.#first(link)
-      if (first !== undefined) await serveFirst(this.on, first, link, { signal: AbortSignal.any([gone, this.#stopping.signal]) })
+      if (first !== undefined) await serveFirst({ runtime: this.on.runtime, actor }, first, link, { signal: AbortSignal.any([gone, this.#stopping.signal]) })
     } catch (error) {
       void link.write(TAG.refused, Buffer.from(JSON.stringify(wireOf(asErrand(error)))))
     }
@@ -103,10 +111,12 @@ function stopping(): ErrandError {
   return new ErrandError('STOPPING', 'the node is stopping', { hint: 'start it again with: errand up', retryable: true })
 }
 
-function refuse(socket: Duplex, error: ErrandError): void {
-  const { status, body } = answerOf(error)
+/** An answer to an upgrade that is not taken. */
+export function refuse(socket: Duplex, error: ErrandError): void {
+  const { status, body, headers } = answerOf(error)
   const text = JSON.stringify(body)
+  const more = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   socket.end(
-    `HTTP/1.1 ${status} Refused\r\nConnection: close\r\nContent-Type: application/json\r\nX-Errand-Api: ${LOCAL.version}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+    `HTTP/1.1 ${status} Refused\r\nConnection: close\r\n${more.join('')}Content-Type: application/json\r\nX-Errand-Api: ${LOCAL.version}\r\nContent-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
   )
 }

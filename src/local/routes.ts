@@ -1,30 +1,18 @@
-/** The JSON routes of the local API: decode once, ask the runtime, answer. Holds no state and decides nothing. */
+/** Mounts the routes of the local API: guards first, then decode, ask the runtime, answer. Holds no state and decides nothing. */
+import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import type { FastifyInstance, FastifyReply } from 'fastify'
-import * as v from 'valibot'
-import type { AuditRecordView } from '../../protocols/local/messages.ts'
-import {
-  AuditQuery,
-  DownRequest,
-  ExecRequest,
-  GrantRequest,
-  InviteRequest,
-  JoinRequest,
-  ListenRequest,
-  LOCAL,
-  RevokeRequest,
-} from '../../protocols/local/messages.ts'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { LOCAL } from '../../protocols/local/frames.ts'
+import type { AuditRecordView, TaskUpdate } from '../../protocols/local/messages.ts'
+import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
-import { answerOf, checked, refusalOf } from './door.ts'
+import { answerOf, type Guard, pathOf } from './door.ts'
 import { sendEvents } from './events.ts'
+import { addDescription } from './openapi.ts'
+import { EVENTS_TYPE, goneOf, LINES_TYPE, type Route } from './route.ts'
+import { ROUTES } from './routes-table.ts'
 
-/** A query's values are all text; this one is a number inside. */
-const AuditFilters = v.strictObject({
-  ...AuditQuery.entries,
-  limit: v.optional(v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'a count'), v.transform(Number))),
-})
-const NoQuery = v.strictObject({})
 const LINES_BYTES = 1 << 14
 
 /** Where a 500 is told: pino fits. */
@@ -34,83 +22,60 @@ export interface LocalLog {
 
 export interface RoutesOn {
   readonly runtime: Runtime
-  readonly actor: Actor
+  readonly guard: Guard
+  readonly clock: Clock
   readonly log: LocalLog | undefined
   /** Then answers close their connection: a warm one would hold up the stop. */
   readonly stopping: AbortSignal
 }
 
 export function addRoutes(app: FastifyInstance, on: RoutesOn): void {
-  addGuards(app, on)
-  const { runtime, actor } = on
-  const get = (path: string, answer: () => Promise<unknown>): void => {
-    app.get(path, async ({ query }) => {
-      checked(NoQuery, query)
-      return await answer()
-    })
+  const actors = new WeakMap<IncomingMessage, Actor>()
+  addGuards(app, on, actors)
+  for (const route of ROUTES) {
+    const answer = (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => serve(route, on, { request, reply, actor: actorIn(actors, request) })
+    app.route({ method: route.method, url: route.path.replace(/\{(\w+)\}/g, ':$1'), handler: answer })
   }
-  const post = <S extends v.GenericSchema>(path: string, schema: S, answer: (request: v.InferOutput<S>) => Promise<unknown>): void => {
-    app.post(path, async ({ body }) => await answer(checked(schema, body ?? {})))
-  }
-  get('/api/runtime/status', () => runtime.getStatus())
-  get('/api/runtime/devices', () => runtime.listDevices())
-  get('/api/runtime/agents', () => runtime.listAgents())
-  get('/api/runtime/skills', () => runtime.listSkills())
-  addTasks(app, on)
-  get('/api/runtime/grants', () => runtime.listGrants())
-  get('/api/audit/verify', () => runtime.verifyAudit())
-  post('/api/runtime/invites', InviteRequest, (request) => runtime.invite(actor, request))
-  post('/api/runtime/offers', JoinRequest, (request) => runtime.readOffer(request))
-  post('/api/runtime/join', JoinRequest, (request) => runtime.join(actor, request))
-  post('/api/runtime/listen', ListenRequest, (request) => runtime.listen(actor, request))
-  post('/api/runtime/grants', GrantRequest, (request) => runtime.grant(actor, request))
-  post('/api/runtime/revocations', RevokeRequest, (request) => runtime.revoke(actor, request))
-  post('/api/runtime/shutdown', DownRequest, (request) => runtime.shutdown(actor, request))
-  app.get('/api/audit/events', async ({ query }, reply) => await sendLines(reply, runtime.audit(checked(AuditFilters, query))))
+  addDescription(app)
 }
 
-const Asked = v.strictObject({ all: v.optional(v.picklist(['true', 'false'])), events: v.optional(v.picklist(['true', 'false'])) })
-const TaskPath = v.object({ task: v.pipe(v.string(), v.maxLength(64)) })
-const Cursor = v.strictObject({ cursor: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/, 'a cursor'), v.transform(Number))) })
-const Nothing = v.strictObject({})
-
-function addTasks(app: FastifyInstance, { runtime, actor, stopping }: RoutesOn): void {
-  app.get('/api/runtime/tasks', async ({ query }) => await runtime.listTasks({ all: checked(Asked, query).all === 'true' }))
-  app.post('/api/runtime/tasks/submit', async ({ body }) => await runtime.submitTask(actor, checked(ExecRequest, body ?? {})))
-  for (const path of ['/api/runtime/tasks/:task', '/api/runtime/tasks/:task/state']) {
-    app.get(path, async ({ params, query }) => await runtime.getTask(checked(TaskPath, params).task, { events: checked(Asked, query).events === 'true' }))
+async function serve(
+  route: Route,
+  { runtime, stopping, clock }: RoutesOn,
+  { request, reply, actor }: { request: FastifyRequest; reply: FastifyReply; actor: Actor },
+): Promise<unknown> {
+  switch (route.answer.type) {
+    case EVENTS_TYPE: {
+      const signal = AbortSignal.any([goneOf(reply), stopping])
+      return await sendEvents(reply, route.run({ runtime, actor, signal }, request) as AsyncIterable<TaskUpdate>, { signal, clock })
+    }
+    case LINES_TYPE:
+      return await sendLines(reply, route.run({ runtime, actor, signal: stopping }, request) as AsyncIterable<AuditRecordView>)
+    default:
+      return await route.run({ runtime, actor, signal: stopping }, request)
   }
-  const steer = (what: string, act: (task: string) => Promise<unknown>): void => {
-    app.post(`/api/runtime/tasks/:task/${what}`, async ({ params, body }) => {
-      checked(Nothing, body ?? {})
-      return await act(checked(TaskPath, params).task)
-    })
-  }
-  steer('cancel', (task) => runtime.cancelTask(actor, task))
-  steer('pause', (task) => runtime.pauseTask(actor, task))
-  steer('resume', (task) => runtime.resumeTask(actor, task))
-  app.get('/api/runtime/events', async ({ query, headers }, reply) => {
-    const { cursor } = checked(Cursor, query)
-    const last = checked(Cursor, headers['last-event-id'] === undefined ? {} : { cursor: headers['last-event-id'] }).cursor
-    return await sendEvents(reply, runtime, { cursor: cursor ?? last, stopping })
-  })
 }
 
-function addGuards(app: FastifyInstance, { log, stopping }: RoutesOn): void {
+function actorIn(actors: WeakMap<IncomingMessage, Actor>, { raw }: FastifyRequest): Actor {
+  const actor = actors.get(raw)
+  if (actor === undefined) throw new ErrandError('INTERNAL', 'a request came past the guard')
+  return actor
+}
+
+function addGuards(app: FastifyInstance, { guard, log, stopping }: RoutesOn, actors: WeakMap<IncomingMessage, Actor>): void {
   // Only JSON: a form or plain text is what a web page could send without asking first.
   app.removeContentTypeParser('text/plain')
-  app.addHook('onRequest', async ({ headers }, reply) => {
+  app.addHook('onRequest', async ({ raw }, reply) => {
     reply.header('x-errand-api', String(LOCAL.version))
-    const refusal = refusalOf(headers)
-    if (refusal !== undefined) throw refusal
+    actors.set(raw, await guard.admit(raw))
   })
   app.addHook('onSend', async (_request, reply) => {
     if (stopping.aborted) reply.header('connection', 'close')
   })
   app.setErrorHandler(async (error, request, reply) => {
-    const { status, body } = answerOf(error)
-    if (status >= 500) log?.error({ err: error, method: request.method, path: request.url }, 'local API: a request failed')
-    return await reply.code(status).send(body)
+    const { status, body, headers } = answerOf(error)
+    if (status >= 500) log?.error({ err: error, method: request.method, path: pathOf(request.url) }, 'local API: a request failed')
+    return await reply.code(status).headers(headers).send(body)
   })
   app.setNotFoundHandler(({ method, url }) => {
     throw noSuchRoute(method, url)
@@ -118,8 +83,8 @@ function addGuards(app: FastifyInstance, { log, stopping }: RoutesOn): void {
 }
 
 export function noSuchRoute(method: string | undefined, url: string | undefined): ErrandError {
-  return new ErrandError('NO_SUCH_ROUTE', `the local API has no ${method ?? ''} ${(url ?? '').slice(0, 256)}`, {
-    hint: 'see protocols/local/README.md; is the client newer than this node?',
+  return new ErrandError('NO_SUCH_ROUTE', `the local API has no ${method ?? ''} ${pathOf(url)}`, {
+    hint: 'see /api/docs, or protocols/local/README.md; is the client newer than this node?',
   })
 }
 
@@ -127,7 +92,7 @@ export function noSuchRoute(method: string | undefined, url: string | undefined)
 async function sendLines(reply: FastifyReply, records: AsyncIterable<AuditRecordView>): Promise<FastifyReply> {
   const rows = records[Symbol.asyncIterator]()
   const first = await rows.next()
-  return await reply.type('application/x-ndjson').send(Readable.from(linesOf(first, rows), { objectMode: false }))
+  return await reply.type(LINES_TYPE).send(Readable.from(linesOf(first, rows), { objectMode: false }))
 }
 
 /** Lines in pieces of some 16 KiB: a write per record would cost more than the record. The stream pulls them as fast as its reader reads. */

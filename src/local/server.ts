@@ -1,13 +1,14 @@
 /** The local API: HTTP on the home's Unix socket, for programs of the same user. No other program of this machine gets in; see protocols/local/README.md. */
 import { chmod } from 'node:fs/promises'
-import type { Server } from 'node:http'
+import type { RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import Fastify from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import { LOCAL } from '../../protocols/local/messages.ts'
 import type { Clock } from '../base/clock.ts'
 import { pause, systemClock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import { answerOf, type Guard, ownersGuard } from './door.ts'
 import { ExecFace } from './execface.ts'
 import type { LocalLog } from './routes.ts'
 import { addRoutes } from './routes.ts'
@@ -33,32 +34,67 @@ const KEEP_ALIVE_MS = 60_000
 
 /** @throws ErrandError SOCKET_TAKEN, SOCKET_FAILED. */
 export async function startLocalServer(o: LocalServerOptions): Promise<{ close(): Promise<void> }> {
-  const clock = o.clock ?? systemClock
-  const actor = { did: o.actorDid, via: 'local' } as const
-  const app = Fastify({ bodyLimit: LOCAL.maxBodyBytes, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, exposeHeadRoutes: false })
+  const face = await openFace({ ...o, guard: ownersGuard(o.actorDid), clock: o.clock ?? systemClock })
+  face.server.maxConnections = o.maxConnections ?? 512
+  await listen(face.server, o.socketPath)
+  return { close: face.close }
+}
+
+export interface FaceOn {
+  readonly runtime: Runtime
+  readonly guard: Guard
+  readonly clock: Clock
+  readonly logger?: LocalLog
+  /** Makes the server; without it a plain one. */
+  readonly serverFor?: (handler: RequestListener) => Server
+}
+
+export interface Face {
+  readonly server: Server
+  /** Ends what runs, delivers outcomes, closes every connection; within a second. Idempotent. */
+  readonly close: () => Promise<void>
+}
+
+/** Everything the local API answers, behind one guard, not listening yet. */
+export async function openFace({ runtime, guard, clock, logger, serverFor }: FaceOn): Promise<Face> {
+  const app: FastifyInstance = Fastify({
+    ...{ bodyLimit: LOCAL.maxBodyBytes, requestTimeout: REQUEST_MS, keepAliveTimeout: KEEP_ALIVE_MS, exposeHeadRoutes: false },
+    routerOptions: { maxParamLength: 1_024 },
+    // A path that cannot be read never comes to a hook; the guard has the first word all the same.
+    frameworkErrors: (error, { raw }, reply) =>
+      void guard.admit(raw).then(
+        () => answerRaw(reply.raw, error),
+        (refusal: unknown) => answerRaw(reply.raw, refusal),
+      ),
+    ...(serverFor === undefined ? {} : { serverFactory: serverFor }),
+  })
   const stopping = new AbortController()
-  addRoutes(app, { runtime: o.runtime, actor, log: o.logger, stopping: stopping.signal })
-  const face = new ExecFace({ runtime: o.runtime, actor, clock })
-  app.server.on('upgrade', (request, socket: Socket, head) => face.take(request, socket, head))
-  app.server.maxConnections = o.maxConnections ?? 512
+  addRoutes(app, { runtime, guard, clock, log: logger, stopping: stopping.signal })
+  const exec = new ExecFace({ runtime, guard, clock })
+  app.server.on('upgrade', (request, socket: Socket, head) => exec.take(request, socket, head))
   await app.ready()
-  await listen(app.server, o.socketPath)
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
     stopping.abort()
     const closed = new Promise<void>((resolve) => app.server.close(() => resolve()))
-    await Promise.race([Promise.all([closed, face.stop()]), pause(clock, STOP_GRACE_MS)])
-    face.drop()
+    await Promise.race([Promise.all([closed, exec.stop()]), pause(clock, STOP_GRACE_MS)])
+    exec.drop()
     app.server.closeAllConnections()
     await closed
     await app.close()
   }
   return {
-    close() {
+    server: app.server,
+    close: () => {
       closing ??= close()
       return closing
     },
   }
+}
+
+function answerRaw(to: ServerResponse, thrown: unknown): void {
+  const { status, headers, body } = answerOf(thrown)
+  to.writeHead(status, { ...headers, 'content-type': 'application/json', 'x-errand-api': String(LOCAL.version) }).end(JSON.stringify(body))
 }
 
 async function listen(server: Server, socketPath: string): Promise<void> {

@@ -1,42 +1,9 @@
 import { stat } from 'node:fs/promises'
-import type { IncomingHttpHeaders } from 'node:http'
-import { request } from 'node:http'
-import { connect as connectSocket } from 'node:net'
 import { expect, test } from 'vitest'
 import { ErrandError } from '../../../src/base/errors.ts'
 import { statusOf } from '../../../src/local/door.ts'
+import { ask, say } from './ask.ts'
 import { accept, execs, STATUS, world } from './scripted.ts'
-
-interface Raw {
-  readonly status: number
-  readonly headers: IncomingHttpHeaders
-  readonly body: string
-}
-
-function raw(socketPath: string, o: { method?: string; path: string; headers?: Record<string, string>; body?: string }): Promise<Raw> {
-  return new Promise((resolve, reject) => {
-    const asked = request({ socketPath, method: o.method ?? 'GET', path: o.path, headers: { host: 'errand', ...o.headers } }, (answer) => {
-      let body = ''
-      answer.setEncoding('utf8')
-      answer.on('data', (text: string) => (body += text))
-      answer.on('end', () => resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body }))
-    })
-    asked.on('error', reject)
-    asked.end(o.body)
-  })
-}
-
-function rawText(socketPath: string, text: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connectSocket(socketPath)
-    let got = ''
-    socket.setEncoding('utf8')
-    socket.on('data', (part: string) => (got += part))
-    socket.on('end', () => resolve(got))
-    socket.on('error', reject)
-    socket.write(text)
-  })
-}
 
 const JSON_BODY = { 'content-type': 'application/json' }
 
@@ -47,7 +14,7 @@ test('the socket is for its owner alone', async () => {
 
 test('every answer carries the API version', async () => {
   await using it = await world({})
-  for (const path of ['/api/runtime/status', '/nowhere']) expect((await raw(it.socketPath, { path })).headers['x-errand-api']).toBe('1')
+  for (const path of ['/api/runtime/status', '/nowhere']) expect((await ask(it.socketPath, { path })).headers['x-errand-api']).toBe('1')
 })
 
 test('a page in a browser gets nothing, whatever name it resolved to this socket', async () => {
@@ -67,11 +34,11 @@ test('a page in a browser gets nothing, whatever name it resolved to this socket
     { origin: 'null' },
   ]
   for (const headers of cases) {
-    const answer = await raw(it.socketPath, { path: '/api/runtime/status', headers })
+    const answer = await ask(it.socketPath, { path: '/api/runtime/status', headers })
     expect([answer.status, JSON.parse(answer.body).error.code]).toEqual([403, expect.stringMatching(/^FORBIDDEN_/)])
   }
   expect(asked).toBe(0)
-  expect((await raw(it.socketPath, { path: '/api/runtime/status', headers: { host: 'localhost' } })).status).toBe(200)
+  expect((await ask(it.socketPath, { path: '/api/runtime/status', headers: { host: 'localhost' } })).status).toBe(200)
 })
 
 test('the exec face refuses foreign hosts, origins, methods and protocols before it switches', async () => {
@@ -81,20 +48,20 @@ test('the exec face refuses foreign hosts, origins, methods and protocols before
       ran++
     }),
   )
-  const ask = (first: string, headers: string[]): Promise<string> =>
-    rawText(it.socketPath, `${first} HTTP/1.1\r\nConnection: Upgrade\r\n${headers.join('\r\n')}\r\n\r\n`)
+  const upgrade = (first: string, headers: string[]): Promise<string> =>
+    say(it.socketPath, `${first} HTTP/1.1\r\nConnection: Upgrade\r\n${headers.join('\r\n')}\r\n\r\n`)
   const exec = 'GET /api/runtime/exec'
-  expect(await ask(exec, ['Host: evil.example', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 403 .*FORBIDDEN_HOST/s)
-  expect(await ask(exec, ['Host: errand', 'Origin: http://errand', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 403 .*FORBIDDEN_ORIGIN/s)
-  expect(await ask(exec, ['Host: errand', 'Upgrade: websocket'])).toMatch(/^HTTP\/1.1 400 .*BAD_REQUEST/s)
-  expect(await ask('POST /api/runtime/exec', ['Host: errand', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 404 /)
-  expect(await ask('GET /api/runtime/status', ['Host: errand', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 404 /)
+  expect(await upgrade(exec, ['Host: evil.example', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 403 .*FORBIDDEN_HOST/s)
+  expect(await upgrade(exec, ['Host: errand', 'Origin: http://errand', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 403 .*FORBIDDEN_ORIGIN/s)
+  expect(await upgrade(exec, ['Host: errand', 'Upgrade: websocket'])).toMatch(/^HTTP\/1.1 400 .*BAD_REQUEST/s)
+  expect(await upgrade('POST /api/runtime/exec', ['Host: errand', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 404 /)
+  expect(await upgrade('GET /api/runtime/status', ['Host: errand', 'Upgrade: errand-exec'])).toMatch(/^HTTP\/1.1 404 /)
   expect(ran).toBe(0)
 })
 
 test('an unknown route says where the known ones are', async () => {
   await using it = await world({})
-  const answer = await raw(it.socketPath, { path: '/api/runtime/nothing' })
+  const answer = await ask(it.socketPath, { path: '/api/runtime/nothing' })
   expect(answer.status).toBe(404)
   expect(JSON.parse(answer.body).error).toMatchObject({ code: 'NO_SUCH_ROUTE', source: 'errand', hint: expect.stringContaining('README') })
 })
@@ -115,7 +82,7 @@ test.each([
       return Promise.resolve([])
     },
   })
-  const answer = await raw(it.socketPath, { method: 'POST', path: '/api/runtime/grants', headers: JSON_BODY, body })
+  const answer = await ask(it.socketPath, { method: 'POST', path: '/api/runtime/grants', headers: JSON_BODY, body })
   expect(answer.status).toBe(400)
   expect(JSON.parse(answer.body).error).toMatchObject({ code: 'BAD_REQUEST', message: expect.stringContaining(field) })
   expect(reached).toBe(0)
@@ -123,18 +90,18 @@ test.each([
 
 test('a body that is too large or not JSON is refused by its size and type', async () => {
   await using it = await world({})
-  const large = await raw(it.socketPath, { method: 'POST', path: '/api/runtime/join', headers: JSON_BODY, body: JSON.stringify({ code: 'x'.repeat(1 << 20) }) })
+  const large = await ask(it.socketPath, { method: 'POST', path: '/api/runtime/join', headers: JSON_BODY, body: JSON.stringify({ code: 'x'.repeat(1 << 20) }) })
   expect([large.status, JSON.parse(large.body).error.code]).toEqual([413, 'TOO_LARGE'])
-  const plain = await raw(it.socketPath, { method: 'POST', path: '/api/runtime/shutdown', headers: { 'content-type': 'text/plain' }, body: '{}' })
+  const plain = await ask(it.socketPath, { method: 'POST', path: '/api/runtime/shutdown', headers: { 'content-type': 'text/plain' }, body: '{}' })
   expect([plain.status, JSON.parse(plain.body).error.code]).toEqual([415, 'BAD_MEDIA_TYPE'])
 })
 
 test('a query is checked like a body', async () => {
   await using it = await world({})
   for (const query of ['?limit=-1', '?limit=1e3', '?since=yesterday', '?shell=1', '?actor=a&actor=b']) {
-    expect((await raw(it.socketPath, { path: `/api/audit/events${query}` })).status).toBe(400)
+    expect((await ask(it.socketPath, { path: `/api/audit/events${query}` })).status).toBe(400)
   }
-  expect((await raw(it.socketPath, { path: '/api/runtime/status?x=1' })).status).toBe(400)
+  expect((await ask(it.socketPath, { path: '/api/runtime/status?x=1' })).status).toBe(400)
 })
 
 test('an exec request is checked like a body', async () => {
@@ -178,11 +145,11 @@ test('an error keeps code, message, hint, fields and source on its way to the ca
     hint: 'errand devices',
     fields: { near: ['gpu1'], source: 'device' },
   })
-  const answer = await raw(it.socketPath, { path: '/api/runtime/grants' })
+  const answer = await ask(it.socketPath, { path: '/api/runtime/grants' })
   expect(JSON.parse(answer.body)).toEqual({
     error: { code: error.code, message: error.message, hint: error.hint, fields: { near: ['gpu1'] }, source: 'device' },
   })
-  const broken = await raw(it.socketPath, { path: '/api/runtime/devices' })
+  const broken = await ask(it.socketPath, { path: '/api/runtime/devices' })
   expect(broken.status).toBe(500)
   expect(broken.body).not.toContain('at ')
 })
