@@ -10,7 +10,7 @@ import type { Ended } from '../../protocols/exec/messages.ts'
 import { HOST, HOST_TAG, type JobView, Order, type Started, type Ticket } from '../../protocols/host/messages.ts'
 import { encode } from '../../protocols/wire.ts'
 import { type Clock, pause } from '../base/clock.ts'
-import { ErrandError } from '../base/errors.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { shortSocketPath } from '../base/paths.ts'
 import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../tasks/ports.ts'
@@ -25,6 +25,7 @@ import { readSpool } from './spool-files.ts'
 import { marked, Tree } from './tree.ts'
 
 const SAVED_MS = 1_000
+const DYING_MS = 2_000
 const LOOK_MS = 20
 
 export interface ExecutorOptions {
@@ -96,7 +97,7 @@ class HostedExecutor implements DeviceExecutor {
     for (const name of readdirSync(this.#directory)) {
       const path = join(this.#directory, name)
       try {
-        if (name.endsWith('.sock')) this.#take(await HostClient.adopt(targetOf(path), this.options.clock), found)
+        if (name.endsWith('.sock')) this.#take(await this.#reach(targetOf(path)), found)
         else rmSync(path, { force: true, recursive: true })
       } catch (thrown) {
         if (isNobodyThere(thrown)) rmSync(path, { force: true })
@@ -106,6 +107,18 @@ class HostedExecutor implements DeviceExecutor {
     if (!isStuck) this.#endStrays()
     this.#untidy = keepTidy(this.options.jobsDir, { clock: this.options.clock, runs: (task) => this.#where.has(task) })
     return found
+  }
+
+  /** One that was just killed may still take connections for a moment, and drops them. */
+  async #reach(socket: string): Promise<HostClient> {
+    for (let left = DYING_MS; ; left -= LOOK_MS) {
+      try {
+        return await HostClient.adopt(socket, this.options.clock)
+      } catch (thrown) {
+        if (left <= 0 || isNobodyThere(thrown) || asErrand(thrown).code === 'BAD_HOST') throw thrown
+        await pause(this.options.clock, LOOK_MS)
+      }
+    }
   }
 
   prepare(order: CommandOrder): PreparedCommand {

@@ -58,12 +58,16 @@ export class HostClient {
     const socket = connect({ path: socketPath })
     const link = linkOver(socket)
     void link.write(HOST_TAG.attend, encode({ v: speak }))
-    const cancel = clock.after(ANSWER_MS, () => link.abort(badHost()))
+    let isLate = false
+    const cancel = clock.after(ANSWER_MS, () => {
+      isLate = true
+      socket.destroy()
+    })
     const first = await link.read().finally(cancel)
     socket.unref()
     if (first?.tag === HOST_TAG.attending) return new HostClient(socketPath, { socket, link }, bodyOf(Attending, first), clock)
     socket.destroy()
-    if (first?.tag !== HOST_TAG.failed) throw badHost()
+    if (first?.tag !== HOST_TAG.failed) throw isLate ? badHost() : hostGone()
     const fault = fromWire(bodyOf(Failed, first))
     const { version } = fault.fields
     if (typeof version === 'number' && version < speak) return await HostClient.adopt(socketPath, clock, version)

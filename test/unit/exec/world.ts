@@ -1,5 +1,5 @@
 /** Real executors for the tests of this room: the host is bundled as the build does it, every command is a real process. */
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,11 +7,13 @@ import { build } from 'esbuild'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Ended } from '../../../protocols/exec/messages.ts'
 import type { CommandSpec } from '../../../protocols/task/messages.ts'
-import { signInvocation } from '../../../src/authority/token.ts'
 import { systemClock } from '../../../src/base/clock.ts'
 import { createExecutor, type DeviceExecutor, type ExecutorOptions } from '../../../src/exec/executor.ts'
 import { Identity } from '../../../src/identity/identity.ts'
 import type { CommandOrder, OutputSink, RunningCommand } from '../../../src/tasks/ports.ts'
+import { orderOf } from './orders.ts'
+
+export { command, orderOf, sh } from './orders.ts'
 
 export interface World {
   readonly directory: string
@@ -24,21 +26,6 @@ export interface World {
 export type TestExecutor = DeviceExecutor & {
   /** Orders what this device asks of itself, with a real invocation. */
   start(spec: CommandSpec, sink: OutputSink, more?: Partial<CommandOrder>): Promise<RunningCommand>
-}
-
-/** An order with the proof that goes with it. */
-export function orderOf(identity: Identity, spec: CommandSpec, more: Partial<CommandOrder> = {}): CommandOrder {
-  const task = more.task ?? randomUUID()
-  const challenge = randomBytes(16)
-  const { env, ...bounds } = spec
-  const now = Math.floor(Date.now() / 1_000)
-  const invocation = signInvocation(identity, {
-    ...{ sub: identity.did, aud: identity.did, cmd: '/exec/run', prf: [], iat: now, exp: now + 60 },
-    args: { ...bounds, env: Object.keys(env).sort(), tty: false, task },
-    nonce: Buffer.concat([challenge, randomBytes(12)]),
-  })
-  const warrant = { caller: identity.did, challenge, invocation: invocation.bytes, proofs: [] }
-  return { task, spec, warrant, attached: true, spool: { maxBytes: 64 << 20, policy: 'block' }, ...more }
 }
 
 export async function bundle(entry: string, outfile: string): Promise<void> {
@@ -61,12 +48,6 @@ export async function openWorld(options: Partial<ExecutorOptions> = {}): Promise
   }
   return { directory, hostFile, identity, executor, close }
 }
-
-export function command(exe: string, argv: string[] = [], rest: Partial<CommandSpec> = {}): CommandSpec {
-  return { exe, argv, cwd: '/', env: {}, user: '', timeoutMs: 0, maxOutputBytes: 0, stdin: false, ...rest }
-}
-
-export const sh = (script: string, rest: Partial<CommandSpec> = {}): CommandSpec => command('sh', ['-c', script], rest)
 
 /** Keeps everything, in order, apart. */
 export class Collector implements OutputSink {
