@@ -68,7 +68,7 @@ async function converse(face: Faces, opening: Opening, o: ExecOptions): Promise<
     void link.write(opening.tag, json(opening.body))
     return await call.run()
   } catch (error) {
-    throw call.takerFailed ? error : call.abandoned ? cancelled() : connectionFault(error, face.socketPath)
+    throw call.takerFailed ? (call.stdinError ?? error) : call.abandoned ? cancelled() : connectionFault(error, face.socketPath)
   } finally {
     socket.destroy()
     face.prepare()
@@ -77,11 +77,11 @@ async function converse(face: Faces, opening: Opening, o: ExecOptions): Promise<
 
 class ExecCall {
   takerFailed = false
+  stdinError: unknown
   abandoned = false
   #credit: number = EXEC.stdinWindowBytes
   #creditCame: (() => void) | undefined
   #over = false
-  #stdinError: unknown
   /** Bytes of output that were handed on. */
   #received: number
   #bulk: BulkReader | undefined
@@ -103,7 +103,7 @@ class ExecCall {
       for (;;) {
         const frame = await this.link.read()
         if (frame === undefined && this.#isForNow()) return undefined
-        if (frame === undefined) throw this.#stdinError ?? gone()
+        if (frame === undefined) throw gone()
         const outcome = await this.#take(frame)
         if (outcome !== undefined) return outcome
       }
@@ -214,9 +214,9 @@ class ExecCall {
       for (let next = await chunks.next(); next.done !== true && !this.#over; next = await chunks.next()) await this.#feed(next.value)
       if (!this.#over) await this.link.write(TAG.stdinEnd)
     } catch (error) {
-      this.#stdinError = error
+      this.stdinError = error
       this.takerFailed = true
-      this.link.abort(gone())
+      this.link.abort(error instanceof Error ? error : gone()) // over memory the reader hears this very error, over a socket its end
     } finally {
       // Not awaited: a source that waits for input would answer only with its next byte.
       if (this.#over) void chunks.return?.()

@@ -190,7 +190,8 @@ function given<T extends object>(from: T): { [K in keyof T]: Exclude<T[K], undef
 const CODE_OF_WHY: Readonly<Record<string, string>> = { timeout: 'TIMED_OUT', limit: 'OUTPUT_LIMIT', 'not-found': 'COMMAND_NOT_FOUND' }
 const ITS_OWN_END: ReadonlySet<string> = new Set(['exit', 'cancelled'])
 
-function endOf(outcome: ExecOutcome): ExecuteEnd {
+/** A command's outcome in the words of every face. */
+export function endOf(outcome: ExecOutcome): ExecuteEnd {
   const { task: id, device, exitCode, signal, why, startTime, endTime, durationMs: duration, stdoutBytes, stderrBytes } = outcome
   const cancelled = why === 'cancelled'
   return { id, device, exitCode, signal, why, startTime, endTime, duration, error: errorOf(outcome), cancelled, stdoutBytes, stderrBytes }

@@ -1,17 +1,16 @@
 /** The local API: HTTP on the home's Unix socket, for programs of the same user. No other program of this machine gets in; see protocols/local/README.md. */
-import { chmod } from 'node:fs/promises'
 import type { RequestListener, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { LOCAL } from '../../protocols/local/messages.ts'
 import type { Clock } from '../base/clock.ts'
 import { pause, systemClock } from '../base/clock.ts'
-import { ErrandError } from '../base/errors.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { answerOf, type Guard, ownersGuard } from './door.ts'
 import { ExecFace } from './execface.ts'
 import type { LocalLog } from './routes.ts'
 import { addRoutes } from './routes.ts'
+import { listenOnSocket } from './socket-file.ts'
 
 export type { LocalLog } from './routes.ts'
 
@@ -36,7 +35,7 @@ const KEEP_ALIVE_MS = 60_000
 export async function startLocalServer(o: LocalServerOptions): Promise<{ close(): Promise<void> }> {
   const face = await openFace({ ...o, guard: ownersGuard(o.actorDid), clock: o.clock ?? systemClock })
   face.server.maxConnections = o.maxConnections ?? 512
-  await listen(face.server, o.socketPath)
+  await listenOnSocket(face.server, o.socketPath)
   return { close: face.close }
 }
 
@@ -95,26 +94,4 @@ export async function openFace({ runtime, guard, clock, logger, serverFor }: Fac
 function answerRaw(to: ServerResponse, thrown: unknown): void {
   const { status, headers, body } = answerOf(thrown)
   to.writeHead(status, { ...headers, 'content-type': 'application/json', 'x-errand-api': String(LOCAL.version) }).end(JSON.stringify(body))
-}
-
-async function listen(server: Server, socketPath: string): Promise<void> {
-  const listening = new Promise<void>((resolve, reject) => {
-    server.once('listening', resolve)
-    server.once('error', (cause: NodeJS.ErrnoException) => reject(listenFault(socketPath, cause)))
-  })
-  // The socket is born with 0600: bind happens inside `listen`, so the narrow umask lasts for this one call. chmod is for systems that ignore it.
-  const before = process.umask(0o177)
-  try {
-    server.listen({ path: socketPath })
-  } finally {
-    process.umask(before)
-  }
-  await listening
-  if (process.platform !== 'win32') await chmod(socketPath, 0o600)
-}
-
-function listenFault(path: string, cause: NodeJS.ErrnoException): ErrandError {
-  return cause.code === 'EADDRINUSE'
-    ? new ErrandError('SOCKET_TAKEN', `${path} is in use`, { hint: 'is a node running on this home? errand status', cause })
-    : new ErrandError('SOCKET_FAILED', `cannot listen on ${path}: ${cause.message}`, { hint: 'is the home writable?', cause })
 }
