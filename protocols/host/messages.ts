@@ -13,7 +13,6 @@ const Task = v.pipe(v.string(), v.regex(/^[A-Za-z0-9-]{1,64}$/, 'not the id of a
 
 /** What happens when nobody reads and the spool is full. */
 export const SPOOL_POLICIES = ['drop-oldest', 'block', 'kill'] as const
-export type SpoolPolicy = (typeof SPOOL_POLICIES)[number]
 
 export const SpoolBounds = v.strictObject({ maxBytes: v.pipe(Count, v.minValue(1 << 16)), policy: v.picklist(SPOOL_POLICIES) })
 export type SpoolBounds = v.InferOutput<typeof SpoolBounds>

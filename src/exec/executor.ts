@@ -2,7 +2,7 @@
  * Runs commands on this device: the Executor that the hall asks. Launches the exec-host with the first command, keeps count of what
  * runs, finds what an earlier daemon left running. Holds no policy: what may run was decided before. Spec: docs/decisions/0016-exec-host.md.
  */
-import { existsSync, lstatSync, mkdirSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, symlinkSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
@@ -10,22 +10,21 @@ import type { Ended } from '../../protocols/exec/messages.ts'
 import { HOST, HOST_TAG, type JobView, Order, type Started, type Ticket } from '../../protocols/host/messages.ts'
 import { encode } from '../../protocols/wire.ts'
 import { type Clock, pause } from '../base/clock.ts'
-import { asErrand, ErrandError } from '../base/errors.ts'
+import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { shortSocketPath } from '../base/paths.ts'
 import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../tasks/ports.ts'
 import type { HostSetup } from './control.ts'
 import { FIXED_PATH } from './environment.ts'
 import { HostClient } from './host-client.ts'
+import { endStrays, hostsLeft } from './left.ts'
 import { readRecord, SPOOL_DIR } from './records.ts'
-import { errnoOf } from './resolve.ts'
 import { keepTidy } from './retention.ts'
 import { HostedRun, hostGone, printedOn } from './running.ts'
 import { readSpool } from './spool-files.ts'
-import { marked, Tree } from './tree.ts'
+import { Tree } from './tree.ts'
 
 const SAVED_MS = 1_000
-const DYING_MS = 2_000
 const LOOK_MS = 20
 
 export interface ExecutorOptions {
@@ -92,33 +91,14 @@ class HostedExecutor implements DeviceExecutor {
   }
 
   async adopt(): Promise<JobView[]> {
+    const { clock, jobsDir } = this.options
     const found: JobView[] = []
-    let isStuck = false
-    for (const name of readdirSync(this.#directory)) {
-      const path = join(this.#directory, name)
-      try {
-        if (name.endsWith('.sock')) this.#take(await this.#reach(targetOf(path)), found)
-        else rmSync(path, { force: true, recursive: true })
-      } catch (thrown) {
-        if (isNobodyThere(thrown)) rmSync(path, { force: true })
-        else isStuck = true // it lives: its commands may go on, and whoever comes later may reach it
-      }
-    }
-    if (!isStuck) this.#endStrays()
-    this.#untidy = keepTidy(this.options.jobsDir, { clock: this.options.clock, runs: (task) => this.#where.has(task) })
+    const { hosts, isWhole } = await hostsLeft(this.#directory, clock)
+    for (const host of hosts) this.#take(host, found)
+    const runs = (task: string): boolean => this.#where.has(task)
+    if (isWhole) endStrays(jobsDir, runs)
+    this.#untidy = keepTidy(jobsDir, { clock, runs })
     return found
-  }
-
-  /** One that was just killed may still take connections for a moment, and drops them. */
-  async #reach(socket: string): Promise<HostClient> {
-    for (let left = DYING_MS; ; left -= LOOK_MS) {
-      try {
-        return await HostClient.adopt(socket, this.options.clock)
-      } catch (thrown) {
-        if (left <= 0 || isNobodyThere(thrown) || asErrand(thrown).code === 'BAD_HOST') throw thrown
-        await pause(this.options.clock, LOOK_MS)
-      }
-    }
   }
 
   prepare(order: CommandOrder): PreparedCommand {
@@ -265,17 +245,6 @@ class HostedExecutor implements DeviceExecutor {
     }
   }
 
-  /** Processes of commands whose host was killed, and its daemon with it: nobody reads them, and nobody would ever end them. */
-  #endStrays(): void {
-    const strays = marked().filter(({ pid, task }) => pid !== process.pid && this.#isOurs(task) && !this.#where.has(task))
-    for (const { pid, task } of strays) new Tree(pid, task).signalAll('SIGKILL')
-  }
-
-  /** The marker comes out of an environment, and may say anything. */
-  #isOurs(task: string): boolean {
-    return /^[A-Za-z0-9-]{1,64}$/.test(task) && existsSync(join(this.options.jobsDir, task))
-  }
-
   #lose(task: string, { pid, startTime }: Started): Ended {
     if (this.#current === this.#where.get(task)) this.#current = undefined // the next command gets a new one
     new Tree(pid, task).signalAll('SIGKILL')
@@ -291,17 +260,6 @@ async function saved({ jobsDir, clock }: ExecutorOptions, task: string): Promise
     if (record === undefined || record.ended !== null) return
     await pause(clock, LOOK_MS)
   }
-}
-
-/** The socket's file is there, and no process listens on it. */
-function isNobodyThere(thrown: unknown): boolean {
-  const cause = thrown instanceof Error ? thrown.cause : undefined
-  return ['ECONNREFUSED', 'ENOENT'].includes(errnoOf(cause)) || errnoOf(thrown) === 'ENOENT'
-}
-
-/** A socket whose own path would be too long lies elsewhere. */
-function targetOf(path: string): string {
-  return lstatSync(path).isSymbolicLink() ? readlinkSync(path) : path
 }
 
 const NOBODY: OutputSink = { output: () => undefined }

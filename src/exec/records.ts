@@ -1,5 +1,5 @@
 /** The small file beside a task's spool: which process it is or was, and how it ended. Read by whoever comes after the host. */
-import { readdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import { Ended } from '../../protocols/exec/messages.ts'
@@ -32,13 +32,5 @@ export function readRecord(jobs: string, task: string): JobRecord | undefined {
     return v.parse(JobRecord, JSON.parse(readFileSync(join(jobs, task, RECORD_FILE), 'utf8')))
   } catch {
     return undefined
-  }
-}
-
-export function recordedTasks(jobs: string): string[] {
-  try {
-    return readdirSync(jobs)
-  } catch {
-    return []
   }
 }

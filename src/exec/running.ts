@@ -1,6 +1,6 @@
 /** The daemon's end of one conversation with the exec-host: a command that runs there, its output, its input and its end. */
 import { Ended, type Why } from '../../protocols/exec/messages.ts'
-import { At, Failed, Held, HOST, HOST_TAG, type Order, Started, StdinCredit } from '../../protocols/host/messages.ts'
+import { At, Failed, Held, HOST, HOST_TAG, Started, StdinCredit } from '../../protocols/host/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import { ErrandError, fromWire } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
@@ -134,11 +134,6 @@ export class HostedRun implements RunningCommand {
     this.#resolve(ended)
     void this.link.end().catch(() => undefined)
   }
-}
-
-/** Orders are answered in the order of the frames. */
-export function order(link: FrameLink, what: Order): void {
-  void link.write(HOST_TAG.order, encode(what))
 }
 
 export function bodyOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, { payload }: Frame): ReturnType<typeof decodeAs<S>> {

@@ -15,6 +15,11 @@ const HOLD_MS = 10
 export class Answer implements OutputSink {
   #held: Uint8Array | undefined
   #cancel = (): void => {}
+  #isAccepted = false
+  #accept: () => void = () => undefined
+  readonly #whenAccepted = new Promise<void>((resolve) => {
+    this.#accept = resolve
+  })
 
   constructor(
     private readonly link: FrameLink,
@@ -24,16 +29,21 @@ export class Answer implements OutputSink {
   /** Told with the first output or with the end, `HOLD_MS` later at most. @param lost called when the caller is gone by then. */
   acceptedSoon(accepted: Accepted, lost: () => void): void {
     this.#held = encode(accepted)
+    this.#begin()
     this.#cancel = this.clock.after(HOLD_MS, () => void this.#release().catch(lost))
   }
 
   /** Told at once: whoever has stdin to send waits for it. */
   async accepted(accepted: Accepted): Promise<void> {
-    await this.link.write(TAG.accepted, encode(accepted))
+    const told = this.link.write(TAG.accepted, encode(accepted))
+    this.#begin()
+    await told
   }
 
+  /** A command may print before its start was told: that waits for the telling. */
   output(fd: 1 | 2, chunk: Uint8Array): Promise<void> | undefined {
-    return this.#say(fd === 1 ? TAG.stdout : TAG.stderr, chunk)
+    const tag = fd === 1 ? TAG.stdout : TAG.stderr
+    return this.#isAccepted ? this.#say(tag, chunk) : this.#whenAccepted.then(() => this.#say(tag, chunk))
   }
 
   async ended(ended: Ended): Promise<void> {
@@ -43,6 +53,11 @@ export class Answer implements OutputSink {
   /** A command that will have no end to tell of was accepted all the same. */
   close(): void {
     void this.#release().catch(() => undefined)
+  }
+
+  #begin(): void {
+    this.#isAccepted = true
+    this.#accept()
   }
 
   async #release(): Promise<void> {

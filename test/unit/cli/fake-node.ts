@@ -143,7 +143,7 @@ function runtimeOf(o: Options, stop: () => void): Partial<Runtime> {
     }),
     shutdown: async () => {
       stop()
-      return { stopping: true, active: 0 }
+      return { stopping: true, active: 0, detached: 0, waitsMs: 0 }
     },
     exec: async (_actor, request, link, { signal }) => {
       const script = SCRIPTS[request.command[0] ?? '']

@@ -35,13 +35,11 @@ test.each([
 })
 
 test.each([
-  ['run', '--detach', 'gpu1', '--', 'ls'],
   ['run', '-t', 'gpu1', '--', 'ls'],
   ['run', '--on', 'gpu', '--', 'ls'],
   ['up', '--api', '127.0.0.1:80'],
   ['invite', '--qr'],
   ['invite', '--guest'],
-  ['ps', '--watch'],
   ['audit', 'prune'],
   ['shell', 'gpu1'],
 ])('what belongs to later chapters is not accepted silently: %s %s', async (...args) => {

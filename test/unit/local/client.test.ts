@@ -13,11 +13,11 @@ import { DID, record, records, STATUS, world } from './scripted.ts'
 test('questions are answered, one after the other, over the same connection', async () => {
   await using it = await world({
     listDevices: () => Promise.resolve([]),
-    shutdown: (actor, request) => Promise.resolve({ stopping: true, active: actor.did === DID ? (request.drainMs ?? 0) : -1 }),
+    shutdown: (actor, request) => Promise.resolve({ stopping: true, active: actor.did === DID ? (request.drainMs ?? 0) : -1, detached: 1, waitsMs: 2 }),
   })
   expect(await it.client.status()).toEqual(STATUS)
   expect(await it.client.devices()).toEqual([])
-  expect(await it.client.shutdown({ drainMs: 5 })).toEqual({ stopping: true, active: 5 })
+  expect(await it.client.shutdown({ drainMs: 5 })).toEqual({ stopping: true, active: 5, detached: 1, waitsMs: 2 })
 })
 
 test('where no node runs, every call says so at once and what to do', async () => {

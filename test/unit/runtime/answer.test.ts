@@ -87,3 +87,13 @@ test('a caller that is gone by the time it is told stops the command', async () 
   clock.advance(10)
   await expect(lost).resolves.toBeUndefined()
 })
+
+test('what a command prints before its start was told waits for that, in its order', async () => {
+  const { answer, tags } = setUp()
+  const [first, second] = [answer.output(1, Buffer.from('one')), answer.output(2, Buffer.from('two'))]
+  expect(await tags()).toEqual([])
+  answer.acceptedSoon(ACCEPTED, unexpected)
+  await Promise.all([first, second])
+  await answer.ended(ENDED)
+  expect(await tags()).toEqual([[TAG.accepted, TAG.stdout], [TAG.stderr], [TAG.ended]])
+})
