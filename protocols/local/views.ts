@@ -1,10 +1,10 @@
 /**
- * The answers of the local API as schemas, for descriptions and checks of them. The interfaces in messages.ts are what programs are typed
+ * The answers of the local API as schemas, for descriptions and checks of them. The interfaces in answers.ts are what programs are typed
  * with; each schema here is held to its interface in both directions by the compiler. Answers are open: they may gain fields.
  */
 import * as v from 'valibot'
 import { TASK_STATES } from '../task/messages.ts'
-import type * as m from './messages.ts'
+import type * as m from './answers.ts'
 
 type Schema = v.GenericSchema
 

@@ -1,0 +1,221 @@
+/** What the local API answers: JSON, as the command line prints it. Types only; views.ts has their schemas. Requests are in messages.ts. */
+import type { TASK_STATES } from '../task/messages.ts'
+
+export interface Status {
+  ready: boolean
+  apiVersion: number
+  did: string
+  peerId: string
+  name: string
+  /** Three words of the key, to compare by eye. */
+  words: string
+  version: string
+  /** null while this home belongs to no mesh yet. */
+  mesh: { id: string; name: string } | null
+  pid: number
+  uptimeSeconds: number
+  addresses: string[]
+  devices: { known: number; online: number }
+  tasks: { active: number; total: number }
+  /** null when addresses were given instead. */
+  preset: 'local' | 'lan' | 'internet' | null
+  mode: 'local-only' | 'remote-enabled' | 'distributed-cluster'
+  healthy: boolean
+  problems: string[]
+}
+
+export interface DownView {
+  stopping: true
+  active: number
+  /** Of the active ones: detached tasks that run on this device. What has not ended when the node stops goes on without it. */
+  detached: number
+  /** How long the node waits for them. */
+  waitsMs: number
+}
+
+export interface Capabilities {
+  os: string
+  arch: string
+  cpus: number
+  memoryBytes: number
+  load: number
+  version: string
+  freeSlots: number
+}
+
+export interface DeviceView {
+  name: string
+  did: string
+  peerId: string
+  online: boolean
+  path: 'self' | 'direct' | 'relayed' | null
+  rttMs: number | null
+  lastSeen: string | null
+  labels: Record<string, string>
+  capabilities: Capabilities | null
+  addresses: string[]
+}
+
+/** What a device of the mesh offers: an agent it hosts, or a skill it lends. */
+export interface OfferedView {
+  id: string
+  /** The device's name. */
+  device: string
+  online: boolean
+  description: string
+}
+
+/** One right in an offer: who may do what where, in words. */
+export interface RightView {
+  can: string
+  words: string
+  device: string
+  expiresAt: string | null
+}
+
+export interface InviteView {
+  code: string
+  expiresAt: string
+  membership: 'member'
+  asks: RightView[]
+  gives: RightView[]
+  /** Said when the code is of limited use, for example because nothing listens beyond this machine. */
+  notes: string[]
+}
+
+/** The three parts of joining, shown apart before anybody agrees. */
+export interface OfferView {
+  mesh: { id: string; name: string }
+  inviter: { name: string; did: string; words: string }
+  membership: 'member'
+  name: string | null
+  give: RightView[]
+  get: RightView[]
+  expiresAt: string
+}
+
+export interface JoinView {
+  mesh: { id: string; name: string }
+  did: string
+  name: string
+  membership: 'member'
+  gave: RightView[]
+  got: RightView[]
+}
+
+export interface GrantView {
+  cid: string
+  issuer: string
+  audience: string
+  device: string | null
+  can: string[]
+  words: string
+  expiresAt: string | null
+  revoked: boolean
+  parents: string[]
+}
+
+export interface RevokeView {
+  grants: string[]
+  stopped: string[]
+  acknowledged: string[]
+  unreachable: { device: string; expiresAt: string | null }[]
+}
+
+export interface TaskView {
+  task: string
+  state: (typeof TASK_STATES)[number]
+  device: string
+  command: string[]
+  submittedBy: string
+  createdAt: string
+  startedAt: string | null
+  endedAt: string | null
+  exitCode: number | null
+  signal: string | null
+  /** One reason code for the state it is in. */
+  why: string
+  message: string | null
+  /** How often it was started. */
+  attempts: number
+  detached: boolean
+  progress: { percent?: number; text?: string; data?: Record<string, unknown> } | null
+  /** Its place in the queue of its device, from 1. */
+  place: number | null
+  stdoutBytes: number
+  stderrBytes: number
+  receipt: null
+  idempotent?: boolean
+  description?: string
+  input?: string
+  prompt?: string
+  agent?: string
+  session?: string
+  parent?: string
+  metadata?: Record<string, string>
+  context?: Record<string, unknown>
+  events?: readonly object[]
+}
+
+/** What a watcher of tasks hears. `cursor` continues a broken stream. */
+export type TaskUpdate =
+  | { t: 'state'; cursor: number; tasks: TaskView[] }
+  | { t: 'changed'; cursor: number; event: object; task: TaskView }
+  | { t: 'gap'; from: number; to: number }
+
+/** How an attached run ended, as `run --json` prints it last. */
+export interface ExecOutcome {
+  task: string
+  device: string
+  exitCode: number | null
+  signal: string | null
+  why: string
+  message?: string
+  source: 'command' | 'device' | 'errand'
+  startTime: string
+  endTime: string
+  durationMs: number
+  stdoutBytes: number
+  stderrBytes: number
+  /** Of the first bytes; dropped by the spool's policy. */
+  droppedBytes?: number
+}
+
+/** Where the rest of a command's output can be had: an exec-host, and the key for one TLS connection to it. `id` and `key` are hex. */
+export interface BulkOffer {
+  host: string
+  port: number
+  id: string
+  key: string
+}
+
+/** What `accepted` says on the local exec face. */
+export interface ExecAccepted {
+  task: string
+  device: string
+  startTime: string
+}
+
+export interface AuditRecordView {
+  device: string
+  deviceName: string | null
+  n: number
+  time: string
+  actor: string
+  /** Names that this device knows for the two; null where it knows none. */
+  actorName: string | null
+  subjectName: string | null
+  action: string
+  subject: string | null
+  task: string | null
+  session: string | null
+  grant: string | null
+  result: 'allowed' | 'denied' | 'ok' | 'failed'
+  [detail: string]: unknown
+}
+
+export interface AuditVerifyView {
+  ok: boolean
+  logs: { device: string; name: string | null; entries: number; gaps: number; head: string; witnesses: number; forks: number; behind: number }[]
+  problems: string[]
+}
