@@ -67,6 +67,13 @@ module.exports = {
     only('LevelDB', installed('level|[a-z]+-level'), { say: 'store', path: '^src/store/' }),
     only('child processes', '^(node:)?child_process$', { say: 'exec and the background start', path: '^src/exec/|^src/cli/background\\.ts$' }),
     only('the web server', installed('fastify|@fastify/[^/]+'), { say: 'local, never in its client', path: '^src/local/(?!client)' }),
+    only('gRPC', installed('@grpc/[^/]+|grpc-[^/]+'), { say: 'local, behind grpc.ts', path: '^src/local/grpc' }),
+    {
+      name: 'gRPC is seen early as types only',
+      severity: 'error',
+      from: { path: '^(src|protocols)/', pathNot: '^src/local/grpc-library\\.ts$' },
+      to: { path: `${installed('@grpc/[^/]+|grpc-[^/]+')}|^src/local/grpc-library\\.ts$`, dependencyTypesNot: ['type-only', 'dynamic-import'] },
+    },
     only('the command line library', installed('commander'), { say: 'cli', path: '^src/cli/' }),
     only('the logger', installed('pino|pino-[^/]+'), { say: 'node', path: '^src/node/' }),
     only('UCAN libraries', installed('@ucanto/[^/]+|@ucan-wg/[^/]+|@ipld/dag-ucan|iso-ucan|ucans'), { say: 'authority', path: '^src/authority/' }),

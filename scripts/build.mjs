@@ -2,7 +2,7 @@
  * Makes dist: one file a program, so that starting costs one read instead of a thousand. Judges every bundle before anything is written;
  * files appear by rename, so that a node that starts meanwhile never reads half of one.
  */
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import * as esbuild from 'esbuild'
 import { BUNDLES, EXTERNAL, fileOf, judge } from './build/bundles.mjs'
@@ -12,6 +12,8 @@ import { asProgram, isMain, ROOT, SetupFailed } from './build/program.mjs'
 
 /** CommonJS packages inside an ES module (fastify, pino, level) still call `require` for Node's own modules. */
 const REQUIRE_BANNER = "import { createRequire as errandCreateRequire } from 'node:module'\nconst require = errandCreateRequire(import.meta.url)"
+/** Two steps up from here lies the bundle, as two steps up from their code lie the packages that look there for `proto`. */
+const BESIDE_BANNER = "const errandDirname = process.getBuiltinModule('node:url').fileURLToPath(new URL('./two/steps', import.meta.url))"
 
 /**
  * Builds all bundles whose entry exists.
@@ -31,6 +33,7 @@ export async function build({ root = ROOT, stamp = fingerprint(root), write = tr
     kept.add(relative(join(root, 'dist'), file.path).split(/[/\\]/)[0])
     put(file.path, file.contents)
   }
+  for (const { bundle } of built) for (const file of bundle.beside ?? []) put(besideOf(root, bundle, file), readFileSync(join(root, 'node_modules', file)))
   for (const { name, text } of declared) {
     kept.add(name)
     put(join(root, 'dist', name), text)
@@ -75,8 +78,9 @@ async function bundleOne(root, bundle) {
       format: bundle.format ?? 'esm',
       target: 'node20.19',
       external: EXTERNAL,
-      plugins: [nodeStaysOutside(root), wholeStaysOutside(root), commanderSpawnsNothing],
-      ...(bundle.format === 'cjs' ? {} : { banner: { js: REQUIRE_BANNER } }),
+      plugins: [nodeStaysOutside(root), wholeStaysOutside(root), grpcStaysOutside(root), commanderSpawnsNothing],
+      ...(bundle.format === 'cjs' ? {} : { banner: { js: bundle.beside === undefined ? REQUIRE_BANNER : `${REQUIRE_BANNER}\n${BESIDE_BANNER}` } }),
+      ...(bundle.beside === undefined ? {} : { define: { __dirname: 'errandDirname' } }),
       legalComments: 'external',
       metafile: true,
       write: false,
@@ -122,6 +126,19 @@ function wholeStaysOutside(root) {
   }
 }
 
+/** The gRPC packages: loaded by a node that serves gRPC, and by no other. */
+function grpcStaysOutside(root) {
+  const library = join(root, 'src', 'local', 'grpc-library.ts')
+  return {
+    name: 'gRPC stays outside of the node',
+    setup({ onResolve }) {
+      onResolve({ filter: /\/grpc-library\.ts$/ }, ({ path, resolveDir, kind }) =>
+        kind === 'dynamic-import' && join(resolveDir, path) === library ? { path: './grpc/library.mjs', external: true } : undefined,
+      )
+    },
+  }
+}
+
 /** commander loads `node:child_process` at every start, for subcommands that are programs of their own; errand has none. */
 const commanderSpawnsNothing = {
   name: 'commander spawns nothing',
@@ -131,6 +148,11 @@ const commanderSpawnsNothing = {
     )
     onLoad({ filter: /.*/, namespace: 'nothing' }, () => ({ contents: 'module.exports = {}' }))
   },
+}
+
+/** @param file its path in node_modules, with the folder `proto` somewhere in it. */
+function besideOf(root, { name }, file) {
+  return join(root, 'dist', dirname(name), file.slice(file.lastIndexOf('/proto/')))
 }
 
 function mainBytes({ outputFiles }) {

@@ -6,19 +6,30 @@ const KIB = 1024
 const HEAVY = ['libp2p', '@libp2p/', '@chainsafe/', '@multiformats/', 'level', 'classic-level', 'datastore-', 'fastify', 'pino']
 /** Not heavy, but each costs every start of the command line more than the command line itself (docs/decisions/0013). */
 const SLOW = ['commander', 'it-', 'uint8arraylist', 'uint8arrays', 'uint8-varint']
+/** Only a node that serves gRPC pays for it (docs/decisions/0018). */
+const GRPC = ['@grpc/', 'grpc-health-check', 'protobufjs', '@protobufjs/']
+
+/** What these packages read from `../../proto` at run time. */
+const GRPC_PROTOS = [
+  'grpc-health-check/proto/health/v1/health.proto',
+  '@grpc/reflection/build/proto/grpc/reflection/v1/reflection.proto',
+  '@grpc/reflection/build/proto/grpc/reflection/v1alpha/reflection.proto',
+]
 
 /**
+ * `beside`: files of packages that the bundle's code reads from `proto` beside it.
  * `format`: a CommonJS program starts 6 ms sooner than an ES module, which goes through Node's asynchronous loader; people wait for the client only.
- * @type {readonly { name: string, entry: string, format?: 'cjs', mustNotHold: readonly string[], maxBytes: number }[]}
+ * @type {readonly { name: string, entry: string, format?: 'cjs', mustNotHold: readonly string[], maxBytes: number, beside?: readonly string[] }[]}
  */
 export const BUNDLES = [
   { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 60 * KIB },
   { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 400 * KIB },
   { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },
-  { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander'], maxBytes: 5_000 * KIB },
+  { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC], maxBytes: 5_000 * KIB },
   // Spawning copies the parent's page tables, so what spawns must stay small.
   { name: 'exec-host', entry: 'src/exec/host-main.ts', mustNotHold: [...HEAVY, 'commander', '@noble/'], maxBytes: 300 * KIB },
   { name: 'client', entry: 'src/local/client.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 200 * KIB },
+  { name: 'grpc/library', entry: 'src/local/grpc-library.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 1_500 * KIB, beside: GRPC_PROTOS },
 ]
 
 /** Stay outside every bundle: the one package with native code, found in node_modules at run time (see "dependencies"). */

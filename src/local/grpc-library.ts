@@ -1,11 +1,11 @@
 /**
  * The gRPC packages, and the one place that loads them: a bundle of its own (dist/grpc/library.mjs), imported when a node opens its gRPC face and
- * not before, since they cost 20 MB and 100 ms (docs/decisions/0017). Decides nothing.
+ * not before, since they cost 20 MB and 100 ms (docs/decisions/0018). Decides nothing.
  */
 import { fileURLToPath } from 'node:url'
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader'
 
-export { Metadata, Server, ServerCredentials, ServerInterceptingCall } from '@grpc/grpc-js'
+export { Metadata, Server, ServerCredentials } from '@grpc/grpc-js'
 export { ReflectionService } from '@grpc/reflection'
 export { HealthImplementation } from 'grpc-health-check'
 

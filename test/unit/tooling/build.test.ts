@@ -64,6 +64,26 @@ test('the client starts without commander, and finds it in the bundle next door 
   await expect(build({ root })).rejects.toThrow(/errand\.cjs must not hold commander; src\/cli\/whole\.ts imports it/)
 })
 
+test('the node carries no gRPC; it finds it in the bundle next door, with the files that its packages read', async () => {
+  const [file, code] = [
+    'grpc-health-check/proto/health/v1/health.proto',
+    'require("fs").readFileSync(require("path").join(__dirname, "../../proto/health/v1/health.proto"), "utf8")',
+  ]
+  put('node_modules/grpc-health-check/package.json', '{ "main": "build/src/health.js" }')
+  put('node_modules/grpc-health-check/build/src/health.js', `exports.word = ${code}\n`)
+  for (const name of [file, ...['v1', 'v1alpha'].map((version) => `@grpc/reflection/build/proto/grpc/reflection/${version}/reflection.proto`)]) {
+    put(`node_modules/${name}`, 'syntax')
+  }
+  put('src/local/grpc-library.ts', "export { word } from 'grpc-health-check'\n")
+  put('src/node/main.ts', "const { word } = await import('../local/grpc-library.ts')\nconsole.log(word)\n")
+  await build({ root })
+  rmSync(join(root, 'node_modules'), { recursive: true })
+  expect(execFileSync(process.execPath, [join(root, 'dist', 'node.mjs')], { encoding: 'utf8' })).toBe('syntax\n')
+  put('node_modules/grpc-health-check/index.js', 'exports.word = 1\n')
+  put('src/node/main.ts', "import { word } from '../local/grpc-library.ts'\nconsole.log(word)\n")
+  await expect(build({ root })).rejects.toThrow(/node\.mjs must not hold grpc-health-check; src\/local\/grpc-library\.ts imports it/)
+})
+
 test('the licence of every bundled package travels with its code', async () => {
   put('node_modules/@some/thing/package.json', '{ "name": "@some/thing", "version": "1.2.3", "license": "MIT" }')
   put('node_modules/@some/thing/LICENSE-MIT', 'Copyright: somebody\n')

@@ -37,6 +37,8 @@ const BREACHES: readonly (readonly [rule: string, file: string, imports: string]
   ['LevelDB only in', 'src/audit/level.ts', 'classic-level'],
   ['child processes only in', 'src/mesh/spawn.ts', 'node:child_process'],
   ['the web server only in', 'src/local/client.ts', 'fastify'],
+  ['gRPC only in', 'src/node/grpc.ts', '@grpc/grpc-js'],
+  ['gRPC is seen early as types only', 'src/local/grpc-early.ts', '@grpc/grpc-js'],
   ['the command line library only in', 'src/node/commander.ts', 'commander'],
   ['the logger only in', 'src/mesh/pino.ts', 'pino'],
   ['UCAN libraries only in', 'src/runtime/ucan.ts', '@ucanto/core'],
@@ -52,13 +54,25 @@ const ALLOWED: readonly (readonly [file: string, imports: string])[] = [
   ['src/store/level.ts', 'level'],
   ['src/store/types.ts', '../tasks/ports.ts'],
   ['src/local/server.ts', 'fastify'],
+  ['src/local/grpc-types.ts', '@grpc/grpc-js'],
   ['src/cli/fine.ts', '../local/client.ts'],
   ['src/cli/commands/node.ts', '../../node/ok.ts'],
   ['src/node/fine.ts', '../exec/ok.ts'],
   ['src/index.ts', './node/ok.ts'],
 ]
 
-const PACKAGES = ['libp2p', '@libp2p/crypto/keys', '@chainsafe/libp2p-noise', 'level', 'classic-level', 'fastify', 'commander', 'pino', '@ucanto/core']
+const PACKAGES = [
+  'libp2p',
+  '@libp2p/crypto/keys',
+  '@chainsafe/libp2p-noise',
+  'level',
+  'classic-level',
+  'fastify',
+  '@grpc/grpc-js',
+  'commander',
+  'pino',
+  '@ucanto/core',
+]
 const ROOMS = ['base', 'identity', 'authority', 'registry', 'audit', 'tasks', 'files', 'sessions', 'exec', 'runtime', 'store', 'mesh', 'node', 'cli']
 
 let tree = ''
