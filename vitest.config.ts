@@ -2,7 +2,7 @@
 import { defineConfig } from 'vitest/config'
 
 const shared = { environment: 'node', pool: 'forks' } as const
-const E2E = 'test/e2e/**/*.test.ts'
+const E2E = ['test/e2e/**/*.test.ts', 'test/contract/**/*.test.ts']
 
 export default defineConfig({
   // Node 20 does not know `using`; the tests are lowered as the bundles are.
@@ -10,8 +10,8 @@ export default defineConfig({
   test: {
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { ...shared, name: 'unit', include: ['test/**/*.test.ts'], exclude: [E2E], testTimeout: 60_000, hookTimeout: 60_000 } },
-      { extends: true, test: { ...shared, name: 'e2e', include: [E2E], testTimeout: 120_000, hookTimeout: 120_000 } },
+      { extends: true, test: { ...shared, name: 'unit', include: ['test/**/*.test.ts'], exclude: E2E, testTimeout: 60_000, hookTimeout: 60_000 } },
+      { extends: true, test: { ...shared, name: 'e2e', include: E2E, testTimeout: 120_000, hookTimeout: 120_000 } },
     ],
   },
 })
