@@ -64,6 +64,7 @@ export const SETTINGS = {
   'transport.api.tls.key': { ...path(), fallback: undefined, doc: 'the key of that certificate, a PEM file' },
   'transport.api.tls.clientCa': { ...path(), fallback: undefined, doc: 'a PEM file: clients must show a certificate that one of these signed' },
   'transport.api.token': { ...path(), fallback: undefined, doc: 'a file that holds the token which clients must send' },
+  'transport.grpc.socket': { ...onOff(), fallback: false, doc: 'serve gRPC as well, on `run/grpc.sock` in the home' },
   'security.requireAuth': {
     ...onOff(),
     ...{ fallback: true, aliases: ['requireAuth'] },

@@ -26,6 +26,7 @@ export interface Config {
     readonly dht: boolean
     readonly addressSync: boolean
     readonly api: ApiConfig | undefined
+    readonly grpc: { readonly socket: boolean }
   }
   readonly security: { readonly requireAuth: boolean; readonly allowRemoteSessions: boolean }
   readonly deployment: {
@@ -57,7 +58,7 @@ export function configOf(s: Settings): Config {
     transport: {
       ...{ listen: s['transport.listen'], bootstrap: s['transport.bootstrap'] },
       ...{ mdns: s['transport.mdns'], dht: s['transport.dht'], addressSync: s['transport.addressSync'] },
-      api: apiOf(s),
+      ...{ api: apiOf(s), grpc: { socket: s['transport.grpc.socket'] } },
     },
     security: { requireAuth: s['security.requireAuth'], allowRemoteSessions: s['security.allowRemoteSessions'] },
     deployment: {
