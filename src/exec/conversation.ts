@@ -98,14 +98,9 @@ export class Conversation {
     }
   }
 
-  /** Who took the output elsewhere still hears the end here. */
+  /** Who holds the output back, to have it taken elsewhere or because nobody takes it, still hears the end here, and is no reader. */
   async #toTheEnd(job: Job, follower: Follower, gone: Promise<undefined>): ReturnType<Follower['follow']> {
-    const left = job.accompany()
-    try {
-      return (await follower.follow()) ?? (await Promise.race([job.ended, gone]))
-    } finally {
-      left()
-    }
+    return (await follower.follow()) ?? (await Promise.race([job.ended, gone]))
   }
 
   /** Hands on reports as fast as they are read, and only the newest of those that came meanwhile. */

@@ -51,7 +51,6 @@ export class Job {
   #waiting: (() => void)[] = []
   #isUnbound = false
   #isOverfull = false
-  #company = 0
   /** How far the slowest reader had come when the last one left. */
   #position = 0
   #grace: (() => void) | undefined
@@ -106,17 +105,6 @@ export class Job {
     this.#readers.delete(reader)
     this.#watchReaders()
     this.advanced() // it may have been the one that all waited for
-  }
-
-  /** Somebody is there who waits for the end, whether or not the output comes to them here. The returned function says that they left. */
-  accompany(): () => void {
-    this.#company++
-    this.#grace?.()
-    this.#grace = undefined
-    return () => {
-      this.#company--
-      this.#watchReaders()
-    }
   }
 
   /** A reader has got further. */
@@ -184,7 +172,7 @@ export class Job {
 
   /** Who waits for an attached command and went away may come back for a while. */
   #watchReaders(): void {
-    if (!this.isAttached || this.#readers.size + this.#company > 0) return
+    if (!this.isAttached || this.#readers.size > 0) return
     this.#grace ??= this.on.clock.after(this.on.graceMs, () => this.stop('lost'))
   }
 

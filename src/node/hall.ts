@@ -16,6 +16,7 @@ import { RightsDesk } from '../runtime/rights-desk.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { Submitter } from '../runtime/submit.ts'
 import { TaskDesk } from '../runtime/task-desk.ts'
+import { TaskFinder } from '../runtime/task-finder.ts'
 import { TaskGate } from '../runtime/task-gate.ts'
 import { TaskSteward } from '../runtime/task-steward.ts'
 import { besideDoor, dialable } from './addresses.ts'
@@ -61,7 +62,8 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const logs = { store: cellar.store.logs, mesh: p.mesh.id, nameOf: (did: Did) => directory.nameOf(did) }
   const isOnline = (did: Did): boolean => mesh.lineTo(did) !== undefined
   const refreshLogs = (): Promise<void> => mesh.refreshLogs()
-  const tasks = new TaskDesk({ self, book, directory, steward, side: new FarSide(far), calls: mesh, logs, refreshLogs, clock, isOnline })
+  const toTasks = { self, book, directory, side: new FarSide(far), calls: mesh, isOnline }
+  const tasks = new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs }), clock })
   const recovery = new Recovery({ self, executor, book, live, places, submitter, directory, audit, clock })
   return { runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, submitter, tasks }), mesh, door, executor, live, submitter, recovery }
 }

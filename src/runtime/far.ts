@@ -56,6 +56,11 @@ export class FarSide {
     return { link: new FrameLink(mine, EXEC.maxFrameBytes), challenge, synced: Promise.resolve(), host: '127.0.0.1' }
   }
 
+  /** Whether the device would do it, as far as this one knows. */
+  may(device: Did, command: string, args: Args): boolean {
+    return this.on.keyring.prove(device, command, args).doubt === undefined
+  }
+
   /** An invocation for this one connection, with the proofs that this device can show. */
   async sign(device: Did, command: string, args: Args, far: Pick<Far, 'challenge' | 'synced'>): Promise<Signed> {
     const { keyring, random } = this.on

@@ -1,32 +1,25 @@
-/** Everybody's tasks as this node's user sees them: finds which device answers for one, asks it, and falls back on what is known here. */
+/** Everybody's tasks as this node's user sees them: asks the device that answers for one, and falls back on what is known here. */
 import type { Answer, Ask, Question } from '../../protocols/call/messages.ts'
 import { At, type Attach, TAG } from '../../protocols/exec/messages.ts'
 import type { AttachRequest, TaskView } from '../../protocols/local/messages.ts'
 import { encode, shapeOf } from '../../protocols/wire.ts'
-import { query } from '../audit/query.ts'
-import type { LogReader } from '../audit/segments.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
-import { type Did, isDid } from '../identity/identity.ts'
+import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { HistoryItem, TaskBook } from '../tasks/book.ts'
-import { isOver, type Task, type TaskId } from '../tasks/machine.ts'
+import { isOver, type Task } from '../tasks/machine.ts'
 import type { ExecCaller } from './exec-admission.ts'
 import type { FarSide } from './far.ts'
 import { NearHearer, NO_NEWS } from './hearers.ts'
 import { Line } from './line.ts'
 import { mirrored } from './mirror.ts'
+import { type CallRoute, type Found, noSuchTask, type TaskFinder } from './task-finder.ts'
 import type { TaskSteward } from './task-steward.ts'
 
 const REFRESH_MS = 2_000
 const MAX_ASKED = 32
-const PART = /^[0-9a-f-]{6,36}$/
-
-/** Asks the runtime of another device. */
-export interface CallRoute {
-  call(device: Did, ask: (far: { challenge: Uint8Array; synced: Promise<void> }) => Promise<Ask>, o: { signal: AbortSignal }): Promise<Answer>
-}
 
 export interface TaskDeskOn {
   readonly self: Did
@@ -35,18 +28,9 @@ export interface TaskDeskOn {
   readonly steward: TaskSteward
   readonly side: FarSide
   readonly calls: CallRoute
-  readonly logs: LogReader
-  /** Asks the connected devices for the news of their logs; bounded. */
-  readonly refreshLogs: () => Promise<void>
+  readonly finder: TaskFinder
   readonly clock: Clock
   readonly isOnline: (did: Did) => boolean
-}
-
-interface Found {
-  readonly id: TaskId
-  readonly device: Did
-  /** What is known of it here. */
-  readonly known: Task | undefined
 }
 
 export class TaskDesk {
@@ -54,7 +38,7 @@ export class TaskDesk {
 
   /** @param text a whole id, or 6 characters at least of its beginning or end. @throws NO_SUCH_TASK, AMBIGUOUS_TASK, DENIED */
   async get(text: string, o: { events?: boolean } = {}): Promise<TaskView> {
-    const found = await this.find(text)
+    const found = await this.on.finder.find(text)
     const answer = await this.#ask('/task/read', found, o).catch((thrown: unknown) => this.#fromHere(found, thrown))
     const [task] = answer.tasks
     if (task === undefined) throw noSuchTask(text)
@@ -63,7 +47,7 @@ export class TaskDesk {
   }
 
   async steer(text: string, what: 'cancel' | 'pause' | 'resume'): Promise<TaskView> {
-    const found = await this.find(text)
+    const found = await this.on.finder.find(text)
     const [task] = (await this.#ask(`/task/${what}`, found)).tasks
     if (task === undefined) throw noSuchTask(text)
     await this.#keep(task as Task)
@@ -74,7 +58,7 @@ export class TaskDesk {
   async attach(request: AttachRequest, near: FrameLink, { signal }: { signal: AbortSignal }): Promise<void> {
     let at = { task: '', device: '' as Did, name: '' }
     try {
-      const { id, device } = await this.find(request.task)
+      const { id, device } = await this.on.finder.find(request.task)
       at = { task: id, device, name: this.on.directory.nameOf(device) ?? device }
       await this.#attach(request, near, { at, signal })
     } catch (thrown) {
@@ -113,38 +97,6 @@ export class TaskDesk {
       receipt: null,
       ...(Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) as Partial<TaskView>),
     }
-  }
-
-  /** Which device answers for a task: what is written here, else what the logs of the mesh say. */
-  async find(text: string): Promise<Found> {
-    const asked = text.toLowerCase()
-    try {
-      const id = await this.on.book.resolve(asked)
-      const known = await this.on.book.get(id)
-      if (known !== undefined) return { id, device: known.device as Did, known }
-    } catch (thrown) {
-      if (asErrand(thrown).code !== 'NO_SUCH_TASK') throw thrown
-    }
-    if (!PART.test(asked)) throw noSuchTask(text)
-    const found = await this.#findInLogs(asked)
-    if (found !== undefined) return found
-    await this.on.refreshLogs()
-    return (await this.#findInLogs(asked)) ?? noTask(text)
-  }
-
-  async #findInLogs(text: string): Promise<Found | undefined> {
-    const found = new Map<string, Did>()
-    for await (const one of query(this.on.logs, {})) {
-      if (one.t === 'problem' || one.record.task === null) continue
-      const { task, action, subject, device } = one.record
-      if (!task.startsWith(text) && !task.endsWith(text)) continue
-      if (action === 'exec.start') found.set(task, device as Did)
-      else if (action === 'task.submit' && subject !== null && isDid(subject) && !found.has(task)) found.set(task, subject)
-    }
-    const [first, ...more] = found
-    if (first === undefined) return undefined
-    if (more.length > 0) throw new ErrandError('AMBIGUOUS_TASK', `${found.size} tasks begin or end with ${text}`, { hint: 'give more of the id' })
-    return { id: first[0] as TaskId, device: first[1], known: undefined }
   }
 
   async #attach({ from, follow }: AttachRequest, near: FrameLink, o: { at: { task: string; device: Did; name: string }; signal: AbortSignal }): Promise<void> {
@@ -211,14 +163,4 @@ export class TaskDesk {
     if (known === undefined || known.device === self || isOver(known.state)) return
     await book.note(now.id, mirrored(known, now), { withinMs: 0 }).catch(() => undefined)
   }
-}
-
-function noTask(text: string): never {
-  throw noSuchTask(text)
-}
-
-function noSuchTask(text: string): ErrandError {
-  return new ErrandError('NO_SUCH_TASK', `no task ${text.slice(0, 64)} is known in this mesh`, {
-    hint: 'errand ps --all shows those of this device; give the whole id, or 6 characters of its beginning or end',
-  })
 }

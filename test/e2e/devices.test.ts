@@ -52,12 +52,11 @@ test('a device that was killed is shown offline with the time it was last seen, 
   await w.connected(alice.home, 'bob', 'carol')
   expect(jsonOf<Status>(await w.errand(alice.home, 'status', '--json')).devices).toEqual({ known: 3, online: 3 })
   // Something newer than what carol has on her disk of him: she will hear it from alice, as news, when bob is long gone.
-  const working = w.start(alice.home, ['run', 'bob', '--', 'sh', '-c', 'echo begun; sleep 600'])
-  expect(await working.firstLine()).toBe('begun')
+  const working = await w.errand(alice.home, 'run', 'bob', '--detach', '--', 'sleep', '600')
+  expect(working.code).toBe(0)
   await until('carol heard bob again', async () => (await deviceOf(w, carol.home, 'bob'))?.capabilities?.freeSlots === 255)
-  await bob.kill()
-  expect((await working.ended).code).toBe(125)
   const killedAt = Date.now()
+  await bob.kill()
   for (const { home } of [alice, carol]) {
     const away = await until(
       'bob is shown offline',
@@ -85,6 +84,7 @@ test('a device that was killed is shown offline with the time it was last seen, 
   expect(wrong).toEqual([])
   await w.up(bob.home)
   for (const { home } of [alice, watching]) await until('bob is back', async () => (await deviceOf(w, home, 'bob'))?.path === 'direct')
+  expect((await w.errand(alice.home, 'cancel', working.stdout.trim())).code, 'what he ran outlived him').toBe(0)
 })
 
 test('a run on a device that is away fails with what to do, and runs nowhere else', async () => {

@@ -194,7 +194,7 @@ test('a daemon that is killed takes what it asked for with it, and the executor 
   await until('both sleep', () => sleeping(mark) === 2)
   await here.kill()
   expect(await over).toMatchObject({ code: 125 })
-  await goneFromProc(mark, 15_000)
+  await goneFromProc(mark, 45_000) // nobody came back within the 30 s that an attached command waits for its reader
   await until('the log says so', async () => (await endsOn(there.home, mark)).some(({ why }) => why === 'lost'))
 })
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { HOST, HOST_TAG } from '../../../protocols/host/frames.ts'
 import { encode } from '../../../protocols/wire.ts'
 import { Identity } from '../../../src/identity/identity.ts'
-import type { CommandOrder } from '../../../src/tasks/ports.ts'
+import type { CommandOrder, RunningCommand } from '../../../src/tasks/ports.ts'
 import { until } from '../../support/until.ts'
 import { answerOf, dial, say, socketOf } from './wire.ts'
 import { Collector, command, isAsleep, openWorld, orderOf, printed, processCount, run, sh, type World } from './world.ts'
@@ -186,14 +186,22 @@ test('an attached command whose reader went away is ended after the grace; one w
   await until('and the other, when its reader left too', () => processCount('sleep 8765') === 0)
 })
 
-test('a caller whose output went elsewhere is still there: its command is not ended while nobody reads', async () => {
-  const out = new Collector()
-  const running = await world.executor.start(sh('echo ready; sleep 1.5; echo done'), out)
-  await printed(out, 'ready')
-  const offset = await running.hold()
-  expect(offset).toBe(6)
-  expect(await running.ended).toMatchObject({ why: 'exit', stdoutBytes: 11 }) // four times the grace
-  expect(out.text(1)).toBe('ready\n')
+test('output that is held back has no reader: the command goes on while somebody reads elsewhere, and ends after the grace where nobody does', async () => {
+  const [taken, alone] = [randomUUID(), randomUUID()]
+  const begin = async (task: string): Promise<{ running: RunningCommand; out: Collector }> => {
+    const out = new Collector()
+    const running = await world.executor.start(sh('echo ready; sleep 1.5; echo done'), out, { task })
+    await printed(out, 'ready')
+    expect(await running.hold()).toBe(6)
+    return { running, out }
+  }
+  const [first, second] = [await begin(taken), await begin(alone)]
+  const elsewhere = new Collector()
+  await world.executor.follow(taken, 6, elsewhere)
+  expect(await second.running.ended, 'nobody was there for four times the grace').toMatchObject({ why: 'lost' })
+  expect(await first.running.ended).toMatchObject({ why: 'exit', stdoutBytes: 11 })
+  await printed(elsewhere, 'done')
+  expect([first.out.text(1), elsewhere.text(1)]).toEqual(['ready\n', 'done\n'])
 })
 
 test('a reader that leaves frees those who waited for it', async () => {
