@@ -19,6 +19,8 @@ export interface Status {
   tasks: { active: number; total: number }
   /** null when addresses were given instead. */
   preset: 'local' | 'lan' | 'internet' | null
+  /** The HTTP API on TCP; null while there is only the socket. The file holds the token that it asks for, null where it asks for none. */
+  api: { url: string; tokenFile: string | null } | null
   mode: 'local-only' | 'remote-enabled' | 'distributed-cluster'
   healthy: boolean
   problems: string[]

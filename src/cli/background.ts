@@ -16,6 +16,7 @@ export interface NodeReport {
   readonly addresses: readonly string[]
   readonly mesh: { readonly id: string; readonly name: string } | null
   readonly devices: { readonly known: number }
+  readonly api: { readonly url: string; readonly tokenFile: string | null } | null
   /** The identity was made by this start. */
   readonly created: boolean
   readonly warnings: readonly string[]

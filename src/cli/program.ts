@@ -73,13 +73,14 @@ function plain(parent: Command, name: string): Command {
 function addNode(program: Command, does: Does): void {
   const up = program
     .command('up')
-    .usage('[--name N] [--listen MULTIADDR]… [--bootstrap MULTIADDR]… [--label K=V]… [--preset local|lan|internet] [--detach]')
+    .usage('[--name N] [--listen MULTIADDR]… [--bootstrap MULTIADDR]… [--label K=V]… [--preset local|lan|internet] [--api HOST:PORT] [--detach]')
     .description('start the node of this home')
     .option('--name <name>', 'what this device is called')
     .option('--listen <multiaddr>', 'an address to listen on, like /ip4/0.0.0.0/tcp/4701 (repeatable)', addresses)
     .option('--bootstrap <multiaddr>', 'an address to find the mesh by (repeatable)', addresses)
     .option('--label <k=v>', 'something to choose this device by (repeatable)', pairs)
     .addOption(new Option('--preset <preset>', 'whom to be reachable for').choices(['local', 'lan', 'internet']))
+    .option('--api <host:port>', 'serve the HTTP API on TCP as well, like 127.0.0.1:8080')
     .option('--detach', 'return once the node is ready; it goes on in the background')
     .addOption(new Option('--await-join', 'wait for an invitation instead of founding a mesh').hideHelp())
   does(up, async () => (await import('./commands/node.ts')).up)

@@ -1,5 +1,5 @@
 /**
- * Talks to a running node over its socket: what the command line uses, and what programs import as `errand/client`.
+ * Talks to a running node over its socket, or its HTTP API: what the command line uses, and what programs import as `errand/client`.
  * Small on purpose: no schemas, no libp2p, no server. It neither starts nor stops nodes.
  */
 import type {
@@ -33,6 +33,7 @@ import { attach, exec } from './exec.ts'
 import { JsonDoor } from './http.ts'
 import type { Waiting } from './runtime-client.ts'
 import { ExecFaces } from './upgrade.ts'
+import { type Address, atAddress, atSocket, type Where } from './where.ts'
 
 // What its methods take and give, for programs in TypeScript (docs/decisions/0016).
 export type {
@@ -78,6 +79,7 @@ export type {
   Waiting,
 } from './runtime-client.ts'
 export { type Calls, runtimeOf } from './runtime-of.ts'
+export type { Address } from './where.ts'
 
 /** How long an answer may take. Joining dials another device and waits for its owner's node; the rest is local. */
 const ANSWER_MS = 30_000
@@ -90,9 +92,9 @@ export interface Home {
   readonly socketPath?: string
 }
 
-/** Connects nothing yet: every call connects when it has to and keeps warm connections for the next. */
-export function connect(to: Home = {}): LocalClient {
-  return new LocalClient(to.socketPath ?? socketPathOf(homeOf(to.home)))
+/** Connects nothing yet: every call connects when it has to and keeps warm connections for the next. @throws BAD_ADDRESS */
+export function connect(to: Home | Address = {}): LocalClient {
+  return new LocalClient('url' in to ? atAddress(to) : (to.socketPath ?? socketPathOf(homeOf(to.home))))
 }
 
 /**
@@ -101,10 +103,13 @@ export function connect(to: Home = {}): LocalClient {
 export class LocalClient {
   #door: JsonDoor | undefined
 
+  readonly #where: Where
   readonly #faces: ExecFaces
 
-  constructor(readonly socketPath: string) {
-    this.#faces = new ExecFaces(socketPath)
+  /** @param to a socket's path, or where else. */
+  constructor(to: string | Where) {
+    this.#where = typeof to === 'string' ? atSocket(to) : to
+    this.#faces = new ExecFaces(this.#where)
   }
 
   status(o: Waiting = {}): Promise<Status> {
@@ -238,7 +243,7 @@ export class LocalClient {
 
   /** Loaded when first needed: running a command needs no HTTP client, and it is most of what a start costs. */
   #open(): JsonDoor {
-    this.#door ??= JsonDoor.open(this.socketPath)
+    this.#door ??= new JsonDoor(this.#where)
     return this.#door
   }
 }

@@ -13,6 +13,10 @@ const CONNECT_FAULTS: Readonly<Record<string, (path: string, cause: Error) => Er
   EPERM: notOurs,
   ECONNRESET: gone,
   EPIPE: gone,
+  ENOTFOUND: noNode,
+  EHOSTUNREACH: noNode,
+  ENETUNREACH: noNode,
+  ETIMEDOUT: noNode,
   EAGAIN: (path, cause) =>
     new ErrandError('NODE_BUSY', `the node at ${path} takes no more connections now`, { hint: 'try again in a moment', retryable: true, cause }),
 }
@@ -24,6 +28,7 @@ export function connectionFault(error: unknown, socketPath: string): ErrandError
   if (error.name === 'TimeoutError') return silent(error)
   if (error.name === 'AbortError') return cancelled()
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  if (/^(ERR_TLS|ERR_SSL|CERT_|SELF_SIGNED|DEPTH_ZERO|UNABLE_TO|EPROTO)/.test(code)) return badCertificate(socketPath, error)
   return CONNECT_FAULTS[code]?.(socketPath, error) ?? new ErrandError('NODE_GONE', `the connection to the node failed: ${error.message}`, { cause: error })
 }
 
@@ -62,7 +67,20 @@ export function checkVersion(header: string | undefined): void {
 }
 
 function noNode(path: string, cause: Error): ErrandError {
+  if (/^https?:/.test(path))
+    return new ErrandError('NO_NODE', `nothing answers at ${path}`, {
+      hint: 'is the node up, and transport.api.listen set there? errand status shows its address',
+      fields: { url: path },
+      cause,
+    })
   return new ErrandError('NO_NODE', 'no node is running here', { hint: 'start it with: errand up', fields: { socket: path }, cause })
+}
+
+function badCertificate(url: string, cause: Error): ErrandError {
+  return new ErrandError('BAD_CERTIFICATE', `${url} is not trusted: ${cause.message}`, {
+    hint: 'give the CA that signed its certificate by `ca`, and ask by a name in it',
+    cause,
+  })
 }
 
 function notOurs(path: string, cause: Error): ErrandError {

@@ -1,9 +1,9 @@
-/** Questions and answers with a node: JSON over HTTP on its socket, connections kept warm between questions. Client side only. */
+/** Questions and answers with a node: JSON over HTTP, connections kept warm between questions. Client side only. */
 
-import type * as http from 'node:http'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { LOCAL } from '../../protocols/local/frames.ts'
 import { cancelled, checkVersion, connectionFault, faultOf, gone } from './fault.ts'
+import type { Where } from './where.ts'
 
 export interface Question {
   readonly method: 'GET' | 'POST'
@@ -13,23 +13,11 @@ export interface Question {
 }
 
 export class JsonDoor {
-  readonly #agent: http.Agent
+  readonly #requests: ReturnType<Where['requests']>
 
-  private constructor(
-    private readonly socketPath: string,
-    private readonly request: typeof http.request,
-    agent: http.Agent,
-  ) {
-    this.#agent = agent
-  }
-
-  /**
-   * Loads the HTTP client only now: a bundle evaluates static imports of Node's modules at its start, and running a command needs none of it.
-   * Not by `import`: that reads every export, and from Node 22 on one of them (WebSocket) loads 25 ms of fetch, TLS and HTTP/2.
-   */
-  static open(socketPath: string): JsonDoor {
-    const { Agent, request } = process.getBuiltinModule('node:http')
-    return new JsonDoor(socketPath, request, new Agent({ keepAlive: true, maxFreeSockets: 4 }))
+  /** Loads the HTTP client only now: a bundle evaluates static imports of Node's modules at its start, and running a command needs none of it. */
+  constructor(private readonly where: Where) {
+    this.#requests = where.requests()
   }
 
   /** @returns the answer's body. @throws ErrandError as the node said it, or NO_NODE, NODE_GONE, NODE_SILENT, CANCELLED. */
@@ -39,7 +27,7 @@ export class JsonDoor {
       const body = await textOf(answer)
       return JSON.parse(body) as T // The decoder: what a node of our own user says under a known API version is taken at its word.
     } catch (error) {
-      throw connectionFault(error, this.socketPath)
+      throw connectionFault(error, this.where.name)
     }
   }
 
@@ -57,7 +45,7 @@ export class JsonDoor {
       }
       if (rest !== '' || !answer.complete) throw gone()
     } catch (error) {
-      throw connectionFault(error, this.socketPath)
+      throw connectionFault(error, this.where.name)
     } finally {
       answer?.destroy()
     }
@@ -80,14 +68,14 @@ export class JsonDoor {
       }
       throw gone()
     } catch (error) {
-      throw connectionFault(error, this.socketPath)
+      throw connectionFault(error, this.where.name)
     } finally {
       answer?.destroy()
     }
   }
 
   close(): void {
-    this.#agent.destroy()
+    this.#requests.close()
   }
 
   async #answer(question: Question, again = false): Promise<IncomingMessage> {
@@ -108,11 +96,11 @@ export class JsonDoor {
   #send({ method, path, body, signal }: Question): ClientRequest {
     const text = body === undefined ? '' : JSON.stringify(body)
     const headers = {
-      host: 'errand',
+      ...this.where.headers,
       'x-errand-api': String(LOCAL.version),
       ...(text === '' ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }),
     }
-    const asked = this.request({ agent: this.#agent, socketPath: this.socketPath, method, path, headers, signal })
+    const asked = this.#requests.send({ method, path, headers, signal })
     asked.end(text)
     return asked
   }

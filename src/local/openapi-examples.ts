@@ -66,7 +66,7 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   Status: {
     ...{ ready: true, apiVersion: 1, did: LAPTOP, peerId: '12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8', name: 'laptop', words: 'otter-lamp-fjord' },
     ...{ version: '0.1.0', mesh: MESH, pid: 4_711, uptimeSeconds: 86_400, addresses: ['/ip4/192.168.1.7/tcp/4701'], devices: { known: 3, online: 2 } },
-    ...{ tasks: { active: 1, total: 12 }, preset: 'lan', mode: 'distributed-cluster', healthy: true, problems: [] },
+    ...{ tasks: { active: 1, total: 12 }, api: null, preset: 'lan', mode: 'distributed-cluster', healthy: true, problems: [] },
   },
   DeviceView: {
     ...{ name: 'gpu1', did: GPU1, peerId: '12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN', online: true, path: 'direct', rttMs: 9, lastSeen: AT },

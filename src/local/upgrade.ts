@@ -4,7 +4,6 @@
  */
 
 import type { Socket } from 'node:net'
-import { connect } from 'node:net'
 import { LOCAL } from '../../protocols/local/frames.ts'
 import { systemClock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -12,15 +11,7 @@ import { SocketLink } from '../base/socket-link.ts'
 import type { Faces } from './exec.ts'
 import { checkVersion, faultOf, gone } from './fault.ts'
 import { QuickLink } from './quick-link.ts'
-
-const REQUEST = [
-  'GET /api/runtime/exec HTTP/1.1',
-  'Host: errand',
-  'Connection: Upgrade',
-  `Upgrade: ${LOCAL.upgrade}`,
-  `X-Errand-Api: ${LOCAL.version}`,
-  '\r\n',
-].join('\r\n')
+import type { Where } from './where.ts'
 
 const MAX_HEAD_BYTES = 16_384
 /** One read of a socket; more would only move the back pressure away from the command. */
@@ -39,22 +30,26 @@ export class ExecFaces implements Faces {
   #spare: (Face & { readonly cancel: () => void }) | undefined
   #taken = 0
 
-  constructor(readonly socketPath: string) {}
+  constructor(private readonly where: Where) {}
+
+  get socketPath(): string {
+    return this.where.name
+  }
 
   take(): Face {
     this.#taken++
     const spare = this.#spare
     this.#spare = undefined
     spare?.cancel()
-    if (spare === undefined || spare.socket.destroyed || spare.socket.readableEnded) return openExec(this.socketPath)
+    if (spare === undefined || spare.socket.destroyed || spare.socket.readableEnded) return openExec(this.where)
     spare.socket.ref()
     return spare
   }
 
   /** Opens the next connection, from the second command on: a single one does not pay for it. */
   prepare(): void {
-    if (this.#taken < 2 || this.#spare !== undefined) return
-    const face = openExec(this.socketPath)
+    if (this.#taken < 2 || this.#spare !== undefined || !this.where.isQuiet) return
+    const face = openExec(this.where)
     face.socket.unref()
     this.#spare = { ...face, cancel: systemClock.after(SPARE_MS, () => this.close()) }
   }
@@ -67,10 +62,10 @@ export class ExecFaces implements Faces {
 }
 
 /** @returns a link that is not open yet: the first `read` reports a missing node, a refusal or a version that is too new. */
-function openExec(socketPath: string): Face {
-  const socket = connect({ path: socketPath })
+function openExec(where: Where): Face {
+  const socket = where.open()
   const plain = new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES)
-  socket.write(REQUEST)
+  socket.write(requestTo(where))
   const link = new QuickLink(
     {
       source: switched(plain.source),
@@ -80,6 +75,12 @@ function openExec(socketPath: string): Face {
     LOCAL.maxFrameBytes,
   )
   return { link, socket }
+}
+
+function requestTo({ headers }: Where): string {
+  const all = { ...headers, connection: 'Upgrade', upgrade: LOCAL.upgrade, 'x-errand-api': LOCAL.version }
+  const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}`)
+  return ['GET /api/runtime/exec HTTP/1.1', ...lines, '\r\n'].join('\r\n')
 }
 
 /** The bytes behind `101 Switching Protocols`. @throws ErrandError what the node answered instead. */

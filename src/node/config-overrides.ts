@@ -16,6 +16,8 @@ export interface Flags {
   readonly bootstrap?: readonly string[]
   readonly labels?: Readonly<Record<string, string>>
   readonly preset?: 'local' | 'lan' | 'internet'
+  /** HOST:PORT. */
+  readonly api?: string
 }
 
 const FLAG_OF = {
@@ -24,6 +26,7 @@ const FLAG_OF = {
   bootstrap: { name: 'transport.bootstrap', where: '--bootstrap' },
   labels: { name: 'labels', where: '--label' },
   preset: { name: 'preset', where: '--preset' },
+  api: { name: 'transport.api.listen', where: '--api' },
 } as const satisfies Record<keyof Flags, { name: Override['name']; where: string }>
 
 export function overridesOf(flags: Flags, env: NodeJS.ProcessEnv): Override[] {

@@ -16,6 +16,8 @@ import { deviceName } from '../runtime/offers.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { wordsOf } from '../runtime/words.ts'
 import { isLoopback } from './addresses.ts'
+import { type OpenApi, openApi } from './api.ts'
+import { readApiSecrets } from './api-files.ts'
 import { type Config, listenOf, withPreset } from './config.ts'
 import { saveSetting } from './config-file.ts'
 import { forgetOverrides } from './config-overrides.ts'
@@ -39,6 +41,7 @@ export interface NodeReady {
   addresses: string[]
   mesh: { id: string; name: string } | null
   devices: { known: number }
+  api: Status['api']
   created: boolean
   warnings: string[]
 }
@@ -62,6 +65,7 @@ export class Daemon {
   readonly #device: { identity: Identity; created: boolean }
   #node: RunningNode | undefined
   #server: { close(): Promise<void> } | undefined
+  #api: OpenApi | undefined
   #warnings: string[] = []
   #joining = false
   #stopRequested: (request: { drainMs?: number | undefined }) => void = () => {}
@@ -84,10 +88,12 @@ export class Daemon {
   }
 
   async start(awaitJoin: boolean): Promise<NodeReady> {
+    const secrets = readApiSecrets(this.config, this.home) // a file that is missing is said before anything is begun
     const known = this.home.mesh()
     if (known !== undefined) await this.#run({ ...known, brought: [], isNewHere: false })
     else if (!awaitJoin) await this.#found()
     if (this.o.socket) await this.#openSocket()
+    await this.#openApi(secrets)
     return this.#ready()
   }
 
@@ -102,10 +108,11 @@ export class Daemon {
 
   /** Idempotent. */
   async stop(): Promise<void> {
-    const [server, node] = [this.#server, this.#node]
+    const [server, api, node] = [this.#server, this.#api, this.#node]
     this.#server = undefined
+    this.#api = undefined
     this.#node = undefined
-    await Promise.all([server?.close(), node?.stop()])
+    await Promise.all([server?.close(), api?.close(), node?.stop()])
   }
 
   /** Takes no new work; resolves when nothing runs any more or the time is up. */
@@ -117,6 +124,14 @@ export class Daemon {
     const socketPath = socketPathOf(this.home.path)
     rmSync(socketPath, { force: true }) // the database lock is ours, so nobody listens there any more
     this.#server = await startLocalServer({ runtime: this.runtime, actorDid: this.did, socketPath, clock })
+  }
+
+  async #openApi(secrets: ReturnType<typeof readApiSecrets>): Promise<void> {
+    const at = this.config.transport.api
+    if (at === undefined) return
+    const log = (event: string, facts: Record<string, unknown>): void => this.#log.info(facts, event)
+    const standing = () => this.#node?.standing
+    this.#api = await openApi({ runtime: this.runtime, did: this.#device.identity.did, at, secrets, standing, clock, log, logger: this.#log })
   }
 
   async #found(): Promise<void> {
@@ -131,6 +146,7 @@ export class Daemon {
       ...{ home: this.home, config: this.config, device: this.#device.identity, version: VERSION, startedAt: this.#startedAt, umask: this.o.umask },
       hostFile: fileURLToPath(new URL('./exec-host.mjs', import.meta.url)),
       log: (event: string, facts: Record<string, unknown>) => this.#log.debug(facts, event),
+      api: () => this.#api?.view ?? null,
       join: (request: JoinRequest) => this.#join(request),
       relisten: (request: ListenRequest) => this.#relisten(request),
       shutdown: (request: { drainMs?: number | undefined }) => this.#stopRequested(request),
@@ -232,7 +248,16 @@ export class Daemon {
     return {
       ...{ ready: true, apiVersion: LOCAL.version, did, peerId, name: this.#ownName(), words: wordsOf(did), version: VERSION, mesh: null, pid: process.pid },
       uptimeSeconds: Math.round((clock.monotonic() - this.#startedAt) / 1_000),
-      ...{ addresses: [], devices: { known: 0, online: 0 }, tasks: { active: 0, total: 0 }, preset: 'local', mode: 'local-only', healthy: true, problems: [] },
+      ...{
+        addresses: [],
+        devices: { known: 0, online: 0 },
+        tasks: { active: 0, total: 0 },
+        api: this.#api?.view ?? null,
+        preset: 'local',
+        mode: 'local-only',
+        healthy: true,
+        problems: [],
+      },
     }
   }
 
@@ -248,6 +273,7 @@ export class Daemon {
       addresses: this.#listening(),
       mesh: known === undefined ? null : { id: Buffer.from(known.mesh.id).toString('hex'), name: known.mesh.genesis.name },
       devices: { known: directory?.members().length ?? 0 },
+      api: this.#api?.view ?? null,
       created: this.#device.created,
       warnings: this.#warnings,
     }

@@ -10,6 +10,7 @@ import type { LiveCommand } from '../runtime/live.ts'
 import { SUSPENDED } from '../runtime/recovery.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { endUnfinished, findUnfinished } from '../runtime/unfinished.ts'
+import type { Standing } from './api-gate.ts'
 import { type Hall, openHall } from './hall.ts'
 import type { Log, NodeParts } from './parts.ts'
 import { type Cellar, openCellar, openRooms, type Rooms } from './rooms.ts'
@@ -20,6 +21,7 @@ const STOP_MS = 8_000
 export interface RunningNode {
   readonly runtime: Runtime
   readonly directory: Directory
+  readonly standing: Standing
   /** Said to whoever starts the node. */
   readonly warnings: readonly string[]
   addresses(): string[]
@@ -65,6 +67,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
   return {
     runtime: hall.runtime,
     directory: rooms.directory,
+    standing: { ...rooms, mesh: Buffer.from(p.mesh.id).toString('hex'), audit: cellar.audit },
     warnings: rooms.damaged.map((key) => `the record ${key} in the database was changed and is ignored`),
     addresses: () => hall.mesh.addresses(),
     meet: (did, o) => hall.mesh.meet(did, o),

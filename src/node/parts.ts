@@ -1,5 +1,5 @@
 /** What a node is started with: everything that is decided before its first room opens. */
-import type { JoinRequest, JoinView, ListenRequest } from '../../protocols/local/messages.ts'
+import type { JoinRequest, JoinView, ListenRequest, Status } from '../../protocols/local/messages.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { KnownMesh } from '../runtime/joining.ts'
 import type { Config } from './config.ts'
@@ -29,6 +29,8 @@ export interface NodeParts {
   /** Monotonic milliseconds. */
   readonly startedAt: number
   readonly log: Log
+  /** Where the HTTP API listens at the moment. */
+  readonly api: () => Status['api']
   readonly join: (request: JoinRequest) => Promise<JoinView>
   readonly relisten: (request: ListenRequest) => Promise<{ addresses: string[] }>
   readonly shutdown: (request: { drainMs?: number | undefined }) => void

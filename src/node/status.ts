@@ -23,6 +23,7 @@ export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged }:
     mesh: { id: Buffer.from(p.mesh.id).toString('hex'), name: p.mesh.genesis.name },
     uptimeSeconds: Math.round((clock.monotonic() - p.startedAt) / 1_000),
     healthy: problems.length === 0,
+    api: p.api(),
     preset: p.config.transport.listen.length > 0 ? null : p.config.preset,
     localOnly: p.listen.every(isLoopback),
   }

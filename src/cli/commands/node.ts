@@ -12,6 +12,7 @@ export interface UpOptions {
   readonly bootstrap?: string[]
   readonly label?: Record<string, string>
   readonly preset?: 'local' | 'lan' | 'internet'
+  readonly api?: string
   readonly detach?: boolean
   readonly awaitJoin?: boolean
 }
@@ -85,7 +86,7 @@ function parentChannel(): ((message: StartMessage) => Promise<void>) | undefined
     })
 }
 
-export function argvOf({ name, listen, bootstrap, label, preset, awaitJoin }: UpOptions): string[] {
+export function argvOf({ name, listen, bootstrap, label, preset, api, awaitJoin }: UpOptions): string[] {
   const one = (option: string, value: string | undefined): string[] => (value === undefined ? [] : [`--${option}=${value}`])
   return [
     ...one('name', name),
@@ -93,19 +94,21 @@ export function argvOf({ name, listen, bootstrap, label, preset, awaitJoin }: Up
     ...(bootstrap ?? []).flatMap((address) => one('bootstrap', address)),
     ...Object.entries(label ?? {}).flatMap(([key, value]) => one('label', `${key}=${value}`)),
     ...one('preset', preset),
+    ...one('api', api),
     ...(awaitJoin === true ? ['--await-join'] : []),
   ]
 }
 
 function announce(context: Context, report: NodeReport): void {
-  const { did, peerId, name, words, addresses, mesh, devices } = report
+  const { did, peerId, name, words, addresses, mesh, devices, api } = report
   for (const warning of report.warnings) context.say(`errand: ${warning}`)
   const lines = [
     context.tick(`identity  ${shortDid(did)}  (${words})     keys in ${tilde(context.home)}, mode 0600`),
     context.tick(`${reach(addresses)} · ${mesh === null ? 'in no mesh yet' : plural(Math.max(0, devices.known - 1), 'other device')}`),
+    ...(!api ? [] : [context.tick(`API  ${api.url}${api.tokenFile === null ? '' : ` · its token is in ${tilde(api.tokenFile)}`}`)]),
     mesh === null ? '  Join a mesh:   errand join' : '  Add a device:  errand invite',
   ]
-  context.print({ event: 'ready', did, peerId, name, words, addresses, mesh, devices, created: report.created, warnings: report.warnings }, () =>
+  context.print({ event: 'ready', did, peerId, name, words, addresses, mesh, devices, api, created: report.created, warnings: report.warnings }, () =>
     lines.join('\n'),
   )
 }

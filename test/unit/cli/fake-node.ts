@@ -172,7 +172,18 @@ export async function runNode(o: Options, onReady: (report: unknown) => void): P
   const node = await startFake(o)
   await writeFile(`${o.home}/options.json`, JSON.stringify(o))
   const { did, peerId, name, words, mesh, devices } = STATUS
-  onReady({ did, peerId, name, words, mesh: o.awaitJoin === true ? null : mesh, devices, addresses: ['/ip4/127.0.0.1/tcp/4701'], created: true, warnings: [] })
+  onReady({
+    did,
+    peerId,
+    name,
+    words,
+    mesh: o.awaitJoin === true ? null : mesh,
+    devices,
+    addresses: ['/ip4/127.0.0.1/tcp/4701'],
+    api: null,
+    created: true,
+    warnings: [],
+  })
   process.once('SIGTERM', () => process.exit(0))
   await node.stopped
   if (o.name === 'slow to stop') await new Promise((resolve) => setTimeout(resolve, 500))

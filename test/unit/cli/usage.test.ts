@@ -37,7 +37,6 @@ test.each([
 test.each([
   ['run', '-t', 'gpu1', '--', 'ls'],
   ['run', '--on', 'gpu', '--', 'ls'],
-  ['up', '--api', '127.0.0.1:80'],
   ['invite', '--qr'],
   ['invite', '--guest'],
   ['audit', 'prune'],

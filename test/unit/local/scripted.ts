@@ -26,6 +26,7 @@ export const STATUS: Status = {
   addresses: [],
   devices: { known: 1, online: 1 },
   tasks: { active: 0, total: 0 },
+  api: null,
   preset: 'local',
   mode: 'local-only',
   healthy: true,
