@@ -1,5 +1,6 @@
 /** The local API's words: requests, checked at the door. Answers are in answers.ts and come from here too. See README.md beside this file. */
 import * as v from 'valibot'
+import { Context } from '../task/messages.ts'
 import { Count, List, Text } from '../wire.ts'
 
 export type * from './answers.ts'
@@ -43,7 +44,7 @@ export const ExecRequest = v.strictObject({
   session: v.optional(Label),
   parent: v.optional(v.pipe(v.string(), v.uuid())),
   metadata: v.optional(v.pipe(v.record(Text(128), Text(1_024)), v.maxEntries(64))),
-  context: v.optional(v.record(Text(128), v.unknown())),
+  context: v.optional(Context),
 })
 export type ExecRequest = v.InferOutput<typeof ExecRequest>
 

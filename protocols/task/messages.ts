@@ -76,6 +76,9 @@ function bytesOf(value: unknown): number {
 
 const Metadata = v.pipe(v.record(Text(128), Text(TASK.maxMetadataChars)), v.maxEntries(TASK.maxMetadataItems))
 
+/** Anything that the submitter's programs want back with the task. */
+export const Context = JsonMap(TASK.maxContextBytes)
+
 /** What a submitter says; all of it comes back with the task. Environment values are never kept, only their names. */
 export const Submission = v.strictObject({
   id: TaskIdText,
@@ -95,7 +98,7 @@ export const Submission = v.strictObject({
   session: v.exactOptional(Name),
   parent: v.exactOptional(TaskIdText),
   metadata: v.exactOptional(Metadata),
-  context: v.exactOptional(JsonMap(TASK.maxContextBytes)),
+  context: v.exactOptional(Context),
   cwd: v.exactOptional(Text(4_096)),
   user: v.exactOptional(Text(256)),
   env: v.exactOptional(List(Text(256), 1_024)),

@@ -8,6 +8,8 @@ const WINDOW_BYTES = 1 << 18
 class Channel {
   #queue = new Uint8ArrayList<ArrayBufferLike>()
   #ended = false
+  /** Nobody reads any more: what is written goes nowhere, as on a socket whose other side has closed. */
+  #left = false
   #error: Error | undefined
   #readable: () => void = () => {}
   /** Everybody who waits: stdout and stderr of a command share one channel. */
@@ -15,7 +17,7 @@ class Channel {
 
   write(bytes: Uint8ArrayList): Promise<void> | undefined {
     if (this.#error !== undefined) throw this.#error
-    if (this.#ended) return undefined
+    if (this.#ended || this.#left) return undefined
     this.#queue.append(bytes)
     this.#readable()
     if (this.#queue.byteLength < WINDOW_BYTES) return undefined
@@ -38,20 +40,29 @@ class Channel {
   }
 
   async *read(): AsyncGenerator<Uint8ArrayList> {
-    for (;;) {
-      if (this.#error !== undefined) throw this.#error
-      if (this.#queue.byteLength > 0) {
-        const chunk = this.#queue
-        this.#queue = new Uint8ArrayList<ArrayBufferLike>()
-        yield chunk
-        this.#wakeWriters()
-      } else if (this.#ended) return
-      else {
-        await new Promise<void>((resolve) => {
-          this.#readable = resolve
-        })
+    try {
+      for (;;) {
+        if (this.#error !== undefined) throw this.#error
+        if (this.#queue.byteLength > 0) {
+          yield this.#taken()
+          this.#wakeWriters()
+        } else if (this.#ended) return
+        else {
+          await new Promise<void>((resolve) => {
+            this.#readable = resolve
+          })
+        }
       }
+    } finally {
+      this.#left = true
+      this.#wakeWriters()
     }
+  }
+
+  #taken(): Uint8ArrayList {
+    const chunk = this.#queue
+    this.#queue = new Uint8ArrayList<ArrayBufferLike>()
+    return chunk
   }
 }
 

@@ -2,7 +2,7 @@
  * The node as its own process asks it: no socket, no JSON over HTTP, but the same checks of every request and the same conversation for
  * commands. Callers get values of their own, never parts of the node.
  */
-import type * as v from 'valibot'
+import * as v from 'valibot'
 import {
   AuditQuery,
   type AuditRecordView,
@@ -25,6 +25,7 @@ import {
   type TaskUpdate,
   type TaskView,
 } from '../../protocols/local/messages.ts'
+import { Count, Text } from '../../protocols/wire.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { checked } from './door.ts'
@@ -33,6 +34,10 @@ import { cancelled } from './fault.ts'
 import { MemoryFaces } from './memory-faces.ts'
 import type { OwnerClient, Waiting } from './runtime-client.ts'
 import type { Calls } from './runtime-of.ts'
+
+/** As the routes of the socket have them. */
+const TaskPart = Text(64)
+const Cursor = v.optional(Count)
 
 export interface InProcessOn {
   readonly runtime: Runtime
@@ -72,23 +77,26 @@ export class InProcess implements Calls, OwnerClient {
   }
 
   task(task: string, { events, ...o }: Waiting & { readonly events?: boolean } = {}): Promise<TaskView> {
-    return this.#ask(o, ({ runtime }) => runtime.getTask(task, { events: events === true }))
+    return this.#with(TaskPart, task, o, ({ runtime }, asked) => runtime.getTask(asked, { events: events === true }))
   }
 
   cancel(task: string, o?: Waiting): Promise<TaskView> {
-    return this.#ask(o, ({ runtime, actor }) => runtime.cancelTask(actor, task))
+    return this.#with(TaskPart, task, o, ({ runtime, actor }, asked) => runtime.cancelTask(actor, asked))
   }
 
   pause(task: string, o?: Waiting): Promise<TaskView> {
-    return this.#ask(o, ({ runtime, actor }) => runtime.pauseTask(actor, task))
+    return this.#with(TaskPart, task, o, ({ runtime, actor }, asked) => runtime.pauseTask(actor, asked))
   }
 
   resume(task: string, o?: Waiting): Promise<TaskView> {
-    return this.#ask(o, ({ runtime, actor }) => runtime.resumeTask(actor, task))
+    return this.#with(TaskPart, task, o, ({ runtime, actor }, asked) => runtime.resumeTask(actor, asked))
   }
 
-  watch({ cursor, signal }: Waiting & { readonly cursor?: number } = {}): AsyncGenerator<TaskUpdate> {
-    return this.#each(signal, (bounded) => this.on.runtime.streamTaskUpdates({ ...(cursor === undefined ? {} : { cursor }), signal: bounded }))
+  watch(o: Waiting & { readonly cursor?: number } = {}): AsyncGenerator<TaskUpdate> {
+    return this.#each(o.signal, (signal) => {
+      const cursor = checked(Cursor, o.cursor)
+      return this.on.runtime.streamTaskUpdates({ ...(cursor === undefined ? {} : { cursor }), signal })
+    })
   }
 
   attach(request: Parameters<Calls['attach']>[0], o: AttachOptions = {}): Promise<ExecOutcome | undefined> {

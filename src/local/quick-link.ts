@@ -49,8 +49,9 @@ export class QuickLink {
     }
   }
 
-  /** Resolves (or is undefined) when the next frame may be written. */
+  /** Resolves (or is undefined) when the next frame may be written. @throws TOO_LARGE for one that the other side would not take. */
   write(tag: number, payload: Uint8Array = NOTHING): Promise<void> | undefined {
+    if (payload.length >= this.maxFrameBytes) throw tooLarge(payload.length, this.maxFrameBytes)
     const head = []
     let rest = payload.length + 1
     for (; rest > 0x7f; rest = Math.floor(rest / 0x80)) head.push((rest % 0x80) + 0x80)
@@ -115,4 +116,10 @@ export class QuickLink {
     this.#heldBytes -= bytes - left
     return taken
   }
+}
+
+function tooLarge(bytes: number, max: number): ErrandError {
+  return new ErrandError('TOO_LARGE', `a request of ${bytes} bytes where ${max} are taken`, {
+    hint: 'send what is long as input of the command, or put it into a file there',
+  })
 }

@@ -2,7 +2,7 @@
  * One task's stream from its device, as it is heard on this side. When the link breaks the task goes on over there; the line comes back
  * and asks for what follows the last byte that was heard.
  */
-import { Accepted, At, type Attach, Bulk, Ended, Queued, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
+import { Accepted, At, type Attach, Bulk, Ended, EXEC, Queued, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
@@ -67,8 +67,9 @@ export class Line {
     this.#heard = on.from ?? 0
   }
 
-  /** The first frame. */
+  /** The first frame. @throws TOO_LARGE, before anything leaves. */
   async open(tag: number, payload: Uint8Array): Promise<void> {
+    if (payload.length >= EXEC.maxFrameBytes) throw tooLarge(payload.length)
     await this.far.link.write(tag, payload)
   }
 
@@ -195,6 +196,12 @@ export class Line {
     if (this.#isInputOver) await this.#send(TAG.stdinEnd, new Uint8Array())
     if (this.#isCancelled) await this.#send(TAG.cancel, new Uint8Array())
   }
+}
+
+function tooLarge(bytes: number): ErrandError {
+  return new ErrandError('TOO_LARGE', `the request has ${bytes} bytes where ${EXEC.maxFrameBytes} go over a line`, {
+    hint: 'send what is long as input of the command, or put it into a file there',
+  })
 }
 
 function lost({ name, task }: LineFor, cause?: unknown, how = ''): ErrandError {

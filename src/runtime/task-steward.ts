@@ -61,7 +61,11 @@ export class TaskSteward {
   }
 
   async #steer(question: Exclude<Question, '/task/read'>, task: Task, caller: ExecCaller): Promise<Task> {
-    if (isOver(task.state)) throw new ErrandError('TASK_OVER', `task ${task.id} is ${task.state} already`, { fields: { state: task.state } })
+    if (isOver(task.state))
+      throw new ErrandError('TASK_OVER', `task ${task.id} is ${task.state} already`, {
+        hint: `what it printed: errand logs ${task.id}`,
+        fields: { state: task.state },
+      })
     const what = WHAT[question]
     const asked: Change = { t: 'asked', at: this.on.clock.now(), what, by: caller.did }
     const fact: Fact = { actor: caller.did, action: `task.${what}`, result: 'ok', subject: task.device, task: task.id }

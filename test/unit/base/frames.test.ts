@@ -97,6 +97,15 @@ test('everybody who waits to write goes on when the reader has read: stdout and 
   await writers
 })
 
+test('whoever writes to a memory link that nobody reads any more does not wait', async () => {
+  const [near, far] = memoryLinks()
+  const waits = near.write(new Uint8ArrayList(new Uint8Array(1 << 18).fill(0xff)))
+  expect(waits).toBeInstanceOf(Promise)
+  await expect(new FrameLink(far, MAX).read()).rejects.toMatchObject({ code: 'BAD_FRAME' })
+  await waits
+  expect(near.write(new Uint8ArrayList(new Uint8Array(1 << 18)))).toBeUndefined()
+})
+
 test('half a memory link closes and the other half goes on; what was written before the end arrives', async () => {
   const [near, far] = memoryLinks()
   void near.write(new Uint8ArrayList(Uint8Array.of(1)))

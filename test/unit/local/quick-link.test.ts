@@ -105,9 +105,18 @@ test.each([
   expect(await quickly(Uint8Array.from(bytes), [1])).toEqual({ frames: [], failed: true })
 })
 
+test('a frame that the other side would not take is not sent', () => {
+  const sent: Uint8Array[] = []
+  const link = new QuickLink({ source: (async function* () {})(), write: (bytes) => void sent.push(...bytes), abort: () => undefined }, MAX)
+  expect(() => link.write(1, new Uint8Array(MAX))).toThrow(expect.objectContaining({ code: 'TOO_LARGE' }))
+  expect(sent).toEqual([])
+  void link.write(1, new Uint8Array(MAX - 1))
+  expect(Buffer.concat(sent).length).toBe(MAX + 2)
+})
+
 test('a frame above the cap is refused by its length alone, before its bytes have come', async () => {
   const source = async function* (): AsyncGenerator<Uint8Array> {
-    yield written([{ tag: 1, payload: new Uint8Array(MAX) }]).elsewhere.subarray(0, 3)
+    yield written([{ tag: 1, payload: new Uint8Array(MAX) }], 2 * MAX).elsewhere.subarray(0, 3)
     await new Promise(() => undefined) // the bytes never come
   }
   const link = new QuickLink({ source: source(), write: () => undefined, abort: () => undefined }, MAX)
