@@ -165,7 +165,8 @@ test('a host tells a daemon of a later version which one it speaks', async () =>
 })
 
 test('an attached command whose reader went away is ended after the grace; one whose reader came back goes on', async () => {
-  const order = (): CommandOrder => orderFor('echo ready; exec sleep 8765')
+  const mark = `sleep 8765.${process.pid}` // nobody else's, on a machine where this runs twice
+  const order = (): CommandOrder => orderFor(`echo ready; exec ${mark}`)
   const start = async (): Promise<{ task: string; hangUp: () => void }> => {
     const given = order()
     const { link, socket } = dial(path)
@@ -180,10 +181,10 @@ test('an attached command whose reader went away is ended after the grace; one w
   expect((await reader.link.read())?.tag).toBe(HOST_TAG.started)
   left.hangUp()
   kept.hangUp()
-  await until('the one is ended', () => processCount('sleep 8765') === 1)
+  await until('the one is ended', () => processCount(mark) === 1)
   await until('it is unknown here', async () => (await say(path, [HOST_TAG.follow, { v: 1, task: left.task, from: 0 }])).length === 1)
   reader.socket.destroy()
-  await until('and the other, when its reader left too', () => processCount('sleep 8765') === 0)
+  await until('and the other, when its reader left too', () => processCount(mark) === 0)
 })
 
 test('output that is held back has no reader: the command goes on while somebody reads elsewhere, and ends after the grace where nobody does', async () => {
