@@ -21,6 +21,8 @@ export interface Status {
   preset: 'local' | 'lan' | 'internet' | null
   /** The HTTP API on TCP; null while there is only the socket. The file holds the token that it asks for, null where it asks for none. */
   api: { url: string; tokenFile: string | null } | null
+  /** Where it serves gRPC, as gRPC's clients write it: `unix:` and a path. */
+  grpc?: string
   mode: 'local-only' | 'remote-enabled' | 'distributed-cluster'
   healthy: boolean
   problems: string[]

@@ -44,6 +44,7 @@ export const Status = as<m.Status>()(
     devices: v.object({ known: v.number(), online: v.number() }),
     tasks: v.object({ active: v.number(), total: v.number() }),
     api: nullable(v.object({ url: v.string(), tokenFile: nullable(v.string()) })),
+    grpc: v.exactOptional(v.string()),
     preset: nullable(v.picklist(['local', 'lan', 'internet'])),
     mode: v.picklist(['local-only', 'remote-enabled', 'distributed-cluster']),
     healthy: v.boolean(),

@@ -91,7 +91,7 @@ function addServices(server: library.Server, loaded: typeof library, o: Services
   server.addService(serviceIn(proto, TASKS), { ...tasksMethods(tasks), GetTask: get, ListTasks: list, CancelTask: cancel, Attach: attachMethod(exec) })
   const health = new loaded.HealthImplementation({ '': 'SERVING', [EXEC]: 'SERVING', [TASKS]: 'SERVING' })
   health.addToServer(server)
-  new loaded.ReflectionService(proto).addToServer(server)
+  new loaded.ReflectionService(loaded.loadDescriptors()).addToServer(server)
   return health
 }
 

@@ -23,6 +23,7 @@ import { saveSetting } from './config-file.ts'
 import { forgetOverrides } from './config-overrides.ts'
 import { switchedRuntime, waitingRuntime } from './door.ts'
 import { foundMesh } from './found.ts'
+import { GrpcDoor } from './grpc-door.ts'
 import { type Home, makePrivateDirectory } from './home.ts'
 import { askInviter, joinView, refuseJoin } from './joiner.ts'
 import { type RunningNode, startNode } from './node.ts'
@@ -66,6 +67,7 @@ export class Daemon {
   #node: RunningNode | undefined
   #server: { close(): Promise<void> } | undefined
   #api: OpenApi | undefined
+  readonly #grpc: GrpcDoor
   #warnings: string[] = []
   #joining = false
   #stopRequested: (request: { drainMs?: number | undefined }) => void = () => {}
@@ -80,7 +82,8 @@ export class Daemon {
     home.owner() // a damaged one is said before the database is touched
     this.stopRequest = new Promise((resolve) => (this.#stopRequested = resolve))
     const waiting = this.#waiting()
-    this.runtime = switchedRuntime(() => this.#node?.runtime ?? waiting)
+    this.#grpc = new GrpcDoor({ home: home.path, wanted: config.transport.grpc.socket, actorDid: this.did, clock, logger: this.#log })
+    this.runtime = this.#grpc.seenBy(switchedRuntime(() => this.#node?.runtime ?? waiting))
   }
 
   get did(): string {
@@ -93,6 +96,7 @@ export class Daemon {
     if (known !== undefined) await this.#run({ ...known, brought: [], isNewHere: false })
     else if (!awaitJoin) await this.#found()
     if (this.o.socket) await this.#openSocket()
+    if (this.o.socket) await this.#grpc.open(this.runtime)
     await this.#openApi(secrets)
     return this.#ready()
   }
@@ -112,7 +116,7 @@ export class Daemon {
     this.#server = undefined
     this.#api = undefined
     this.#node = undefined
-    await Promise.all([server?.close(), api?.close(), node?.stop()])
+    await Promise.all([server?.close(), api?.close(), this.#grpc.close(), node?.stop()])
   }
 
   /** Takes no new work; resolves when nothing runs any more or the time is up. */

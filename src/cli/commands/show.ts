@@ -19,6 +19,7 @@ function statusText({ paint }: Context, seen: Status): string {
     `  tasks      ${seen.tasks.active} active, ${seen.tasks.total} in all`,
     `  addresses  ${seen.addresses.length === 0 ? 'none: nothing listens on the network' : seen.addresses.map(clean).join('\n             ')}`,
     ...(!seen.api ? [] : [`  API        ${clean(seen.api.url)}${seen.api.tokenFile === null ? '' : `  (token in ${clean(seen.api.tokenFile)})`}`]),
+    ...(seen.grpc === undefined ? [] : [`  gRPC       ${clean(seen.grpc)}`]),
     `  node       ${clean(seen.version)}, process ${seen.pid}, up ${sayDuration(seen.uptimeSeconds * 1_000)}`,
     ...seen.problems.map((problem) => `  ${paint.bad('!')} ${clean(problem)}`),
   ]

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type CallOptions, Client, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
+import { type CallOptions, Client, type ClientOptions, credentials, Metadata, type ServiceError } from '@grpc/grpc-js'
 import { loadSync, type MethodDefinition } from '@grpc/proto-loader'
 import { type GrpcOptions, startGrpc } from '../../../src/local/grpc.ts'
 import type { Runtime } from '../../../src/runtime/runtime.ts'
@@ -11,23 +11,26 @@ import { DID, scripted } from './scripted.ts'
 const ROOT = join(import.meta.dirname, '..', '..', '..')
 const proto = loadSync(join(ROOT, 'protocols', 'local', 'exec.proto'), { longs: Number, enums: String, oneofs: true })
 const health = loadSync(join(ROOT, 'node_modules', 'grpc-health-check', 'proto', 'health', 'v1', 'health.proto'), { enums: String })
-const reflection = loadSync(join(ROOT, 'node_modules', '@grpc', 'reflection', 'build', 'proto', 'grpc', 'reflection', 'v1', 'reflection.proto'))
+const REFLECTION = join(ROOT, 'node_modules', '@grpc', 'reflection', 'build', 'proto', 'grpc', 'reflection')
+const reflections = ['v1', 'v1alpha'].map((version) => loadSync(join(REFLECTION, version, 'reflection.proto')))
 
 export type Message = Record<string, unknown>
 
 /** Talks like any client: by full names of methods, in plain messages. */
-export class Caller {
+export class Caller implements Disposable {
   readonly client: Client
+  /** Metadata of every call. */
+  says: Readonly<Record<string, string>> = {}
 
-  constructor(address: string, creds = credentials.createInsecure()) {
-    this.client = new Client(address, creds)
+  constructor(address: string, creds = credentials.createInsecure(), o: ClientOptions = {}) {
+    this.client = new Client(address, creds, o)
   }
 
   /** @throws ServiceError */
   ask(path: string, message: Message, options: CallOptions = {}): Promise<Message> {
     const { requestSerialize, responseDeserialize } = methodOf(path)
     return new Promise((resolve, reject) => {
-      this.client.makeUnaryRequest(path, requestSerialize, plain(responseDeserialize), message, new Metadata(), options, (error, answer) =>
+      this.client.makeUnaryRequest(path, requestSerialize, plain(responseDeserialize), message, this.#metadata(), options, (error, answer) =>
         error === null ? resolve(answer ?? {}) : reject(error),
       )
     })
@@ -35,16 +38,26 @@ export class Caller {
 
   listen(path: string, message: Message, options: CallOptions = {}) {
     const { requestSerialize, responseDeserialize } = methodOf(path)
-    return this.client.makeServerStreamRequest(path, requestSerialize, plain(responseDeserialize), message, new Metadata(), options)
+    return this.client.makeServerStreamRequest(path, requestSerialize, plain(responseDeserialize), message, this.#metadata(), options)
   }
 
   talk(path: string, options: CallOptions = {}) {
     const { requestSerialize, responseDeserialize } = methodOf(path)
-    return this.client.makeBidiStreamRequest(path, requestSerialize, plain(responseDeserialize), new Metadata(), options)
+    return this.client.makeBidiStreamRequest(path, requestSerialize, plain(responseDeserialize), this.#metadata(), options)
   }
 
   close(): void {
     this.client.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #metadata(): Metadata {
+    const metadata = new Metadata()
+    for (const [name, value] of Object.entries(this.says)) metadata.set(name, value)
+    return metadata
   }
 }
 
@@ -99,7 +112,7 @@ export async function grpcWorld(runtime: Partial<Runtime>, o: Partial<GrpcOption
 
 function methodOf(path: string): MethodDefinition<object, object> {
   const [, service = '', method = ''] = path.split('/')
-  const found = { ...proto, ...health, ...reflection }[service]
+  const found = Object.assign({}, proto, health, ...reflections)[service]
   if (found === undefined || 'format' in found || found[method] === undefined) throw new Error(`no method ${path}`)
   return found[method]
 }
