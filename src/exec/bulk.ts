@@ -3,6 +3,7 @@
  * travelled in the Noise session. One ticket lets one reader follow one task, once, within seconds. Listens only while tickets are out.
  * Spec: protocols/host/README.md, "Bulk".
  */
+import { isIP, type Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { BULK, HOST, HOST_TAG, type Ticket } from '../../protocols/host/messages.ts'
 import type { Clock } from '../base/clock.ts'
@@ -22,23 +23,39 @@ interface Door {
   readonly port: Promise<number | null>
 }
 
+export interface BulkOn {
+  readonly clock: Clock
+  readonly find: (task: string) => Job | undefined
+  /** Told when the last reader is gone. */
+  readonly idle: () => void
+  readonly ticketMs: number
+  readonly handshakeMs: number
+}
+
 export class BulkDoor {
   readonly #tickets = new Map<string, Issued>()
   readonly #doors = new Map<string, Door>()
-  #serving = 0
+  readonly #readers = new Set<TLSSocket>()
+  /** At all doors, those that have closed meanwhile too. */
+  #connections = 0
 
-  /** @param on.idle told when the last reader is gone. */
-  constructor(private readonly on: { readonly clock: Clock; readonly find: (task: string) => Job | undefined; readonly idle: () => void }) {}
+  constructor(private readonly on: BulkOn) {}
 
   get isServing(): boolean {
-    return this.#serving > 0
+    return this.#readers.size > 0
+  }
+
+  /** Nothing runs here any more and nobody attends: a reader that takes nothing for so long is all that keeps the host. */
+  hurry(ms: number): void {
+    for (const socket of this.#readers) if (!socket.timeout) socket.setTimeout(ms, () => socket.destroy())
   }
 
   /** @returns the port that the holder of the ticket may come to; null when nothing can listen there. */
   async admit(ticket: Ticket): Promise<number | null> {
     const id = Buffer.from(ticket.id).toString('hex')
-    if (this.#tickets.size >= BULK.maxTickets || this.on.find(ticket.task) === undefined) return null
-    const cancel = this.on.clock.after(BULK.ticketMs, () => this.#void(id))
+    if (this.#tickets.size >= BULK.maxTickets || this.#tickets.has(id) || this.on.find(ticket.task) === undefined) return null
+    if (isIP(ticket.address) === 0) return null // a name would be looked up, and none at all means every interface
+    const cancel = this.on.clock.after(this.on.ticketMs, () => this.#void(id))
     this.#tickets.set(id, { ticket, cancel })
     const door = this.#doors.get(ticket.address) ?? this.#open(ticket.address)
     const port = await door.port
@@ -51,12 +68,12 @@ export class BulkDoor {
       {
         minVersion: 'TLSv1.3',
         ciphers: BULK.ciphers,
-        handshakeTimeout: BULK.handshakeMs,
+        handshakeTimeout: this.on.handshakeMs,
         pskCallback: (socket, identity) => this.#redeem(socket, identity),
       },
       (socket) => void this.#serve(socket),
     )
-    server.maxConnections = BULK.maxConnections
+    server.on('connection', (socket) => this.#count(socket))
     server.on('tlsClientError', (_error, socket) => socket.destroy())
     const port = new Promise<number | null>((resolve) => {
       server.on('error', () => {
@@ -74,36 +91,50 @@ export class BulkDoor {
     return door
   }
 
+  /** One bound for all doors: a door is shut and another one opened as often as tickets are given out. */
+  #count(socket: Socket): void {
+    this.#connections++
+    socket.once('close', () => this.#connections--)
+    if (this.#connections > BULK.maxConnections) socket.destroy()
+  }
+
   /** A ticket is good for one handshake, whether that comes to its end or not. */
   #redeem(socket: TLSSocket, identity: string): NodeJS.ArrayBufferView | null {
     const issued = this.#tickets.get(identity)
     if (issued === undefined) return null
     this.#void(identity)
-    TASK_OF.set(socket, issued.ticket.task)
+    const job = this.on.find(issued.ticket.task)
+    if (job === undefined) return null
+    JOB_OF.set(socket, job)
     return issued.ticket.key
   }
 
   async #serve(socket: TLSSocket): Promise<void> {
-    this.#serving++
     socket.on('error', () => undefined)
-    const link = new FrameLink(new SocketLink(socket, new Uint8Array(), HOST.maxFrameBytes), BULK.maxFrameBytes)
-    const job = this.on.find(TASK_OF.get(socket) ?? '')
+    const job = JOB_OF.get(socket)
+    if (job === undefined) return void socket.destroy() // a session that was resumed, without a ticket
+    this.#readers.add(socket)
     try {
-      const cancel = this.on.clock.after(BULK.handshakeMs, () => socket.destroy())
-      const first = await link.read().finally(cancel)
-      if (job !== undefined && first?.tag === HOST_TAG.follow) {
-        const follower = new Follower(job, link, offsetIn(first.payload.subarray()))
-        socket.once('close', () => follower.leave())
-        if ((await follower.follow()) !== undefined) await link.write(HOST_TAG.ended, offsetBytes(follower.position))
-      }
-      await link.end()
+      await this.#send(job, socket)
     } catch {
       // A reader that is gone, or none of ours: it gets nothing.
     } finally {
       socket.destroySoon()
-      this.#serving--
-      if (this.#serving === 0) this.on.idle()
+      this.#readers.delete(socket)
+      if (this.#readers.size === 0) this.on.idle()
     }
+  }
+
+  async #send(job: Job, socket: TLSSocket): Promise<void> {
+    const link = new FrameLink(new SocketLink(socket, new Uint8Array(), HOST.maxFrameBytes), BULK.maxFrameBytes)
+    const cancel = this.on.clock.after(this.on.handshakeMs, () => socket.destroy())
+    const first = await link.read().finally(cancel)
+    if (first?.tag === HOST_TAG.follow && !socket.destroyed) {
+      const follower = new Follower(job, link, offsetIn(first.payload.subarray()))
+      socket.once('end', () => follower.leave()).once('close', () => follower.leave())
+      if ((await follower.follow()) !== undefined) await link.write(HOST_TAG.ended, offsetBytes(follower.position))
+    }
+    await link.end()
   }
 
   #void(id: string): void {
@@ -116,4 +147,4 @@ export class BulkDoor {
   }
 }
 
-const TASK_OF = new WeakMap<TLSSocket, string>()
+const JOB_OF = new WeakMap<TLSSocket, Job>()

@@ -19,6 +19,6 @@ export const HostSetup = v.strictObject({
   /** A link to the socket, where the socket's own path would be too long; it goes when the socket goes. */
   alias: v.exactOptional(Path),
   /** Other waits than the protocol's: for tests. */
-  waits: v.exactOptional(v.strictObject({ openMs: v.exactOptional(Count), graceMs: v.exactOptional(Count) })),
+  waits: v.exactOptional(v.partial(v.strictObject({ openMs: Count, graceMs: Count, ticketMs: Count, handshakeMs: Count }))),
 })
 export type HostSetup = v.InferOutput<typeof HostSetup>

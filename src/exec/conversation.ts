@@ -153,8 +153,8 @@ export class Conversation {
         const ticket = bodyOf(Ticket, frame)
         void this.host.bulk.admit(ticket).then((port) => this.#tell(HOST_TAG.ticketed, { id: ticket.id, port }))
       }
-    } catch {
-      // Cut off.
+    } catch (thrown) {
+      this.link.abort(asErrand(thrown)) // cut off, or not frames: its daemon must not believe that it still attends
     }
     cut()
     return 'lifeline'

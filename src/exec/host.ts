@@ -5,7 +5,7 @@
 import { chmodSync, existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { type Attending, HOST, type Order } from '../../protocols/host/messages.ts'
+import { type Attending, BULK, HOST, type Order } from '../../protocols/host/messages.ts'
 import { systemClock as clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
@@ -44,7 +44,8 @@ export class Host implements Desk {
     private readonly setup: HostSetup,
     private readonly leave: () => void,
   ) {
-    this.bulk = new BulkDoor({ clock, find: (task) => this.#jobs.get(task), idle: () => this.#leaveWhenIdle() })
+    const { ticketMs = BULK.ticketMs, handshakeMs = BULK.handshakeMs } = setup.waits ?? {}
+    this.bulk = new BulkDoor({ clock, find: (task) => this.#jobs.get(task), idle: () => this.#leaveWhenIdle(), ticketMs, handshakeMs })
     this.#warrants = new Warrants({ device: setup.device, clock })
     this.#pipes = new SparePipes(setup.directory, setup.path)
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#serve(socket))
@@ -107,8 +108,8 @@ export class Host implements Desk {
   }
 
   async start(order: Order, prepared: Prepared): Promise<Job> {
-    const { jobs, waits } = this.setup
-    const job = await Job.start(order, prepared, { clock, jobs, graceMs: waits?.graceMs ?? HOST.graceMs }).catch((thrown: unknown) => {
+    const { jobs } = this.setup
+    const job = await Job.start(order, prepared, { clock, jobs, graceMs: this.graceMs }).catch((thrown: unknown) => {
       this.#free(order.task)
       throw thrown
     })
@@ -124,6 +125,10 @@ export class Host implements Desk {
 
   private get openMs(): number {
     return this.setup.waits?.openMs ?? HOST.openMs
+  }
+
+  private get graceMs(): number {
+    return this.setup.waits?.graceMs ?? HOST.graceMs
   }
 
   /** A daemon's lifeline. The returned function says that it is cut. */
@@ -175,7 +180,8 @@ export class Host implements Desk {
 
   #leaveWhenIdle(): void {
     if (this.#isLeaving || this.#daemons > 0 || this.#jobs.size + this.#reserved.size > 0) return
-    if (this.#conversations > 0 || this.bulk.isServing) return
+    if (this.#conversations > 0) return
+    if (this.bulk.isServing) return this.bulk.hurry(this.graceMs)
     this.#isLeaving = true
     this.#server.close()
     rmSync(this.setup.socket, { force: true })

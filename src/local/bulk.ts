@@ -28,8 +28,9 @@ export class BulkReader {
       const socket = tls.connect({
         ...{ host, port, minVersion: 'TLSv1.3', ciphers: BULK.ciphers, noDelay: true, timeout: CONNECT_MS },
         pskCallback: () => ({ psk: Buffer.from(key, 'hex'), identity: id }),
-        // The key is the identity: whoever completes the handshake is the executor that gave it out over Noise.
-        checkServerIdentity: () => undefined,
+        // The key is the identity: whoever has it is the executor that gave it out over Noise. Who shows a certificate instead has not
+        // proved the key, whatever authority signed it, and whatever NODE_TLS_REJECT_UNAUTHORIZED says.
+        ...{ rejectUnauthorized: true, ca: [], checkServerIdentity: (_name: string, certificate: object) => keyOnly(certificate) },
       })
       const give = (): void => {
         socket.destroy()
@@ -58,4 +59,8 @@ export class BulkReader {
   close(): void {
     this.socket.destroy()
   }
+}
+
+function keyOnly(certificate: object): Error | undefined {
+  return Object.keys(certificate).length === 0 ? undefined : new Error('a certificate where a key was agreed')
 }

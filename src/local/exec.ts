@@ -85,6 +85,8 @@ class ExecCall {
   /** Bytes of output that were handed on. */
   #received: number
   #bulk: BulkReader | undefined
+  /** One way beside this one, however often the device offers it. */
+  #isBeside = false
   #bulkRead: Promise<void> = Promise.resolve()
   #hasEnded = false
   #isAccepted = false
@@ -176,7 +178,10 @@ class ExecCall {
 
   /** Takes the other way for what is a lot; without it everything goes on arriving here. */
   async #comeForBulk(offer: BulkOffer): Promise<void> {
+    if (this.#isBeside) return
+    this.#isBeside = true
     const bulk = await BulkReader.connect(offer)
+    this.#isBeside = bulk !== undefined
     if (bulk === undefined) return
     if (this.#over) return bulk.close()
     this.#bulk = bulk
@@ -192,6 +197,7 @@ class ExecCall {
       else if (!this.#hasEnded) await this.link.write(TAG.resumeAt, json({ offset: this.#received }))
     } finally {
       this.#bulk?.close()
+      this.#isBeside = false
     }
   }
 

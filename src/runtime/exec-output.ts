@@ -20,6 +20,8 @@ export interface OutputOn {
 export class OutputWay {
   #bytes = 0
   #isOffered = false
+  /** The one order in which the output moves: each step once, whatever the caller says how often. */
+  #where: 'here' | 'offered' | 'there' = 'there'
   #isCut = false
   #cut: () => void = () => undefined
   readonly #whenCut = new Promise<void>((resolve) => {
@@ -53,8 +55,10 @@ export class OutputWay {
     skipped: (offset) => void tell(this.link, TAG.at, { offset } satisfies At),
   }
 
+  /** The command sends here from its first byte on. Without it nothing comes here, until `resume`. */
   carries(running: RunningCommand): void {
     this.#source = running
+    this.#where = 'here'
   }
 
   /** The stream is gone. What was not taken stays with the exec-host, which waits a while for somebody to come back for it. */
@@ -67,12 +71,16 @@ export class OutputWay {
 
   /** The caller has come to the other door: nothing more is sent here. */
   async moved(): Promise<void> {
+    if (this.#where !== 'offered') return
+    this.#where = 'there'
     const offset = await this.#source?.hold()
     if (offset !== undefined) await this.link.write(TAG.bulkMoved, encode({ offset } satisfies At))
   }
 
-  /** What follows the offset comes here, from now on. */
+  /** What follows the offset comes here, from now on; only when it goes elsewhere now, for every time costs a reader in the exec-host. */
   resume(from: number): void {
+    if (this.#where !== 'there') return
+    this.#where = 'here'
     // Over meanwhile: what it printed is kept. Bytes that are not there any more the caller misses, and sees that it does.
     this.#resumed = this.#follow(from).catch(() => this.#read(from).catch(() => undefined))
   }
@@ -105,7 +113,9 @@ export class OutputWay {
     if (address === null) return
     const [id, key] = [this.on.random(ID_BYTES), this.on.random(KEY_BYTES)]
     const port = await this.on.executor.admit({ task, id, key, address })
-    if (port !== null) await this.link.write(TAG.bulk, encode({ port, id, key }))
+    if (port === null) return
+    this.#where = 'offered'
+    await this.link.write(TAG.bulk, encode({ port, id, key }))
   }
 }
 

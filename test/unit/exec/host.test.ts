@@ -157,6 +157,20 @@ test('somebody who attends and leaves does not send the host away from its daemo
   expect((await run(world.executor, sh('echo stays'))).stdout.toString()).toBe('stays\n')
 })
 
+test('a lifeline that speaks nonsense is cut, so that its daemon knows; what runs goes on', async () => {
+  for (const [tag, value] of [
+    [HOST_TAG.ticket, encode({ task: 'x', id: randomBytes(16), key: randomBytes(16), address: '127.0.0.1' })],
+    [HOST_TAG.ticket, randomBytes(20)],
+  ] as const) {
+    const { link, closed } = dial(path)
+    void link.write(HOST_TAG.attend, encode({ v: 1 }))
+    expect((await link.read())?.tag).toBe(HOST_TAG.attending)
+    void link.write(tag, value)
+    await closed
+  }
+  expect((await run(world.executor, sh('echo fine'))).stdout.toString()).toBe('fine\n')
+})
+
 test('a host tells a daemon of a later version which one it speaks', async () => {
   for (const tag of [HOST_TAG.attend, HOST_TAG.order, HOST_TAG.follow])
     expect(await say(path, [tag, { v: 2, later: 'fields' }])).toEqual([

@@ -1,0 +1,332 @@
+/** The exec-host's door on the network: whatever anybody does there, nothing comes out but the bytes of one task to the holder of its ticket, once. */
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { connect as connectPlain, type Socket } from 'node:net'
+import { connect, type TLSSocket } from 'node:tls'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { BULK } from '../../../protocols/host/frames.ts'
+import type { Ticket } from '../../../protocols/host/messages.ts'
+import { BulkReader } from '../../../src/local/bulk.ts'
+import type { RunningCommand } from '../../../src/tasks/ports.ts'
+import { until } from '../../support/until.ts'
+import { Collector, command, isRunning, openWorld, printed, run, sh, type World } from './world.ts'
+
+const WAITS = { ticketMs: 1_500, handshakeMs: 1_000 }
+let world: World
+let host: number
+const open: (Socket | TLSSocket)[] = []
+beforeAll(async () => {
+  world = await openWorld({ waits: WAITS })
+  host = Number((await run(world.executor, sh('echo $PPID'))).stdout)
+})
+afterEach(async () => {
+  for (const socket of open.splice(0)) socket.destroy()
+  await until('nothing listens', () => listening().length === 0)
+})
+afterAll(() => world.close())
+
+interface Issued extends Ticket {
+  readonly port: number
+}
+
+/** A command that has printed, and a ticket for it. */
+async function ticketed(script = 'echo secret; exec sleep 100'): Promise<{ task: string; ticket: Issued; running: RunningCommand; end: () => Promise<void> }> {
+  const task = randomUUID()
+  const out = new Collector()
+  const running = await world.executor.start(sh(script), out, { task })
+  await printed(out, 'secret')
+  const end = async (): Promise<void> => {
+    running.stop('cancelled')
+    await running.ended
+  }
+  return { task, ticket: await ticketFor(task), running, end }
+}
+
+async function ticketFor(task: string, { executor }: Pick<World, 'executor'> = world): Promise<Issued> {
+  const ticket = ticketOf(task)
+  return { ...ticket, port: (await executor.admit(ticket)) ?? 0 }
+}
+
+const ticketOf = (task: string, address = '127.0.0.1'): Ticket => ({ task, id: randomBytes(16), key: randomBytes(32), address })
+
+const offerOf = ({ port, id, key }: Issued) => ({ host: '127.0.0.1', port, id: hex(id), key: hex(key) })
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
+type Key = Pick<Issued, 'port' | 'id' | 'key'>
+
+function dialWith({ port, id, key }: Key): TLSSocket {
+  const socket = connect({
+    ...{ host: '127.0.0.1', port, minVersion: 'TLSv1.3', ciphers: BULK.ciphers, checkServerIdentity: () => undefined },
+    pskCallback: () => ({ psk: Buffer.from(key), identity: hex(id) }),
+  })
+  open.push(socket)
+  return socket
+}
+
+/** TLS with this key, as far as it gets: every byte that comes out, until the door is shut. */
+function knock(ticket: Key, say: Uint8Array = follow(0)): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const socket = dialWith(ticket)
+    collect(socket, resolve)
+    socket.once('secureConnect', () => socket.write(say))
+  })
+}
+
+/** A reader that is in and has heard something. */
+async function entered(ticket: Key): Promise<{ readonly whole: Promise<Buffer> }> {
+  const socket = dialWith(ticket)
+  const whole = new Promise<Buffer>((resolve) => collect(socket, resolve))
+  socket.once('secureConnect', () => socket.write(follow(0)))
+  await new Promise((resolve) => socket.once('data', resolve))
+  return { whole }
+}
+
+/** A reader that is in, has asked for everything from an offset on, and takes nothing. */
+async function stuckReader(ticket: Key, from: () => Promise<number>): Promise<TLSSocket> {
+  const socket = dialWith(ticket)
+  socket.on('error', () => undefined)
+  await new Promise((resolve) => socket.once('secureConnect', resolve))
+  socket.write(follow(await from()))
+  await new Promise((resolve) => socket.once('readable', resolve))
+  return socket
+}
+
+/** How much a process has written by the time at which it writes no more. */
+async function writtenUntilStill(pid: number): Promise<number> {
+  const looks: number[] = []
+  await until('the command stands still', () => {
+    looks.push(Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'latin1'))?.[1]))
+    return looks.length > 6 && new Set(looks.slice(-6)).size === 1
+  })
+  return looks.at(-1) ?? 0
+}
+
+function collect(socket: Socket | TLSSocket, resolve: (bytes: Buffer) => void): void {
+  const got: Buffer[] = []
+  socket.on('error', () => undefined)
+  socket.on('data', (chunk: Buffer) => void got.push(chunk))
+  socket.once('close', () => resolve(Buffer.concat(got)))
+}
+
+/** The frame that asks for what follows an offset. */
+const follow = (offset: number): Uint8Array => {
+  const frame = Buffer.from([9, 3, 0, 0, 0, 0, 0, 0, 0, 0])
+  frame.writeUInt32BE(offset, 6)
+  return frame
+}
+
+/** TCP ports that the host listens on. */
+function listening(): number[] {
+  const rows = readFileSync(`/proc/${host}/net/tcp`, 'latin1').split('\n')
+  const inodes = new Set(socketInodes())
+  return rows
+    .map((row) => row.trim().split(/\s+/))
+    .flatMap((fields) => (fields[3] === '0A' && inodes.has(fields[9] ?? '') ? [parseInt(fields[1]?.split(':')[1] ?? '', 16)] : []))
+}
+
+/** TLS as browsers speak it. */
+function plainTls(port: number): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false })
+    open.push(socket)
+    collect(socket, resolve)
+    socket.once('secureConnect', () => socket.write(follow(0)))
+  })
+}
+
+function plainTcp(port: number, say: Uint8Array): Promise<Buffer> {
+  return new Promise((resolve) => {
+    const socket = connectPlain({ host: '127.0.0.1', port })
+    open.push(socket)
+    collect(socket, resolve)
+    socket.write(say)
+  })
+}
+
+function openDescriptors(): string[] {
+  return readdirSync(`/proc/${host}/fd`)
+}
+
+function socketInodes(): string[] {
+  return openDescriptors().flatMap((fd) => {
+    try {
+      return [/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${host}/fd/${fd}`))?.[1] ?? '']
+    } catch {
+      return []
+    }
+  })
+}
+
+const residentBytes = (): number => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${host}/status`, 'latin1'))?.[1]) * 1_024
+const ALERT = 0x15
+
+test('the holder of a ticket gets the output from the offset it names, to its end', async () => {
+  const bytes = 24 << 20
+  const task = randomUUID()
+  const out = new Collector()
+  const running = await world.executor.start(command('head', ['-c', String(bytes), '/dev/zero']), out, { task })
+  const reader = (await BulkReader.connect(offerOf(await ticketFor(task)))) ?? expect.unreachable('no door')
+  const from = (await running.hold()) ?? expect.unreachable('over already')
+  const hash = createHash('sha256').update(out.bytes(1))
+  let at = from
+  for await (const { payload } of reader.read(from))
+    for (const chunk of payload) {
+      hash.update(chunk)
+      at += chunk.byteLength
+    }
+  reader.close()
+  expect(at).toBe(bytes)
+  expect(hash.digest('hex')).toBe(createHash('sha256').update(Buffer.alloc(bytes)).digest('hex'))
+  expect(await running.ended).toMatchObject({ exitCode: 0, stdoutBytes: bytes })
+})
+
+test('no key, a wrong key, a wrong name, no PSK at all, no TLS at all, a ticket that was used: nothing comes out', async () => {
+  const { ticket, end } = await ticketed()
+  expect(listening()).toEqual([ticket.port])
+  const second = await ticketFor(ticket.task)
+  expect(await knock({ ...ticket, id: randomBytes(16) })).toEqual(Buffer.alloc(0))
+  expect(await knock({ ...ticket, id: Buffer.alloc(0) })).toEqual(Buffer.alloc(0))
+  expect(await plainTls(ticket.port)).toEqual(Buffer.alloc(0))
+  expect((await plainTcp(ticket.port, follow(0))).toString('latin1')).not.toContain('secret')
+  const told = await plainTcp(ticket.port, Buffer.from('GET / HTTP/1.1\r\n\r\n'))
+  expect(told.length === 0 || told[0] === ALERT).toBe(true)
+  expect(await knock({ ...second, key: randomBytes(32) })).toEqual(Buffer.alloc(0)) // with that it is used up
+  expect(await knock(second)).toEqual(Buffer.alloc(0))
+  const reading = await entered(ticket)
+  expect(listening()).toEqual([])
+  expect(await knock(ticket)).toEqual(Buffer.alloc(0))
+  await end()
+  expect((await reading.whole).toString('latin1')).toContain('secret')
+})
+
+test('a ticket opens the task it was given for and no other; for a task that does not run there is none', async () => {
+  const [mine, theirs] = await Promise.all([ticketed('echo secret mine; exec sleep 100'), ticketed('echo secret theirs; exec sleep 100')])
+  const reading = await entered(mine.ticket)
+  await mine.end()
+  const got = (await reading.whole).toString('latin1')
+  expect(got).toContain('secret mine')
+  expect(got).not.toContain('theirs')
+  expect(await world.executor.admit({ task: randomUUID(), id: randomBytes(16), key: randomBytes(32), address: '127.0.0.1' })).toBeNull()
+  expect(await world.executor.admit({ ...mine.ticket })).toBeNull()
+  await theirs.end()
+})
+
+test('where the host cannot listen there is no door, and no harm; an address is an IP address, or it would be every interface', async () => {
+  const { task, end } = await ticketed()
+  for (const address of ['192.0.2.1', 'not an address', 'localhost', '', '127.0.0.1:80', '/tmp/socket', '::ffff'])
+    expect(await world.executor.admit(ticketOf(task, address))).toBeNull()
+  await end()
+  expect((await run(world.executor, sh('echo fine'))).stdout.toString()).toBe('fine\n')
+})
+
+test('the name of a ticket that is out is not given to another one, and there are so many and no more', async () => {
+  const [mine, theirs] = await Promise.all([ticketed('echo secret mine; exec sleep 100'), ticketed('echo secret theirs; exec sleep 100')])
+  expect(await world.executor.admit({ ...ticketOf(theirs.task), id: mine.ticket.id })).toBeNull()
+  const reading = await entered(mine.ticket)
+  const more = await Promise.all(Array.from({ length: BULK.maxTickets }, () => ticketFor(theirs.task)))
+  expect(more.filter(({ port }) => port > 0).length).toBeLessThanOrEqual(BULK.maxTickets - 1)
+  await Promise.all([mine.end(), theirs.end()])
+  expect((await reading.whole).toString('latin1')).toContain('secret mine')
+})
+
+test('a session that is resumed at the same door, without a ticket, gets nothing and is cut off at once', async () => {
+  const { ticket, task, end } = await ticketed()
+  const [, second] = [await ticketFor(task), await ticketFor(task)] // the door stays open
+  const sessions: Buffer[] = []
+  const first = dialWith(ticket)
+  first.on('session', (session: Buffer) => void sessions.push(session))
+  first.once('secureConnect', () => first.write(follow(0)))
+  await new Promise((resolve) => first.once('data', resolve))
+  await until('it may be resumed', () => sessions.length > 0)
+  expect(second.port).toBe(ticket.port)
+  let resumed = 0
+  for (const session of sessions) {
+    const since = performance.now()
+    const got = await new Promise<Buffer>((resolve) => {
+      const socket = connect({ host: '127.0.0.1', port: second.port, session, rejectUnauthorized: false })
+      open.push(socket)
+      collect(socket, resolve)
+      socket.once('secureConnect', () => resumed++)
+    })
+    expect(got).toEqual(Buffer.alloc(0))
+    expect(performance.now() - since).toBeLessThan(WAITS.handshakeMs)
+  }
+  expect(resumed).toBeGreaterThan(0) // else this would prove nothing
+  await end()
+})
+
+test('a holder that says the wrong thing, or nothing, gets nothing and is let go', async () => {
+  const { task, end } = await ticketed()
+  const frames = [
+    follow(0).subarray(0, 6),
+    Buffer.from([2, 0x10, 1]),
+    Buffer.from([2, 0x03, 1]),
+    Buffer.from([0xff, 0xff, 0xff, 0x7f]),
+    Buffer.from([0]),
+    Buffer.alloc(0),
+  ]
+  frames.push(Buffer.from([9, 0x10, 0, 0, 0, 0, 0, 0, 0, 0])) // an offset, and another tag
+  frames.push(Buffer.from([9, 3, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])) // from an offset that is no number
+  for (const frame of frames) expect(await knock(await ticketFor(task), frame)).toEqual(Buffer.alloc(0))
+  expect((await run(world.executor, sh('echo fine'))).stdout.toString()).toBe('fine\n')
+  await end()
+})
+
+test('a reader may ask for what was not printed yet: it gets that and nothing before it', async () => {
+  const { ticket, end } = await ticketed('echo secret; sleep 0.5; echo more; exec sleep 100')
+  const socket = dialWith(ticket)
+  socket.once('secureConnect', () => socket.write(follow(7)))
+  expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toBe('\u0006 more\n')
+  await end()
+})
+
+test('a ticket that nobody came with is void after its time, and the door is shut', async () => {
+  const { ticket, end } = await ticketed()
+  await until('the door is shut', () => listening().length === 0)
+  expect(await knock(ticket)).toEqual(Buffer.alloc(0))
+  await end()
+})
+
+test('a thousand connections that never finish a handshake, at one door after the other: bounded, gone after their time, and commands run beside them', async () => {
+  const { ticket, task, end } = await ticketed()
+  const before = openDescriptors().length
+  const hello = Buffer.from([0x16, 3, 1, 2, 0, 1]) // the beginning of a ClientHello
+  const closed: Promise<Buffer>[] = []
+  for (let i = 0; i < 400; i++) closed.push(plainTcp(ticket.port, hello))
+  await until('they are in', () => openDescriptors().length > before + 300)
+  expect(await knock({ ...ticket, key: randomBytes(32) })).toEqual(Buffer.alloc(0)) // the door shuts
+  const { port } = await ticketFor(task)
+  expect(port).not.toBe(ticket.port)
+  for (let i = 0; i < 600; i++) closed.push(plainTcp(port, hello))
+  await until('it is full', () => openDescriptors().length > before + BULK.maxConnections - 50)
+  expect(openDescriptors().length).toBeLessThanOrEqual(before + BULK.maxConnections + 8)
+  expect((await run(world.executor, sh('echo beside'))).stdout.toString()).toBe('beside\n')
+  await Promise.all(closed)
+  await until('the host let go of all', () => openDescriptors().length <= before + 8)
+  await end()
+})
+
+test('a reader that never reads holds the command up and costs the host no memory', async () => {
+  const task = randomUUID()
+  const running = await world.executor.start(command('yes'), new Collector(), { task })
+  const ticket = await ticketFor(task)
+  const before = residentBytes()
+  await stuckReader(ticket, async () => (await running.hold()) ?? 0)
+  expect(await writtenUntilStill(running.pid)).toBeLessThan(64 << 20) // what sockets and pipes hold
+  expect(residentBytes() - before).toBeLessThan(48 << 20)
+  running.stop('cancelled')
+  expect((await running.ended).why).toBe('cancelled')
+})
+
+test('a reader that never reads does not keep a host that nobody needs any more', async () => {
+  const other = await openWorld({ waits: { ...WAITS, graceMs: 700 } })
+  const pid = Number((await run(other.executor, sh('echo $PPID'))).stdout)
+  const task = randomUUID()
+  const running = await other.executor.start(command('yes'), new Collector(), { task })
+  const ticket = await ticketFor(task, other)
+  const reader = await stuckReader(ticket, async () => (await running.hold()) ?? 0)
+  await writtenUntilStill(running.pid)
+  await other.close()
+  expect(reader.destroyed).toBe(false)
+  await until('the host is gone', () => !isRunning(pid))
+})

@@ -1,0 +1,93 @@
+/** Which way a command's output goes, with a real exec-host behind it: no caller makes it go more than one way at once, whatever it says how often. */
+import { randomBytes, randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TAG } from '../../../protocols/exec/frames.ts'
+import { At, Bulk } from '../../../protocols/exec/messages.ts'
+import { BULK } from '../../../protocols/host/frames.ts'
+import { decodeAs } from '../../../protocols/wire.ts'
+import { type Frame, FrameLink } from '../../../src/base/frames.ts'
+import { memoryLinks } from '../../../src/base/memory-link.ts'
+import { OutputWay } from '../../../src/runtime/exec-output.ts'
+import type { OutputSink, RunningCommand } from '../../../src/tasks/ports.ts'
+import { until } from '../../support/until.ts'
+import { openWorld, sh, type World } from '../exec/world.ts'
+
+let world: World
+beforeAll(async () => {
+  world = await openWorld({ waits: { ticketMs: 500 } })
+})
+afterAll(() => world.close())
+
+interface Scene {
+  readonly way: OutputWay
+  readonly running: RunningCommand
+  /** Control frames that the caller got, output apart. */
+  readonly told: Frame[]
+  printed: number
+  follows: number
+}
+
+/** A command that prints without end, its caller, and what the caller hears. */
+async function scene(address: string | null): Promise<Scene> {
+  const task = randomUUID()
+  const [near, far] = memoryLinks().map((link) => new FrameLink(link, 1 << 20))
+  if (near === undefined || far === undefined) throw new Error('no links')
+  const answer: OutputSink = { output: (fd, chunk) => near.write(fd === 1 ? TAG.stdout : TAG.stderr, chunk) }
+  const { executor } = world
+  const counting = {
+    admit: executor.admit.bind(executor),
+    printed: executor.printed.bind(executor),
+    follow: (...asked: Parameters<typeof executor.follow>) => {
+      seen.follows++
+      return executor.follow(...asked)
+    },
+  }
+  const way = new OutputWay(near, answer, { task, address }, { executor: counting, random: (bytes) => randomBytes(bytes) })
+  const running = await executor.start(sh('exec yes'), way.sink, { task })
+  const seen: Scene = { way, running, told: [], printed: 0, follows: 0 }
+  way.carries(running)
+  void (async () => {
+    for (let frame = await far.read(); frame !== undefined; frame = await far.read())
+      if (frame.tag === TAG.stdout) seen.printed += frame.payload.byteLength
+      else seen.told.push(frame)
+  })()
+  return seen
+}
+
+const tags = ({ told }: Scene): number[] => told.map(({ tag }) => tag)
+const atOf = (frame: Frame | undefined): number => decodeAs(At, frame?.payload.subarray() ?? new Uint8Array(), 1_024).offset
+const stop = async ({ running, way }: Scene): Promise<void> => {
+  way.cut()
+  running.stop('lost')
+  await running.ended
+}
+
+test('a lot of output is offered once; it moves once, and comes back once, from where the caller says', async () => {
+  const seen = await scene('127.0.0.1')
+  const { way } = seen
+  await until('it is offered', () => seen.told.length > 0)
+  expect(decodeAs(Bulk, seen.told[0]?.payload.subarray() ?? new Uint8Array(), 1_024).port).toBeGreaterThan(0)
+  for (let i = 0; i < 1_000; i++) void way.moved()
+  await until('it has moved', () => seen.told.length > 1)
+  const offset = atOf(seen.told[1])
+  await until('all before that is here', () => seen.printed >= offset)
+  for (let i = 0; i < 1_000; i++) way.resume(offset)
+  await until('it goes on here', () => seen.printed > offset + 3 * BULK.afterBytes)
+  for (let i = 0; i < 1_000; i++) void way.moved()
+  for (let i = 0; i < 1_000; i++) way.resume(0)
+  const later = seen.printed
+  await until('it still goes on', () => seen.printed > later + BULK.afterBytes)
+  expect(tags(seen)).toEqual([TAG.bulk, TAG.bulkMoved])
+  expect(seen.follows).toBe(1)
+  await stop(seen)
+})
+
+test('who takes what was not offered, or asks to come back without having left, changes nothing', async () => {
+  const seen = await scene(null)
+  for (let i = 0; i < 1_000; i++) void seen.way.moved()
+  for (let i = 0; i < 1_000; i++) seen.way.resume(0)
+  await until('it goes on', () => seen.printed > 3 * BULK.afterBytes)
+  expect(seen.told).toEqual([])
+  expect(seen.follows).toBe(0)
+  await stop(seen)
+})
