@@ -2,6 +2,7 @@
 
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { LOCAL } from '../../protocols/local/frames.ts'
+import { ErrandError } from '../base/errors.ts'
 import { cancelled, checkVersion, connectionFault, faultOf, gone } from './fault.ts'
 import type { Where } from './where.ts'
 
@@ -95,6 +96,8 @@ export class JsonDoor {
 
   #send({ method, path, body, signal }: Question): ClientRequest {
     const text = body === undefined ? '' : JSON.stringify(body)
+    // The node answers the same, and closes at once: whoever still writes would hear of a broken connection only.
+    if (Buffer.byteLength(text) > LOCAL.maxBodyBytes) throw tooLarge(Buffer.byteLength(text))
     const headers = {
       ...this.where.headers,
       'x-errand-api': String(LOCAL.version),
@@ -104,6 +107,12 @@ export class JsonDoor {
     asked.end(text)
     return asked
   }
+}
+
+function tooLarge(bytes: number): ErrandError {
+  return new ErrandError('TOO_LARGE', `a request of ${bytes} bytes where ${LOCAL.maxBodyBytes} are taken`, {
+    hint: 'send what is long as input of the command, or put it into a file there',
+  })
 }
 
 function answerTo(asked: ClientRequest): Promise<IncomingMessage> {

@@ -4,9 +4,10 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type World, world } from '../support/world.ts'
+import { aborts } from './aborts.ts'
 import { commands, inputs } from './commands.ts'
 import { errors } from './errors.ts'
-import { outputs, watches } from './streams.ts'
+import { outputs, slowReaders, watches } from './streams.ts'
 import { type At, NO_SUCH_COMMAND, type Subject } from './subject.ts'
 import { tasks } from './tasks.ts'
 
@@ -41,7 +42,9 @@ export function contract(face: Face): void {
     describe('the watch', () => watches(at))
     describe('a command', () => commands(at))
     describe('a command with input', () => inputs(at))
+    describe('leaving', () => aborts(at))
     describe('an error', () => errors(at))
+    describe('a slow reader', () => slowReaders(at))
   })
 }
 

@@ -1,8 +1,12 @@
 /** Streams of a task: its output from any offset on, and the changes of all tasks from any cursor on. */
 import { v4 as uuid } from 'uuid'
 import { expect, test } from 'vitest'
+import type { TaskUpdate, TaskView } from '../../protocols/local/messages.ts'
 import { until } from '../support/world.ts'
 import { type At, changesUntil, collect, cursorOf, ended, isOver, sh, sha256, sofar, tasksIn } from './subject.ts'
+
+const AT_ONCE = 8
+const HEAVY_ROUNDS = 12
 
 export function outputs(at: At): void {
   test('what it prints can be read from any offset, while it runs and when it is over', async () => {
@@ -13,6 +17,11 @@ export function outputs(at: At): void {
     expect((await part).end).toMatchObject({ id: task, exitCode: 0, stdoutBytes: 9 })
     expect((await collect(at.runtime.attach(task, { from: 7 }))).stdout).toBe('hi')
     expect((await collect(at.runtime.attach(task, { from: 9 }))).stdout).toBe('')
+  })
+
+  test('beyond its end there is nothing but the end', async () => {
+    const { task } = await at.runtime.submitTask({ device: at.device, command: sh('printf abc') })
+    expect(await collect(at.runtime.attach(task, { from: 1_000 }))).toMatchObject({ stdout: '', end: { exitCode: 0, stdoutBytes: 3 } })
   })
 
   test('what there is by now is given without waiting for the end', async () => {
@@ -71,6 +80,33 @@ export function watches(at: At): void {
     expect(tasksIn(after).filter(({ task }) => task === missed).length).toBeGreaterThan(1)
   })
 
+  test('a cursor that is too old, or of another life, gets a gap and the state anew', async () => {
+    for (const from of [0, Number.MAX_SAFE_INTEGER]) {
+      const [gap, state] = await first(2, at.runtime.streamTaskUpdates({ cursor: from }))
+      expect(gap).toMatchObject({ t: 'gap', from })
+      expect(state).toMatchObject({ t: 'state', cursor: gap?.t === 'gap' ? gap.to : undefined })
+    }
+  })
+
+  test('what a command reports of itself is a change, while it goes on', async () => {
+    const id = uuid()
+    const report = { percent: 40, text: 'epoch 4' }
+    await changesUntil(
+      at,
+      {},
+      {
+        begun: () => at.runtime.submitTask({ device: at.device, id, command: sh(`echo '${JSON.stringify(report)}' >&3; sleep 600`) }),
+        done: ({ task, progress }) => task === id && progress !== null,
+      },
+    )
+    expect(await at.runtime.getTask(id)).toMatchObject({ state: 'RUNNING', progress: report })
+    await at.runtime.cancelTask(id)
+  })
+
+  test('aborted before it began, it is empty', async () => {
+    expect(await first(1, at.runtime.streamTaskUpdates({ signal: AbortSignal.abort() }))).toEqual([])
+  })
+
   test('aborted, it ends without an error', async () => {
     const left = new AbortController()
     const kinds: string[] = []
@@ -80,4 +116,48 @@ export function watches(at: At): void {
     }
     expect(kinds[0]).toBe('state')
   })
+}
+
+/**
+ * Many changes that weigh much, while a reader stops in the middle. What lies between the node and the reader takes some of them; the rest
+ * is more than the node keeps.
+ */
+export function slowReaders(at: At): void {
+  test('who falls behind is told from where to where, and gets the state anew', { timeout: 180_000 }, async () => {
+    const updates = at.runtime.streamTaskUpdates()[Symbol.asyncIterator]()
+    await updates.next()
+    const context = { weight: 'x'.repeat(64_000) }
+    const ids: string[] = []
+    for (let round = 0; round < HEAVY_ROUNDS; round++) {
+      const some = Array.from({ length: AT_ONCE }, () => at.runtime.submitTask({ device: at.device, command: sh('true'), context }))
+      ids.push(...(await Promise.all(some)).map(({ task }) => task))
+    }
+    for (const id of ids) await ended(at, id)
+    const kinds = await readUntilOver(updates, String(ids.at(-1)))
+    const gap = kinds.indexOf('gap')
+    expect(gap).toBeGreaterThan(-1)
+    expect(kinds[gap + 1]).toBe('state')
+  })
+}
+
+/** @returns of which kind the updates were. */
+async function readUntilOver(updates: AsyncIterator<TaskUpdate>, task: string): Promise<string[]> {
+  const kinds: string[] = []
+  for (let next = await updates.next(); next.done !== true; next = await updates.next()) {
+    kinds.push(next.value.t)
+    if (tasksOf(next.value).some((one) => one.task === task && isOver(one))) break
+  }
+  await updates.return?.()
+  return kinds
+}
+
+function tasksOf(update: TaskUpdate): TaskView[] {
+  if (update.t === 'gap') return []
+  return update.t === 'changed' ? [update.task] : update.tasks
+}
+
+async function first(n: number, updates: AsyncIterable<TaskUpdate>): Promise<TaskUpdate[]> {
+  const seen: TaskUpdate[] = []
+  for await (const update of updates) if (seen.push(update) === n) break
+  return seen
 }

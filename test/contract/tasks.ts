@@ -41,11 +41,29 @@ export function tasks(at: At): void {
     expect(await codeOf(at.runtime.submitTask({ ...request, command: sh('echo other') }))).toBe('TASK_EXISTS')
   })
 
+  test('out of time it is ended, and says so', async () => {
+    const { task } = await at.runtime.submitTask({ device: at.device, command: sh('sleep 600'), timeout: 300 })
+    expect(await ended(at, task)).toMatchObject({ state: 'FAILED', why: 'timeout' })
+  })
+
+  test('tasks are listed in the order of their submission, newest last', async () => {
+    const ids: string[] = []
+    for (let i = 0; i < 3; i++) ids.push((await at.runtime.submitTask({ device: at.device, command: sh('true') })).task)
+    for (const listed of [await at.runtime.listTasks(), await at.runtime.listTasks({ all: true })])
+      expect(listed.map(({ task }) => task).filter((task) => ids.includes(task))).toEqual(ids)
+  })
+
+  test('its history is told only to whoever asks for it', async () => {
+    const { task } = await at.runtime.submitTask({ device: at.device, command: sh('true') })
+    expect(await at.runtime.getTask(task)).not.toHaveProperty('events')
+    expect((await at.runtime.getTask(task, { events: true })).events?.length).toBeGreaterThan(0)
+  })
+
   test('cancelled, it ends; then it is over, and cannot be cancelled again', async () => {
     const { task } = await at.runtime.submitTask({ device: at.device, command: sh('sleep 600') })
     expect(await at.runtime.cancelTask(task)).toMatchObject({ task, state: 'CANCELLED', why: 'cancelled' })
     expect(await at.runtime.getTask(task)).toMatchObject({ state: 'CANCELLED' })
-    expect(await codeOf(at.runtime.cancelTask(task))).toBe('TASK_OVER')
+    for (const again of [at.runtime.cancelTask(task), at.runtime.pauseTask(task), at.runtime.resumeTask(task)]) expect(await codeOf(again)).toBe('TASK_OVER')
   })
 
   test('paused, it waits and prints nothing; resumed, it goes on to its end', async () => {
