@@ -107,3 +107,16 @@ test('the program runs with nothing installed but the package', () => {
   writeFileSync(join(dir, 'program.mjs'), outputText)
   expect(execFileSync(process.execPath, ['program.mjs'], { cwd: dir, encoding: 'utf8' })).toBe('NO_NODE\n')
 })
+
+test('the packages of gRPC are in it, with every file that they read', () => {
+  const library = join(dir, 'node_modules', 'errand', 'dist', 'grpc', 'library.mjs')
+  writeFileSync(
+    join(dir, 'grpc.mjs'),
+    `const { loadProto, loadDescriptors, ReflectionService, HealthImplementation, Server } = await import(${JSON.stringify(library)})
+const server = new Server()
+new ReflectionService(loadDescriptors()).addToServer(server)
+new HealthImplementation({}).addToServer(server)
+console.log(Object.keys(loadProto()).includes('errand.v1.Exec'))`,
+  )
+  expect(execFileSync(process.execPath, ['grpc.mjs'], { cwd: dir, encoding: 'utf8' })).toBe('true\n')
+})
