@@ -7,7 +7,19 @@ export const LOCAL = {
   maxFrameBytes: (1 << 18) + 16,
   /** What the exec face is called in `Upgrade:`. */
   upgrade: 'errand-exec',
+  /** The WebSocket face: its path, and the subprotocol it answers with when a client offers it. */
+  webSocketPath: '/api/runtime/ws',
+  subprotocol: 'errand.v1',
 } as const
 
-/** Tags of the local exec face. Control payloads are JSON here; output, stdin and their tags are those of /errand/exec/1. */
-export const LOCAL_TAG = { request: 0x00, attach: 0x06 } as const
+/** Tags of the local exec face and of the WebSocket face. Control payloads are JSON here; output, stdin and their tags are those of /errand/exec/1. */
+export const LOCAL_TAG = {
+  request: 0x00,
+  attach: 0x06,
+  /** On the WebSocket face only, as are those below. */
+  watch: 0x07,
+  update: 0x08,
+  resize: 0x13,
+  /** What the client sent is not done; the conversation goes on. */
+  unsupported: 0x32,
+} as const

@@ -58,6 +58,13 @@ export const AttachRequest = v.strictObject({
 })
 export type AttachRequest = v.InferOutput<typeof AttachRequest>
 
+/** Updates of tasks: on the WebSocket face, in place of a request. */
+export const WatchRequest = v.strictObject({
+  /** Of the last update that was seen; without it the state comes first. */
+  cursor: v.optional(Count),
+})
+export type WatchRequest = v.InferOutput<typeof WatchRequest>
+
 export const GrantRequest = v.strictObject({
   who: Text(128),
   on: Text(128),

@@ -1,14 +1,10 @@
 /** A socket (Unix or TCP) as a ByteLink. Reads ahead only so far; a peer that hangs up is noticed even while nobody reads. */
 import type { Socket } from 'node:net'
 import type { ByteLink } from './frames.ts'
+import { ReadAhead } from './read-ahead.ts'
 
 export class SocketLink implements ByteLink {
   readonly source: AsyncIterable<Uint8Array>
-  readonly #queue: Uint8Array[] = []
-  #queuedBytes = 0
-  #over = false
-  #error: Error | undefined
-  #wake: (() => void) | undefined
   #drained: Promise<void> | undefined
 
   /**
@@ -18,14 +14,15 @@ export class SocketLink implements ByteLink {
   constructor(
     private readonly socket: Socket,
     head: Uint8Array,
-    private readonly readAheadBytes: number,
+    readAheadBytes: number,
   ) {
-    this.source = this.#read()
-    if (head.length > 0) this.#push(head)
-    socket.on('data', (chunk: Buffer) => this.#push(chunk))
-    socket.on('error', (error) => this.#finish(error))
-    socket.on('end', () => this.#finish())
-    socket.on('close', () => this.#finish())
+    const ahead = new ReadAhead(socket, readAheadBytes)
+    this.source = ahead.read()
+    if (head.length > 0) ahead.push(head)
+    socket.on('data', (chunk: Buffer) => ahead.push(chunk))
+    socket.on('error', (error) => ahead.finish(error))
+    socket.on('end', () => ahead.finish())
+    socket.on('close', () => ahead.finish())
   }
 
   /** Bytes for a socket that is gone are dropped: its reader learns of it by the end of `source`. */
@@ -61,36 +58,5 @@ export class SocketLink implements ByteLink {
       this.socket.on('drain', done).on('close', done)
     })
     return this.#drained
-  }
-
-  #push(chunk: Uint8Array): void {
-    this.#queue.push(chunk)
-    this.#queuedBytes += chunk.length
-    if (this.#queuedBytes >= this.readAheadBytes) this.socket.pause()
-    this.#wake?.()
-  }
-
-  #finish(error?: Error): void {
-    this.#over = true
-    this.#error ??= error
-    this.#wake?.()
-  }
-
-  async *#read(): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      const chunk = this.#queue.shift()
-      if (chunk !== undefined) {
-        this.#queuedBytes -= chunk.length
-        if (this.#queuedBytes < this.readAheadBytes && this.socket.isPaused()) this.socket.resume()
-        yield chunk
-        continue
-      }
-      if (this.#error !== undefined) throw this.#error
-      if (this.#over) return
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-      })
-      this.#wake = undefined
-    }
   }
 }

@@ -1,5 +1,5 @@
-/** The first frame of a command or an attachment: decoded once, then the runtime has the link. Knows no sockets and answers no errors. */
-import { AttachRequest, ExecRequest, LOCAL_TAG } from '../../protocols/local/messages.ts'
+/** The first frame of a command, an attachment or a watch: decoded once, then the runtime has the link. Knows no sockets and answers no errors. */
+import { AttachRequest, ExecRequest, LOCAL_TAG, WatchRequest } from '../../protocols/local/messages.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
@@ -8,14 +8,23 @@ import { checked } from './door.ts'
 export interface AskedOn {
   readonly runtime: Pick<Runtime, 'exec' | 'attach'>
   readonly actor: Actor
+  /** Where updates are asked for by frames as well. */
+  readonly updates?: Runtime['streamTaskUpdates']
 }
 
 /** Resolves when all is said on the link. @throws BAD_REQUEST */
-export async function serveFirst({ runtime, actor }: AskedOn, { tag, payload }: Frame, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
+export async function serveFirst({ runtime, actor, updates }: AskedOn, { tag, payload }: Frame, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
   const asked = jsonOf(payload.subarray())
   if (tag === LOCAL_TAG.request) await runtime.exec(actor, checked(ExecRequest, asked), link, o)
   else if (tag === LOCAL_TAG.attach) await runtime.attach(actor, checked(AttachRequest, asked), link, o)
+  else if (tag === LOCAL_TAG.watch && updates !== undefined) await tell(updates, checked(WatchRequest, asked), link, o)
   else throw new ErrandError('BAD_REQUEST', `the first frame has to be a request, not 0x${tag.toString(16)}`)
+}
+
+/** Reads on only when its reader has: who falls behind gets a gap from the runtime, and costs no memory here. */
+async function tell(updates: Runtime['streamTaskUpdates'], { cursor }: WatchRequest, link: FrameLink, { signal }: { signal: AbortSignal }): Promise<void> {
+  for await (const update of updates({ ...(cursor === undefined ? {} : { cursor }), signal }))
+    await link.write(LOCAL_TAG.update, Buffer.from(JSON.stringify(update)))
 }
 
 function jsonOf(bytes: Uint8Array): unknown {

@@ -7,10 +7,10 @@ import type { Clock } from '../base/clock.ts'
 import { pause, systemClock } from '../base/clock.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { answerOf, type Guard, ownersGuard } from './door.ts'
-import { ExecFace } from './execface.ts'
 import type { LocalLog } from './routes.ts'
 import { addRoutes } from './routes.ts'
 import { listenOnSocket } from './socket-file.ts'
+import { Upgrades } from './upgrades.ts'
 
 export type { LocalLog } from './routes.ts'
 
@@ -69,15 +69,15 @@ export async function openFace({ runtime, guard, clock, logger, serverFor }: Fac
   })
   const stopping = new AbortController()
   addRoutes(app, { runtime, guard, clock, log: logger, stopping: stopping.signal })
-  const exec = new ExecFace({ runtime, guard, clock })
-  app.server.on('upgrade', (request, socket: Socket, head) => exec.take(request, socket, head))
+  const upgrades = new Upgrades({ runtime, guard, clock })
+  app.server.on('upgrade', (request, socket: Socket, head) => upgrades.take(request, socket, head))
   await app.ready()
   let closing: Promise<void> | undefined
   const close = async (): Promise<void> => {
     stopping.abort()
     const closed = new Promise<void>((resolve) => app.server.close(() => resolve()))
-    await Promise.race([Promise.all([closed, exec.stop()]), pause(clock, STOP_GRACE_MS)])
-    exec.drop()
+    await Promise.race([Promise.all([closed, upgrades.stop()]), pause(clock, STOP_GRACE_MS)])
+    upgrades.drop()
     app.server.closeAllConnections()
     await closed
     await app.close()
