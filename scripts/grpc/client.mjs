@@ -42,7 +42,7 @@ function byApt() {
 function byPip() {
   say('installing grpcio from PyPI into node_modules/.cache (once)')
   const venv = existsSync(PYPI.python) ? undefined : tried('python3', ['-m', 'venv', VENV])
-  return venv ?? tried(PYPI.python, ['-m', 'pip', 'install', '--quiet', 'grpcio==1.76.0', 'grpcio-tools==1.76.0'])
+  return venv ?? tried(PYPI.python, ['-m', 'pip', 'install', '--quiet', 'grpcio==1.84.0', 'grpcio-tools==1.84.0'])
 }
 
 function tried(file, args) {

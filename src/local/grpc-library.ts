@@ -1,6 +1,6 @@
 /**
  * The gRPC packages, and the one place that loads them: a bundle of its own (dist/grpc/library.mjs), imported when a node opens its gRPC face and
- * not before, since they cost 20 MB and 100 ms (docs/decisions/0018). Decides nothing.
+ * not before, since they cost 7 MiB and 130 ms (docs/decisions/0018). Decides nothing.
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
