@@ -1,6 +1,6 @@
 /**
  * Runs commands on this device: the Executor that the hall asks. Launches the exec-host with the first command, keeps count of what
- * runs, finds what an earlier daemon left running. Holds no policy: what may run was decided before. Spec: docs/decisions/0016-exec-host.md.
+ * runs, finds what an earlier daemon left running. Holds no policy: what may run was decided before. Spec: docs/decisions/0019-exec-host.md.
  */
 import { mkdirSync, symlinkSync } from 'node:fs'
 import { homedir } from 'node:os'

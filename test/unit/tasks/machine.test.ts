@@ -40,6 +40,14 @@ test.each(CASES)('$from, $t: $to', ({ from, to, kind }) => {
   else expect(moved(task, event)).toMatchObject({ state: to, seq: task.seq + 1 })
 })
 
+test('the arrows of the table are those that some change goes along, and no others', () => {
+  for (const state of TASK_STATES) {
+    const rows = Object.entries(TABLE).filter(([from]) => from.split(' ')[0] === state)
+    const led = new Set(rows.flatMap(([, row]) => row).filter((to) => to !== '-' && to !== state))
+    expect([state, ...[...NEXT[state]].sort()]).toEqual([state, ...[...led].sort()])
+  }
+})
+
 test('every state has its row, the three ends lead nowhere, and every other can fail or be cancelled', () => {
   expect(Object.keys(NEXT)).toEqual([...TASK_STATES])
   expect(TASK_STATES.filter(isOver)).toEqual(['COMPLETED', 'FAILED', 'CANCELLED'])
