@@ -77,6 +77,7 @@ class RuntimeOver implements RuntimeClient {
   }
 
   async submitTask(request: SubmitTaskRequest, o?: Waiting): Promise<TaskView> {
+    refuseOdd(request)
     return await this.calls.submit(requestOf(request), o)
   }
 
@@ -127,12 +128,14 @@ class RuntimeOver implements RuntimeClient {
   }
 
   async *executeStream(request: ExecuteRequest, o: ExecuteOptions = {}): AsyncGenerator<ExecuteEvent> {
+    refuseOdd(request)
     if (request.interactive === true) throw unsupported('interactive', 'input that goes on comes by executeInteractive')
     const { stdin } = request
     yield* this.#exec(request, { ...o, ...(stdin === undefined ? {} : { stdin: once(stdin) }) })
   }
 
   async *executeInteractive(request: ExecuteRequest, stdin: AsyncIterable<Uint8Array>, o: ExecuteOptions = {}): AsyncGenerator<ExecuteEvent> {
+    refuseOdd(request)
     if (request.stdin !== undefined) throw new ErrandError('BAD_REQUEST', 'stdin is given twice', { hint: 'leave it out of the request' })
     yield* this.#exec(request, { ...o, stdin })
   }
@@ -169,6 +172,14 @@ async function* heard(begin: (takers: Takers & { readonly abandon: AbortSignal }
     left.abort()
     await over
   }
+}
+
+/** Adapters hand on what somebody sent them. The node checks every field; whether there are any has to be known before. */
+function refuseOdd(request: unknown): void {
+  if (typeof request === 'object' && request !== null && 'command' in request && Array.isArray(request.command)) return
+  throw new ErrandError('BAD_REQUEST', 'a request is an object with a command, which is a list', {
+    hint: "such as { device: 'gpu1', command: ['npm', 'test'] }",
+  })
 }
 
 function requestOf({ workDir, environment, timeout, requestedBy, requestTime, ...rest }: SubmitTaskRequest): Omit<ExecRequest, 'stdin'> {

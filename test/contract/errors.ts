@@ -22,6 +22,8 @@ export function errors(at: At): void {
     ['too little of an id', 'BAD_TASK', () => at.runtime.getTask('abc')],
     ['attaching to it', 'BAD_TASK', () => collect(at.runtime.attach('abc'))],
     ['what no id can be', 'BAD_REQUEST', () => at.runtime.cancelTask('x'.repeat(100))],
+    ['a request without a command', 'BAD_REQUEST', () => at.runtime.submitTask(JSON.parse('{}'))],
+    ['a command that has none', 'BAD_REQUEST', () => at.runtime.execute(JSON.parse('{"device":"here"}'))],
     ['a directory that is not there', 'BAD_CWD', () => at.runtime.execute({ device: at.device, command: sh('true'), workDir: '/no/such/place' })],
     ['a task in one', 'BAD_CWD', () => at.runtime.submitTask({ device: at.device, command: sh('true'), workDir: '/no/such/place' })],
     ['a context above its cap', 'BAD_REQUEST', () => at.runtime.submitTask({ device: at.device, command: sh('true'), context: { long } })],
