@@ -2,6 +2,8 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { TAG } from '../../../protocols/exec/frames.ts'
+import { HOST_TAG } from '../../../protocols/host/frames.ts'
 
 const UNIT: Readonly<Record<string, number>> = { '': 1, B: 1, KiB: 1_024, MiB: 1 << 20, ms: 1, s: 1_000, min: 60_000, h: 3_600_000, d: 86_400_000 }
 
@@ -65,12 +67,22 @@ test.each(rows)('$what: $value', (row) => {
 })
 
 test('every cap and deadline of the protocols is in the document', () => {
-  for (const protocol of ['hello', 'join', 'sync', 'announce', 'exec']) {
+  for (const protocol of ['hello', 'join', 'sync', 'announce', 'exec', 'host']) {
     const file = existsSync(`protocols/${protocol}/frames.ts`) ? 'frames.ts' : 'messages.ts'
     const source = readFileSync(`protocols/${protocol}/${file}`, 'utf8')
-    const names = [...source.matchAll(/^ {2}(max\w+|\w+Ms|\w+WindowBytes|streamsPerPeer): [\d(]/gm)].map((match) => match[1])
+    const found = [...source.matchAll(/^ {2}(max\w+|\w+Ms|\w+WindowBytes|streamsPerPeer): [\d(]/gm)].map((match) => match[1])
+    const names = protocol === 'host' ? found.filter((name) => name !== 'maxFrameBytes') : found // the host has two of that name, in its README
     const documented = rows.filter(({ place }) => place === `protocols/${protocol}/${file}`).map(({ name }) => name)
     expect(documented).toEqual(expect.arrayContaining(names))
     expect(names.length).toBeGreaterThan(0)
   }
+})
+
+test.each([
+  ['exec', TAG],
+  ['host', HOST_TAG],
+])('every tag of %s stands in the table of its README, under its name', (protocol, tags) => {
+  const readme = readFileSync(`protocols/${protocol}/README.md`, 'utf8')
+  const listed = new Map([...readme.matchAll(/^\| `(0x[0-9a-f]{2})` \| (\w+) \|/gm)].map(([, tag, name]) => [name, tag]))
+  for (const [name, tag] of Object.entries(tags)) expect([name, listed.get(name)]).toEqual([name, `0x${tag.toString(16).padStart(2, '0')}`])
 })
