@@ -38,7 +38,8 @@ async function cases(pair: Pair, cleanup: Cleanup, options: Options): Promise<{ 
           warm('bareNode24', 'node -e 0, Node 24: what no program for it can undercut', timed(bare(other))),
         ]
   const all: Case[] = [
-    warm('warmDaemon', 'errand, from a program through the local client', () => throughClient(pair)),
+    warm('warmDaemon', 'errand, inside the daemon (a program around its node)', () => pair.near.run(pair.far.name, COMMAND)),
+    warm('warmClient', 'errand, from another program through the local client', () => throughClient(pair)),
     warm('controlMaster', 'ssh over a ControlMaster: its process from start to exit', timed(ssh.warm('true'))),
     warm('warmCli', `errand run, Node ${process.versions.node.split('.')[0]}: its process from start to exit`, timed(errandRun(pair, COMMAND))),
     warm('status', 'errand status', timed(errand(pair.near, ['status', '--json']))),
@@ -127,6 +128,7 @@ async function main(cleanup: Cleanup): Promise<void> {
   }
   const ratios = {
     warmDaemonVsControlMaster: ratio('warmDaemon', 'controlMaster'),
+    warmClientVsControlMaster: ratio('warmClient', 'controlMaster'),
     warmCliVsControlMaster: ratio('warmCli', 'controlMaster'),
     coldVsColdSsh: ratio('cold', 'coldSsh'),
     warmCliNode24VsControlMaster: ratio('warmCliNode24', 'controlMaster'),

@@ -1,13 +1,15 @@
 /** Two real errand nodes of one mesh, each its own process from dist, on loopback, with homes that go when the benchmark ends. */
-import { spawn } from 'node:child_process'
+import { fork, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, type LocalClient } from '../../src/local/client.ts'
+import type { Asked, Told } from './inside.ts'
 import { CLEAN_ENV, type Cleanup, type Command, endProcess, finish, say, sleep, succeed } from './support.ts'
 
 /** This file runs as dist/bench/NAME.mjs. */
 const PROGRAM = fileURLToPath(new URL('../errand.cjs', import.meta.url))
+const INSIDE = fileURLToPath(new URL('./inside.mjs', import.meta.url))
 const LAUNCHER = fileURLToPath(new URL('../../scripts/bin.cjs', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/errand-bench', import.meta.url))
 const READY_MS = 30_000
@@ -19,9 +21,15 @@ export interface BenchNode {
   readonly client: LocalClient
 }
 
+/** A node inside a program, which measures from within. */
+export interface InnerNode extends BenchNode {
+  /** Runs a command on a device. @returns milliseconds from the call to the outcome, inside the node's own process. */
+  run(device: string, command: readonly string[]): Promise<number>
+}
+
 export interface Pair {
   /** Asks. */
-  readonly near: BenchNode
+  readonly near: InnerNode
   /** Runs the commands. */
   readonly far: BenchNode
 }
@@ -44,7 +52,7 @@ function launched(args: readonly string[], runtime: string): Command {
 /** Starts both, joins them by invite and code, and waits until each sees the other online. */
 export async function startPair(cleanup: Cleanup): Promise<Pair> {
   const directory = cleanup.directory()
-  const near = await startNode(cleanup, directory, 'near')
+  const near = await startInner(cleanup, directory, 'near')
   const far = await startNode(cleanup, directory, 'far')
   const { code } = JSON.parse((await succeed(errand(near, ['invite', '--mine', '--json']))).stdout)
   await succeed(errand(far, ['join', code, '--yes', '--json']))
@@ -71,6 +79,32 @@ export async function startNode(cleanup: Cleanup, directory: string, name: strin
   const client = connect({ home })
   cleanup.add(() => client.close())
   return { name, home, pid: child.pid ?? 0, client }
+}
+
+async function startInner(cleanup: Cleanup, directory: string, name: string): Promise<InnerNode> {
+  const home = join(directory, name)
+  const child = fork(INSIDE, [home, name], { env: CLEAN_ENV, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  cleanup.add(() => endProcess(child))
+  const next = (): Promise<Told> =>
+    new Promise((resolve, reject) => {
+      const over = (code: number | null): void => reject(new Error(`the program around the node "${name}" ended with ${code}`))
+      child.once('exit', over)
+      child.once('message', (told: Told) => {
+        child.off('exit', over)
+        resolve(told)
+      })
+    })
+  await next() // ready
+  const client = connect({ home })
+  cleanup.add(() => client.close())
+  const run = async (device: string, command: readonly string[]): Promise<number> => {
+    const told = next()
+    child.send({ device, command: [...command] } satisfies Asked)
+    const answer = await told
+    if (answer.t !== 'took') throw new Error(answer.t === 'failed' ? answer.why : 'it is not ready')
+    return answer.ms
+  }
+  return { name, home, pid: child.pid ?? 0, client, run }
 }
 
 async function seesOnline(node: BenchNode, other: string): Promise<void> {

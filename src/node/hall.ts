@@ -19,6 +19,7 @@ import { TaskDesk } from '../runtime/task-desk.ts'
 import { TaskFinder } from '../runtime/task-finder.ts'
 import { TaskGate } from '../runtime/task-gate.ts'
 import { TaskSteward } from '../runtime/task-steward.ts'
+import { WaitingList } from '../runtime/waiting-list.ts'
 import { besideDoor, dialable } from './addresses.ts'
 import { describeMachine } from './describe.ts'
 import type { NodeParts } from './parts.ts'
@@ -31,6 +32,7 @@ export interface Hall {
   readonly door: ExecDoor
   readonly executor: ReturnType<typeof createExecutor>
   readonly live: LiveCommands
+  readonly places: Places
   readonly submitter: Submitter
   readonly recovery: Recovery
 }
@@ -45,9 +47,10 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const gate = new TaskGate({ self, revocations, audit, clock, named })
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
   const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs } })
+  const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
   const door = new ExecDoor({
-    ...{ ...session, self, revocations, audit, book, named, places, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
+    ...{ ...session, self, revocations, audit, book, named, places, waiting, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
     attachments: new Attachments({ ...session, book, gate }),
     allowsOthers: p.config.security.allowRemoteSessions,
   })
@@ -64,8 +67,8 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const refreshLogs = (): Promise<void> => mesh.refreshLogs()
   const toTasks = { self, book, directory, side: new FarSide(far), calls: mesh, isOnline }
   const tasks = new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs }), clock })
-  const recovery = new Recovery({ self, executor, book, live, places, submitter, directory, audit, clock })
-  return { runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, submitter, tasks }), mesh, door, executor, live, submitter, recovery }
+  const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
+  return { runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, submitter, tasks }), mesh, door, executor, live, places, submitter, recovery }
 }
 
 function openExecutor(p: NodeParts): Hall['executor'] {

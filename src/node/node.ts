@@ -92,9 +92,10 @@ async function recover(p: NodeParts, { cellar, rooms, hall }: { cellar: Cellar; 
 }
 
 /** Attached commands end with the node. Detached ones are waited for, or paused; what then runs goes on in the exec-host, and the next start finds it. */
-async function letGo({ config }: NodeParts, { door, executor, live, submitter }: Hall, { book }: Rooms): Promise<void> {
+async function letGo({ config }: NodeParts, { door, executor, live, places, submitter }: Hall, { book }: Rooms): Promise<void> {
   const { shutdown, drainTimeoutMs } = config.deployment
   door.close()
+  places.freeze() // who waits for one waits on, until the next start
   submitter.stop()
   const detached = new Set<string>(
     book

@@ -6,17 +6,20 @@ import { Attach, EXEC, Open, TAG } from '../../protocols/exec/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
-import type { Executor } from '../tasks/ports.ts'
+import type { TaskId } from '../tasks/machine.ts'
+import type { Executor, OutputSink } from '../tasks/ports.ts'
 import type { Attachments } from './attachments.ts'
 import { ExecAdmission, type ExecAdmissionOn, type ExecCaller } from './exec-admission.ts'
 import { ExecSession, type SessionOn } from './exec-session.ts'
 import { Starter, type StarterOn } from './exec-start.ts'
 import { ATTACHED } from './submission.ts'
+import type { WaitingList } from './waiting-list.ts'
 
 export interface ExecDoorOn extends ExecAdmissionOn, StarterOn, SessionOn {
   readonly executor: Executor
   readonly audit: StarterOn['audit']
   readonly attachments: Attachments
+  readonly waiting: Pick<WaitingList, 'keep' | 'forget' | 'take'>
 }
 
 export class ExecDoor {
@@ -38,6 +41,15 @@ export class ExecDoor {
   /** Resolves when every caller was told how its command ended: a command is over a moment before its caller knows. */
   async idle(): Promise<void> {
     while (this.#serving.size > 0) await Promise.all(this.#serving)
+  }
+
+  /** Goes on with a task that stood in the queue when an earlier daemon went. @returns false where its request was not kept. @throws DENIED */
+  async requeue(task: TaskId, sink: OutputSink): Promise<boolean> {
+    const request = await this.on.waiting.take(task)
+    if (request === undefined) return false
+    const asker = { sink, signal: new AbortController().signal, queued: () => undefined }
+    void this.#starter.begin(request, asker).catch(() => undefined) // how it failed is filed with the task
+    return true
   }
 
   async serve(link: FrameLink, caller: ExecCaller, { signal }: { signal: AbortSignal }): Promise<void> {

@@ -26,6 +26,13 @@ import { submissionFor } from './submission.ts'
 /** A report in the queue may be on the disk so much later. */
 const QUEUED_WITHIN_MS = 500
 
+/** Requests that wait for a place, for whoever comes after this daemon. */
+export interface WaitingRequests {
+  /** Resolves when it is durable; at once for a request that is not kept. */
+  keep(request: Request): Promise<void>
+  forget(task: TaskId): void
+}
+
 export interface StarterOn {
   readonly self: Did
   readonly executor: Pick<Executor, 'prepare'>
@@ -37,6 +44,7 @@ export interface StarterOn {
   readonly named: (text: string) => string
   readonly live: LiveCommands
   readonly places: Places
+  readonly waiting: WaitingRequests
   /** What a detached command's output may take, and what happens then. */
   readonly spool: SpoolBounds
 }
@@ -72,14 +80,19 @@ export class Starter {
   }
 
   async #begin(submission: Submitted, request: Request, asker: Asker): Promise<LiveCommand> {
-    const leave = this.on.places.tryTake() ?? (await this.#queue(submission, request.about, asker))
+    const admittedAt = request.warrant.admittedAt ?? Math.floor(this.on.clock.now() / 1_000)
+    const atOnce = this.on.places.tryTake()
+    const leave = atOnce ?? (await this.#queue(submission, request, asker))
+    const hasWaited = atOnce === undefined || request.warrant.admittedAt !== undefined
     try {
-      const live = await this.#start(submission, request, asker)
+      const live = await this.#start(submission, hasWaited ? { ...request, warrant: { ...request.warrant, admittedAt } } : request, asker)
       void live.over.catch(() => undefined).then(leave)
       return live
     } catch (thrown) {
       leave()
       throw thrown
+    } finally {
+      if (hasWaited) this.on.waiting.forget(submission.id)
     }
   }
 
@@ -89,7 +102,8 @@ export class Starter {
   }
 
   /** A detached task keeps its place when its submitter is gone. */
-  async #queue(submission: Submitted, about: About, asker: Asker): Promise<Leave> {
+  async #queue(submission: Submitted, request: Request, asker: Asker): Promise<Leave> {
+    const { about } = request
     const gone = new AbortController()
     const left = (): void => gone.abort(new ErrandError('CANCELLED', 'whoever asked is gone'))
     const cancelled = (): void => gone.abort(new ErrandError('CANCELLED', 'the task was cancelled while it waited'))
@@ -97,16 +111,19 @@ export class Starter {
     if (!about.detached) asker.signal.addEventListener('abort', left, { once: true })
     if (!about.detached && asker.signal.aborted) left()
     try {
-      const at = this.on.clock.now()
-      await this.#write(submission, [
-        { t: 'planned', at },
-        { t: 'waiting', at, why: 'queue', place: this.on.places.waiting + 1 },
-      ])
+      await this.on.waiting.keep(request)
+      await this.#write(submission, this.#inQueue(await this.#known(submission)))
       return await this.#wait(submission.id, asker, gone.signal)
     } finally {
       done()
       asker.signal.removeEventListener('abort', left)
     }
+  }
+
+  #inQueue(known: Task | undefined): Change[] {
+    const at = this.on.clock.now()
+    const waiting: Change = { t: 'waiting', at, why: 'queue', place: this.on.places.waiting + 1 }
+    return known?.state === 'WAITING' ? [waiting] : [{ t: 'planned', at }, waiting]
   }
 
   async #wait(id: TaskId, asker: Asker, signal: AbortSignal): Promise<Leave> {
@@ -118,6 +135,7 @@ export class Starter {
     try {
       return await places.take({ moved, signal })
     } catch (thrown) {
+      this.on.waiting.forget(id)
       await book.note(id, [endOf(asErrand(thrown), clock.now(), 'refused')])
       throw thrown
     }
@@ -177,7 +195,13 @@ export class Starter {
     await book.note(submission.id, changes, options)
   }
 
-  #refuseDead({ chain }: Admission): void {
+  /** Also for those who waited long. */
+  #refuseDead({ chain, expiresAt }: Admission): void {
+    const now = this.on.clock.now()
+    if (expiresAt !== null && now >= expiresAt * 1_000) {
+      const link = chain.find(({ exp }) => exp === expiresAt)
+      throw denial({ ok: false, code: 'GRANT_EXPIRED', detail: 'the grant expired', expiresAt, ...(link === undefined ? {} : { grant: link.cid }) }, now)
+    }
     const dead = this.on.revocations.kills(chain)
     if (dead === undefined) return
     const detail = this.on.named(`the grant was revoked by ${dead.revocation.by}`)

@@ -20,6 +20,7 @@ export type Leave = () => void
 
 export class Places {
   #taken = 0
+  #isFrozen = false
   readonly #queue: Waiting[] = []
 
   constructor(private readonly on: { readonly clock: Clock; readonly bounds: PlaceBounds }) {}
@@ -32,6 +33,11 @@ export class Places {
     return this.#queue.length
   }
 
+  /** From now on nobody gets a place; who waits goes on waiting. */
+  freeze(): void {
+    this.#isFrozen = true
+  }
+
   /** A place for a command that runs already, whether or not there is one. */
   seize(): Leave {
     this.#taken++
@@ -40,7 +46,7 @@ export class Places {
 
   /** A place at once, or undefined. */
   tryTake(): Leave | undefined {
-    if (this.#taken >= this.on.bounds.atOnce || this.#queue.length > 0) return undefined
+    if (this.#isFrozen || this.#taken >= this.on.bounds.atOnce || this.#queue.length > 0) return undefined
     this.#taken++
     return this.#leave()
   }
@@ -93,7 +99,7 @@ export class Places {
       if (!held) return
       held = false
       this.#taken--
-      if (this.#taken < this.on.bounds.atOnce) this.#queue.shift()?.go()
+      if (!this.#isFrozen && this.#taken < this.on.bounds.atOnce) this.#queue.shift()?.go()
       this.#tell()
     }
   }

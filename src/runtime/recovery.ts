@@ -1,6 +1,6 @@
 /**
  * What a daemon finds when it comes up: tasks that should live. Those that still run in an exec-host are taken over; those that ended
- * meanwhile get their end; of those that nobody can tell about it is said that they are lost. Never counted as a success, never run again.
+ * meanwhile get their end; of those that nobody can tell about it is said that they are lost. Those that only waited for a place wait on. Never counted as a success, never run again.
  */
 import type { Ended } from '../../protocols/exec/messages.ts'
 import { progressOf } from '../../protocols/task/progress.ts'
@@ -8,12 +8,14 @@ import type { Fact } from '../audit/facts.ts'
 import { expiryOf } from '../authority/chain.ts'
 import { decodeDelegation, parseInvocation } from '../authority/token.ts'
 import { type Clock, pause } from '../base/clock.ts'
+import { asErrand } from '../base/errors.ts'
 import type { Op } from '../base/op.ts'
 import { asDid, type Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import type { Change, Task, TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
+import type { ExecDoor } from './exec-door.ts'
 import type { LiveCommands, Resting } from './live.ts'
 import type { Places } from './places.ts'
 import type { Submitter } from './submit.ts'
@@ -32,6 +34,7 @@ export interface RecoveryOn {
   readonly book: TaskBook
   readonly live: LiveCommands
   readonly places: Pick<Places, 'seize'>
+  readonly door: Pick<ExecDoor, 'requeue'>
   readonly submitter: Pick<Submitter, 'watchEnd'>
   readonly directory: Pick<Directory, 'nameOf'>
   readonly audit: { append(fact: Fact, along?: readonly Op[]): Promise<unknown> }
@@ -47,12 +50,15 @@ export class Recovery {
   /** @param running tasks that an exec-host of an earlier daemon still runs. Resolves when each task that lived is looked after. */
   async recover(running: readonly { readonly task: string }[]): Promise<void> {
     const found = new Set(running.map(({ task }) => task))
+    const stoodInQueue = (task: Task): boolean => task.why === 'queue' && task.device === this.on.self && !found.has(task.id)
     const looked = await Promise.allSettled(
       this.on.book.live().map(async (task) => {
         if (task.device !== this.on.self) this.#await(task)
-        else if (!found.has(task.id) || !(await this.#takeOver(task))) await this.#bury(task)
+        else if (!stoodInQueue(task) && (!found.has(task.id) || !(await this.#takeOver(task)))) await this.#bury(task)
       }),
     )
+    const queue = this.on.book.live().filter(stoodInQueue)
+    for (const task of queue.sort((a, b) => a.createdAt - b.createdAt)) await this.#requeue(task) // in their order, behind those that run
     const known = new Set<string>(this.on.book.live().map(({ id }) => id))
     for (const task of found) if (!known.has(task)) await this.#stopUnknown(task)
     const failed = looked.find((one) => one.status === 'rejected')
@@ -71,14 +77,7 @@ export class Recovery {
       await this.#stopUnknown(task.id) // nobody knows what it rests on
       return false
     }
-    const sink: OutputSink = {
-      output: () => undefined,
-      progress: (line) => {
-        const progress = progressOf(Buffer.from(line).toString())
-        if (progress !== undefined) live.progressed(task.id, { t: 'progressed', at: clock.now(), progress })
-      },
-    }
-    const command = await executor.follow(task.id, null, sink).catch(() => undefined)
+    const command = await executor.follow(task.id, null, this.#sink(task.id)).catch(() => undefined)
     if (command === undefined) {
       await this.#leftOf(task.id, (one) => one?.ended !== null)
       return false
@@ -89,6 +88,28 @@ export class Recovery {
     await book.note(task.id, [{ t: 'reattached', at: clock.now() }])
     if (task.why === 'paused' && task.message === SUSPENDED) await this.#resume(task.id, command)
     return true
+  }
+
+  /** Its output goes into the spool; what it reports, into its history. */
+  #sink(task: TaskId): OutputSink {
+    const { live, clock } = this.on
+    const report = (line: Uint8Array): void => {
+      const progress = progressOf(Buffer.from(line).toString())
+      if (progress !== undefined) live.progressed(task, { t: 'progressed', at: clock.now(), progress })
+    }
+    return { output: () => undefined, progress: report }
+  }
+
+  /** It never began, and begins in its turn, if the right still holds. */
+  async #requeue(task: Task): Promise<void> {
+    const went = 'its device went down before it started'
+    try {
+      const hasEnv = (task.env ?? []).length > 0
+      if (!(await this.on.door.requeue(task.id, this.#sink(task.id))))
+        await this.#bury(task, hasEnv ? `${went}, and values of its environment are not kept` : went)
+    } catch (thrown) {
+      await this.#bury(task, `${went}, and by now it may not: ${asErrand(thrown).message}`)
+    }
   }
 
   /** The host writes a task down a moment after it began and a moment after it ended. */
@@ -103,7 +124,7 @@ export class Recovery {
   }
 
   /** It ended while nobody looked, or it is gone. */
-  async #bury(task: Task): Promise<void> {
+  async #bury(task: Task, why?: string): Promise<void> {
     const { executor, live, clock } = this.on
     const left = executor.left(task.id)
     const at = clock.now()
@@ -112,7 +133,7 @@ export class Recovery {
         exitCode: null,
         signal: null,
         why: 'lost',
-        message: task.startedAt === null ? 'its device went down before it started' : 'its device or its exec-host went down',
+        message: why ?? (task.startedAt === null ? 'its device went down before it started' : 'its device or its exec-host went down'),
         startTime: left?.startTime ?? task.startedAt ?? at,
         endTime: at,
       },

@@ -1,4 +1,5 @@
 /** Tasks that are handed over and come back to: from any device whose rights allow it, with every byte and everything that was said. */
+import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { TaskView } from '../../protocols/local/messages.ts'
 import { failureOf, jsonOf, type Node, until, type World, world } from '../support/world.ts'
@@ -122,4 +123,25 @@ test('output that the spool dropped is counted and said, and what is left is exa
   const ran = await w.errand(alice.home, 'logs', task)
   expect([ran.code, ran.stdout === stdout.toString()]).toEqual([0, true])
   expect(ran.stderr).toContain(`${skippedBytes} bytes of output are not kept`)
+})
+
+test('tasks that wait for their place when their daemon is killed are run by the next one, in their order and once', async () => {
+  await using own = world()
+  const home = own.home('queue', { 'deployment.maxConcurrentTasks': 1, 'deployment.queueSize': 8 })
+  const node = await own.up(home)
+  const log = own.at('order')
+  const gate = own.at('open')
+  const first = await detach(home, { device: node.name, command: ['sh', '-c', `while ! test -e ${gate}; do sleep 0.1; done; echo 0 >> ${log}`] })
+  const waiting: string[] = []
+  for (const n of [1, 2, 3]) waiting.push(await detach(home, { device: node.name, command: ['sh', '-c', `echo ${n} >> ${log}; exit ${n}`] }))
+  const secret = await detach(home, { device: node.name, command: ['sh', '-c', 'true'], env: { TOKEN: 'x' } })
+  for (const [i, task] of waiting.entries()) expect(await inState(home, task, 'WAITING')).toMatchObject({ why: 'queue', place: i + 1 })
+  await inState(home, secret, 'WAITING')
+  await node.kill()
+  await own.up(home)
+  expect(await inState(home, first, 'RUNNING')).toMatchObject({ attempts: 1 })
+  writeFileSync(gate, '')
+  for (const [i, task] of waiting.entries()) expect(await inState(home, task, 'FAILED')).toMatchObject({ why: 'exit', exitCode: i + 1, attempts: 1 })
+  expect(readFileSync(log, 'utf8')).toBe('0\n1\n2\n3\n')
+  expect(await taskOf(home, secret)).toMatchObject({ state: 'FAILED', why: 'lost', message: expect.stringContaining('environment are not kept') })
 })

@@ -178,6 +178,19 @@ test('a host tells a daemon of a later version which one it speaks', async () =>
     ])
 })
 
+test('an invocation lives for minutes, and for a command that waited longer for its place it counts as of when it was judged', async () => {
+  const hourAgo = Math.floor(Date.now() / 1_000) - 3_600
+  const old = (more: { admittedAt?: number }): CommandOrder => {
+    const order = orderOf(world.identity, sh('true'), {}, hourAgo)
+    return { ...order, warrant: { ...order.warrant, ...more } }
+  }
+  const tagsFor = async (order: CommandOrder): Promise<number[]> =>
+    (await say(path, [HOST_TAG.order, { v: 1, ...order }], [HOST_TAG.go, new Uint8Array()])).map(({ tag }) => tag)
+  expect(await tagsFor(old({}))).toEqual([HOST_TAG.failed])
+  expect(await tagsFor(old({ admittedAt: hourAgo - 600 })), 'before it was made').toEqual([HOST_TAG.failed])
+  expect(await tagsFor(old({ admittedAt: hourAgo }))).toContain(HOST_TAG.ended)
+})
+
 test('an attached command whose reader went away is ended after the grace; one whose reader came back goes on', async () => {
   const mark = `sleep 8765.${process.pid}` // nobody else's, on a machine where this runs twice
   const order = (): CommandOrder => orderFor(`echo ready; exec ${mark}`)

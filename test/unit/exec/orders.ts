@@ -6,11 +6,10 @@ import type { Identity } from '../../../src/identity/identity.ts'
 import type { CommandOrder } from '../../../src/tasks/ports.ts'
 
 /** An order with the proof that goes with it. */
-export function orderOf(identity: Identity, spec: CommandSpec, more: Partial<CommandOrder> = {}): CommandOrder {
+export function orderOf(identity: Identity, spec: CommandSpec, more: Partial<CommandOrder> = {}, now = Math.floor(Date.now() / 1_000)): CommandOrder {
   const task = more.task ?? randomUUID()
   const challenge = randomBytes(16)
   const { env, ...bounds } = spec
-  const now = Math.floor(Date.now() / 1_000)
   const invocation = signInvocation(identity, {
     ...{ sub: identity.did, aud: identity.did, cmd: '/exec/run', prf: [], iat: now, exp: now + 60 },
     args: { ...bounds, env: Object.keys(env).sort(), tty: false, task },

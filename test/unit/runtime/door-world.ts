@@ -1,6 +1,5 @@
 /** One device with the shipped exec door, a scripted executor behind it and a recording log: what a caller sees, what runs, what is written down. */
 import { Accepted, type Ended, Ended as EndedSchema, EXEC, Refused, TAG } from '../../../protocols/exec/messages.ts'
-import type { CommandSpec } from '../../../protocols/task/messages.ts'
 import { decodeAs, encode } from '../../../protocols/wire.ts'
 import type { Fact } from '../../../src/audit/facts.ts'
 import type { ExecRunArgs } from '../../../src/authority/commands.ts'
@@ -18,114 +17,19 @@ import { LiveCommands } from '../../../src/runtime/live.ts'
 import { Places } from '../../../src/runtime/places.ts'
 import { TaskGate } from '../../../src/runtime/task-gate.ts'
 import { TaskSteward } from '../../../src/runtime/task-steward.ts'
+import { WaitingList } from '../../../src/runtime/waiting-list.ts'
 import { Store } from '../../../src/store/level.ts'
 import { TaskBook } from '../../../src/tasks/book.ts'
-import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../../../src/tasks/ports.ts'
 import { countingRandom, HandClock } from '../base/hand-clock.ts'
 import { MemoryDisk } from '../store/disks.ts'
+import { ScriptedExecutor } from './scripted-executor.ts'
+
+export { Scripted } from './scripted-executor.ts'
 
 export const keyOf = (n: number): Identity => new Identity(new Uint8Array(32).fill(n))
 export const [device, owner, laptop, mallory] = [keyOf(1), keyOf(2), keyOf(3), keyOf(4)] as const
 export const CHALLENGE = new Uint8Array(16).fill(0xc4)
 export const taskId = (n: number): string => `019aa3c1-0000-7000-8000-${String(n).padStart(12, '0')}`
-
-/** A command that does what the test says. */
-export class Scripted implements RunningCommand {
-  readonly pid = 1
-  readonly input: Uint8Array[] = []
-  readonly stops: string[] = []
-  inputEnded = false
-  holds = 0
-  readonly ended: Promise<Ended>
-  #finish: (ended: Ended) => void = () => {}
-
-  constructor(
-    readonly spec: CommandSpec,
-    readonly sink: OutputSink,
-    readonly startTime: number,
-  ) {
-    this.ended = new Promise((resolve) => (this.#finish = resolve))
-  }
-
-  stdin(chunk: Uint8Array): Promise<void> {
-    this.input.push(chunk)
-    return Promise.resolve()
-  }
-
-  endStdin(): void {
-    this.inputEnded = true
-  }
-
-  stop(why: 'cancelled' | 'lost' | 'revoked' | 'timeout' | 'limit'): void {
-    this.stops.push(why)
-    this.#finish({ ...this.#end, exitCode: null, signal: 'SIGTERM', why: why })
-  }
-
-  pause(): void {
-    this.stops.push('pause')
-  }
-
-  resume(): void {
-    this.stops.push('resume')
-  }
-
-  hold(): Promise<number | undefined> {
-    this.holds++
-    return Promise.resolve(0)
-  }
-
-  exit(exitCode: number): void {
-    this.#finish({ ...this.#end, exitCode })
-  }
-
-  get #end(): Ended {
-    return { exitCode: 0, signal: null, why: 'exit', startTime: this.startTime, endTime: this.startTime + 5, stdoutBytes: 0, stderrBytes: 0 }
-  }
-}
-
-export class ScriptedExecutor implements Executor {
-  readonly started: Scripted[] = []
-  refusal: ErrandError | undefined
-  /** What a start waits for. */
-  wait: Promise<void> = Promise.resolve()
-
-  /** What the exec-host has of each task's output. */
-  readonly kept = new Map<string, Printed[]>()
-  /** Who reads what runs, besides whoever asked for it. */
-  readonly followers: Scripted[] = []
-  readonly #running = new Map<string, Scripted>()
-
-  prepare({ task, spec }: CommandOrder): PreparedCommand {
-    return { start: (sink = { output: () => undefined }) => this.#start(task, spec, sink), drop: () => undefined }
-  }
-
-  follow(task: string, _from: number | null, sink: OutputSink = { output: () => undefined }): Promise<RunningCommand> {
-    const command = this.#running.get(task)
-    if (command === undefined) return Promise.reject(new ErrandError('NO_SUCH_TASK', `task ${task} does not run here`))
-    const follower = new Scripted(command.spec, sink, command.startTime)
-    this.followers.push(follower)
-    void command.ended.then(({ exitCode }) => follower.exit(exitCode ?? 0))
-    return Promise.resolve(follower)
-  }
-
-  async *printed(task: string, from: number): AsyncGenerator<Printed> {
-    for (const one of this.kept.get(task) ?? []) if (one.offset >= from) yield one
-  }
-
-  admit(): Promise<null> {
-    return Promise.resolve(null)
-  }
-
-  async #start(task: string, spec: CommandSpec, sink: OutputSink): Promise<RunningCommand> {
-    await this.wait
-    if (this.refusal !== undefined) throw this.refusal
-    const command = new Scripted(spec, sink, 1_800_000_000_000)
-    this.started.push(command)
-    this.#running.set(task, command)
-    void command.ended.then(() => this.#running.delete(task))
-    return command
-  }
-}
 
 export class RecordingAudit {
   readonly facts: Fact[] = []
@@ -148,6 +52,9 @@ export class RecordingAudit {
 export type Answer = { readonly t: 'refused'; readonly code: string; readonly message: string } | { readonly t: 'ended'; readonly ended: Ended }
 
 interface WorldOptions {
+  /** The daemon that was here before, on the same disk. */
+  readonly before?: World
+  readonly laterMs?: number
   readonly slots?: number
   readonly queue?: number
   readonly allowsOthers?: boolean
@@ -163,18 +70,24 @@ export class World {
   readonly door: ExecDoor
   readonly gate: TaskGate
   readonly steward: TaskSteward
+  readonly waiting: WaitingList
+  readonly disk: MemoryDisk
+  readonly store: Store
   #tasks = 0
 
   private constructor(
     o: WorldOptions,
     readonly clock: HandClock,
     readonly book: TaskBook,
-    commit: (ops: readonly Op[]) => Promise<void>,
+    at: { readonly disk: MemoryDisk; readonly store: Store },
   ) {
+    const { store } = at
+    this.disk = at.disk
+    this.store = store
     const { executor, revocations, random } = this
     const { slots = 4, queue = 0, allowsOthers = true } = o
     const named = (text: string): string => text
-    this.audit = new RecordingAudit(commit)
+    this.audit = new RecordingAudit((ops) => store.commit(ops))
     const on = { self: device.did, executor, audit: this.audit, revocations, book, clock, random, named, besideDoor: () => null }
     this.live = new LiveCommands(on)
     this.places = new Places({ clock, bounds: { atOnce: slots, queueSize: queue, queueTimeoutMs: 60_000 } })
@@ -182,12 +95,22 @@ export class World {
     this.gate = new TaskGate(on)
     this.steward = new TaskSteward({ ...on, live: this.live, gate: this.gate })
     const attachments = new Attachments({ ...session, gate: this.gate })
-    this.door = new ExecDoor({ ...session, attachments, places: this.places, spool: { maxBytes: 1 << 20, policy: 'block' }, allowsOthers })
+    this.waiting = new WaitingList({ ...on, shelf: store.shelf('waiting') })
+    this.door = new ExecDoor({
+      ...session,
+      attachments,
+      places: this.places,
+      waiting: this.waiting,
+      spool: { maxBytes: 1 << 20, policy: 'block' },
+      allowsOthers,
+    })
   }
 
   static async open(o: WorldOptions = {}): Promise<World> {
-    const [clock, store] = [new HandClock(), await Store.on(new MemoryDisk(), 'memory')]
-    return new World(o, clock, await TaskBook.open({ store: store.shelf('tasks'), clock }), (ops) => store.commit(ops))
+    const [clock, disk] = [new HandClock(), o.before?.disk ?? new MemoryDisk()]
+    clock.advance(o.laterMs ?? 0)
+    const store = await Store.on(disk, 'memory')
+    return new World(o, clock, await TaskBook.open({ store: store.shelf('tasks'), clock }), { disk, store })
   }
 
   grant(to: Identity, fields: Partial<DelegationFields> = {}): Delegation {

@@ -43,7 +43,7 @@ async function recovered({ changes = STARTED, device: where = device.did, ended 
   const places = new Places({ clock, bounds: { atOnce: 1, queueSize: 1, queueTimeoutMs: 1_000 } })
   const executor = { follow: () => (runs ? Promise.resolve(command) : Promise.reject(new Error('it does not run'))), left: () => left }
   const submitter = { watchEnd: ({ task }: { task: string }) => void watched.push(task) }
-  const on = { self: device.did, executor, book, live, places, submitter, directory: { nameOf: () => 'bob' }, audit, clock }
+  const on = { self: device.did, executor, book, live, places, door: world.door, submitter, directory: { nameOf: () => 'bob' }, audit, clock }
   const done = new Recovery(on).recover(runs ? [{ task: FIRST }] : [])
   const look = async (): Promise<unknown> => {
     await settled()
