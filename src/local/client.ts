@@ -94,7 +94,7 @@ export interface Home {
 
 /** Connects nothing yet: every call connects when it has to and keeps warm connections for the next. @throws BAD_ADDRESS */
 export function connect(to: Home | Address = {}): LocalClient {
-  return new LocalClient('url' in to ? atAddress(to) : (to.socketPath ?? socketPathOf(homeOf(to.home))))
+  return new LocalClient('url' in to ? to : (to.socketPath ?? socketPathOf(homeOf(to.home))))
 }
 
 /**
@@ -106,9 +106,9 @@ export class LocalClient {
   readonly #where: Where
   readonly #faces: ExecFaces
 
-  /** @param to a socket's path, or where else. */
-  constructor(to: string | Where) {
-    this.#where = typeof to === 'string' ? atSocket(to) : to
+  /** @param to a socket's path, or an address. @throws BAD_ADDRESS */
+  constructor(to: string | Address) {
+    this.#where = typeof to === 'string' ? atSocket(to) : atAddress(to)
     this.#faces = new ExecFaces(this.#where)
   }
 
