@@ -45,6 +45,8 @@ export function listOf<Item extends v.GenericSchema<unknown, string>>(item: Item
   return { schema: v.pipe(v.array(item, must), v.maxLength(most, must)), unit: '', bound: `at most ${most}` }
 }
 
+export const Role = v.picklist(['admin'], 'is no role; there is admin')
+
 export const Path = v.pipe(v.string(), v.maxLength(MAX_PATH_CHARS), v.check(isAbsolute, 'must be an absolute path'))
 
 export function path() {

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot'
 import { DeviceName } from '../../protocols/member/messages.ts'
-import { choice, duration, hostPort, listOf, Multiaddr, onOff, Path, path, size, whole } from './config-kinds.ts'
+import { choice, duration, hostPort, listOf, Multiaddr, onOff, Path, path, Role, size, whole } from './config-kinds.ts'
 
 export const CONFIG_VERSION = 1
 
@@ -74,6 +74,11 @@ export const SETTINGS = {
     ...onOff(),
     ...{ fallback: true, aliases: ['allowRemoteSessions'] },
     doc: 'other devices may run something here, as far as their rights go; `false`: this device alone',
+  },
+  'security.defaultRoles': {
+    ...listOf(Role, { what: 'roles', most: 1 }),
+    ...{ fallback: [], aliases: ['defaultRoles'] },
+    doc: 'roles that an invite made here gives when it names neither a role nor rights (`--role`, `--give`); there is `admin`',
   },
   'deployment.maxConcurrentTasks': {
     ...whole({ least: 1, most: 4_096 }),

@@ -28,7 +28,7 @@ export interface Config {
     readonly api: ApiConfig | undefined
     readonly grpc: { readonly socket: boolean }
   }
-  readonly security: { readonly requireAuth: boolean; readonly allowRemoteSessions: boolean }
+  readonly security: { readonly requireAuth: boolean; readonly allowRemoteSessions: boolean; readonly defaultRoles: readonly 'admin'[] }
   readonly deployment: {
     readonly maxConcurrentTasks: number
     readonly queueSize: number
@@ -60,7 +60,7 @@ export function configOf(s: Settings): Config {
       ...{ mdns: s['transport.mdns'], dht: s['transport.dht'], addressSync: s['transport.addressSync'] },
       ...{ api: apiOf(s), grpc: { socket: s['transport.grpc.socket'] } },
     },
-    security: { requireAuth: s['security.requireAuth'], allowRemoteSessions: s['security.allowRemoteSessions'] },
+    security: { requireAuth: s['security.requireAuth'], allowRemoteSessions: s['security.allowRemoteSessions'], defaultRoles: s['security.defaultRoles'] },
     deployment: {
       ...{ maxConcurrentTasks: s['deployment.maxConcurrentTasks'], queueSize: s['deployment.queueSize'], queueTimeoutMs: s['deployment.queueTimeout'] },
       ...{ shutdown: s['deployment.shutdown'], drainTimeoutMs: s['deployment.drainTimeout'] },

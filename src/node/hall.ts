@@ -90,6 +90,7 @@ function openInvites(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, mesh:
     ...{ keyring, directory, wallet, revocations, records, audit, clock, random },
     mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
     shelf: store.shelf('invites'),
+    defaultRoles: p.config.security.defaultRoles,
     addresses: () => dialable(mesh().addresses()),
     announceMember: (membership, given) => {
       const owned = directory

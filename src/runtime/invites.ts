@@ -40,6 +40,8 @@ export interface InvitesOn {
   readonly random: Random
   /** Where this device can be dialled, best first. */
   readonly addresses: () => string[]
+  /** What an invite gives that names neither a role nor rights. */
+  readonly defaultRoles: readonly string[]
   /** Tells the mesh of a new member, and the owner's devices of what it gave. */
   readonly announceMember: (membership: Uint8Array, given: Uint8Array[]) => void
 }
@@ -195,10 +197,10 @@ export class Invites {
   }
 
   #offer(request: InviteRequest, invite: Did): Offer {
-    const { mesh, directory, keyring, clock, addresses } = this.on
+    const { mesh, directory, keyring, clock, addresses, defaultRoles } = this.on
     const owner = keyring.owner?.did ?? mesh.owners[0] ?? ''
     const inviterName = directory.nameOf(keyring.device.did) ?? ''
-    return makeOffer(request, { invite, owner, inviterName, meshName: mesh.name, addrs: addresses(), nowMs: clock.now() })
+    return makeOffer(request, { invite, owner, inviterName, meshName: mesh.name, addrs: addresses(), nowMs: clock.now(), defaultRoles })
   }
 
   #proof(invite: Did, exp: number): Delegation {

@@ -21,6 +21,8 @@ export interface OfferFrom {
   readonly inviterName: string
   readonly addrs: readonly string[]
   readonly nowMs: number
+  /** What an invite gives that names neither a role nor rights. */
+  readonly defaultRoles: readonly string[]
 }
 
 /** The offer without its proof. @throws BAD_INVITE, BAD_ROLE, BAD_NAME, BAD_RIGHT */
@@ -31,7 +33,8 @@ export function makeOffer(request: InviteRequest, from: OfferFrom): Offer {
     const { cmd, pol } = parseRight(text)
     return { cmd, pol: [...pol], exp: at(request.forMs ?? RIGHT_LIFE_MS) }
   }
-  const admin = request.role === 'admin'
+  const roles = request.role !== undefined ? [request.role] : request.give === undefined ? from.defaultRoles : []
+  const admin = roles.includes('admin')
   const role: OfferedRight[] = admin ? [{ cmd: '/', pol: [], exp: at(request.forMs ?? ROLE_LIFE_MS) }] : []
   return shapeOf(OfferSchema, {
     v: 1,

@@ -21,7 +21,7 @@ let shelf: MemoryShelf
 let facts: Fact[]
 let invites: Invites
 
-function invitesOf(device: Identity, holder?: Identity): Invites {
+function invitesOf(device: Identity, holder?: Identity, defaultRoles: readonly string[] = []): Invites {
   const { mesh, clock, random } = world
   return new Invites({
     keyring: new Keyring({ device, ...(holder === undefined ? {} : { owner: holder }), wallet: rooms.wallet, revocations: rooms.revocations, clock, random }),
@@ -29,6 +29,7 @@ function invitesOf(device: Identity, holder?: Identity): Invites {
     mesh: { id: mesh.id, name: mesh.genesis.name, owners: mesh.genesis.owners, genesis: mesh.bytes },
     audit: { append: (fact) => Promise.resolve(facts.push(fact)) },
     addresses: () => ['/ip4/127.0.0.1/tcp/4701'],
+    defaultRoles,
     announceMember: () => undefined,
   })
 }
@@ -103,6 +104,14 @@ test('a joiner gives exactly the rights that were asked, and gets exactly those 
   const got = welcome.delegations.map((bytes) => decodeDelegation(bytes)).filter(({ aud }) => aud === bob.did)
   expect(got).toMatchObject([{ iss: owner.did, sub: null, cmd: '/device/info', exp: world.now + 3_600 }])
   expect(rooms.directory.member(bob.did)?.own).toBe(false)
+})
+
+test('the roles of the configuration go with a code that names neither a role nor rights', async () => {
+  invites = invitesOf(alice, owner, ['admin'])
+  expect(readCode(await codeOf())).offer).toMatchObject({ admin: true, gives: [{ cmd: '/' }] })
+  expect(readCode(await codeOf({ give: ['device: info'] }))).offer).toMatchObject({ admin: false, gives: [{ cmd: '/device/info' }] })
+  invites = invitesOf(alice, owner)
+  expect(readCode(await codeOf())).offer).toMatchObject({ admin: false, gives: [] })
 })
 
 test('an admin may invite; any other member may not', async () => {
