@@ -108,10 +108,10 @@ test('a joiner gives exactly the rights that were asked, and gets exactly those 
 
 test('the roles of the configuration go with a code that names neither a role nor rights', async () => {
   invites = invitesOf(alice, owner, ['admin'])
-  expect(readCode(await codeOf())).offer).toMatchObject({ admin: true, gives: [{ cmd: '/' }] })
-  expect(readCode(await codeOf({ give: ['device: info'] }))).offer).toMatchObject({ admin: false, gives: [{ cmd: '/device/info' }] })
+  expect(readCode(await codeOf()).offer).toMatchObject({ admin: true, gives: [{ cmd: '/' }] })
+  expect(readCode(await codeOf({ give: ['device: info'] })).offer).toMatchObject({ admin: false, gives: [{ cmd: '/device/info' }] })
   invites = invitesOf(alice, owner)
-  expect(readCode(await codeOf())).offer).toMatchObject({ admin: false, gives: [] })
+  expect(readCode(await codeOf()).offer).toMatchObject({ admin: false, gives: [] })
 })
 
 test('an admin may invite; any other member may not', async () => {
