@@ -77,7 +77,7 @@ export class Submitter {
     if (known !== undefined) return known
     try {
       const hearer = new QuietHearer(this.#news(submission))
-      const line = await this.#open(submission, hearer, this.#stopping.signal)
+      const line = await this.#open(submission, hearer, this.#untilStop())
       const over = line.hear()
       await Promise.race([hearer.taken, over])
       await submission.note()
@@ -91,7 +91,7 @@ export class Submitter {
 
   /** Waits for the end of a task that goes on somewhere else, however often the link breaks. */
   watchEnd(at: LineFor & { readonly task: TaskId }): void {
-    const signal = this.#stopping.signal
+    const signal = this.#untilStop()
     void this.#side
       .open(at.device, signal)
       .then(async (far) => {
@@ -109,6 +109,11 @@ export class Submitter {
 
   stop(): void {
     this.#stopping.abort(new ErrandError('STOPPING', 'this node is stopping'))
+  }
+
+  /** One for each task: a signal that many listen to is a leak to Node, and it says so on the terminal. */
+  #untilStop(): AbortSignal {
+    return AbortSignal.any([this.#stopping.signal])
   }
 
   async #await(over: Promise<Ended | undefined>, submission: Submission): Promise<void> {
