@@ -2,7 +2,7 @@
  * The exec-host's desk: its socket, the jobs, and one conversation a connection. Its daemon may die and come back as another one;
  * the jobs do not notice. Spec: protocols/host/README.md.
  */
-import { chmodSync, existsSync, mkdirSync, rmdirSync, rmSync } from 'node:fs'
+import { chmodSync, lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Attending, BULK, HOST, type Order } from '../../protocols/host/messages.ts'
@@ -15,7 +15,7 @@ import type { HostSetup } from './control.ts'
 import { Conversation, type Desk } from './conversation.ts'
 import { Job } from './job.ts'
 import { SparePipes } from './pipes.ts'
-import { RECORD_FILE, SPOOL_DIR } from './records.ts'
+import { errnoOf } from './resolve.ts'
 import { type Prepared, prepare } from './spawn.ts'
 import { Sweeper } from './sweeper.ts'
 import { Warrants } from './warrant.ts'
@@ -91,10 +91,8 @@ export class Host implements Desk {
 
   /** One id, one command, for as long as anything is kept of it. @throws TASK_EXISTS */
   #reserve(task: string): void {
-    const directory = join(this.setup.jobs, task)
-    const isKept = existsSync(join(directory, RECORD_FILE)) || existsSync(join(directory, SPOOL_DIR))
-    if (isKept || this.#jobs.has(task) || this.#reserved.has(task)) throw new ErrandError('TASK_EXISTS', `task ${task} exists already`)
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    const isTaken = this.#jobs.has(task) || this.#reserved.has(task)
+    if (isTaken || !isOurs(join(this.setup.jobs, task))) throw new ErrandError('TASK_EXISTS', `task ${task} exists already`)
     this.#reserved.add(task)
   }
 
@@ -187,5 +185,16 @@ export class Host implements Desk {
     rmSync(this.setup.socket, { force: true })
     if (this.setup.alias !== undefined) rmSync(this.setup.alias, { force: true })
     void this.#sweeper.finish().then(this.leave)
+  }
+}
+
+/** Makes the directory of a task. One that is there already will do when nothing is in it, as a killed host leaves it; no link will. */
+function isOurs(directory: string): boolean {
+  try {
+    mkdirSync(directory, { mode: 0o700 })
+    return true
+  } catch (cause) {
+    if (errnoOf(cause) !== 'EEXIST') throw cause
+    return lstatSync(directory).isDirectory() && readdirSync(directory).length === 0
   }
 }

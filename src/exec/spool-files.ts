@@ -2,6 +2,7 @@
  * The files of a spool: segments named by the offset of their first byte, each a row of records `fd ‖ length ‖ bytes`.
  * Reads them whoever wrote them: the host for a late reader, the daemon when the host is long gone. Writes nothing.
  */
+import { constants } from 'node:fs'
 import { type FileHandle, open, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Printed } from '../tasks/ports.ts'
@@ -70,11 +71,18 @@ function recordAt(bytes: Buffer): Omit<Printed, 'offset'> | undefined {
   return bytes.length < end ? undefined : { fd: bytes[0] === 2 ? 2 : 1, bytes: bytes.subarray(HEADER_BYTES, end) }
 }
 
+/** A pipe would hold the reader up for ever, and a link leads to a file that the host did not write. */
+const PLAINLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
+
+/** undefined for what is no file, or none any more. */
 async function openSegment(directory: string, start: number): Promise<FileHandle | undefined> {
   try {
-    return await open(join(directory, segmentName(start)), 'r')
+    const file = await open(join(directory, segmentName(start)), PLAINLY)
+    if ((await file.stat()).isFile()) return file
+    await file.close()
+    return undefined
   } catch (cause) {
-    if (errnoOf(cause) === 'ENOENT') return undefined
+    if (['ENOENT', 'ELOOP'].includes(errnoOf(cause))) return undefined
     throw cause
   }
 }

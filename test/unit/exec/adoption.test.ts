@@ -209,7 +209,7 @@ test('an idle host goes with its daemon, its socket too; one with commands stays
 
 test('what left the group of the last command is ended before the host goes', async () => {
   const mark = sleeper()
-  const killed = await killedWith(detached(`setsid ${mark} & exit 0`))
+  const killed = await killedWith(detached(`setsid ${mark} & sleep 0.5; exit 0`))
   await until('the host is gone', () => !isRunning(killed.host))
   expect(processCount(mark)).toBe(0)
 })
