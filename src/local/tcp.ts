@@ -45,9 +45,7 @@ export async function startTcpServer(o: TcpServerOptions): Promise<{ readonly ur
   server.maxConnections = MAX_API_CONNECTIONS
   server.setTimeout(SILENT_MS)
   server.on('connection', (socket: Socket) => newcomers.add(socket))
-  const told = (error: NodeJS.ErrnoException, socket: Socket): void => tellBroken(o, error, socket)
-  server.on('clientError', told)
-  server.on('tlsClientError', told)
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => tellBroken(o, error, socket)) // with TLS a failed handshake too
   const { address, port } = await listen(server, o)
   if (o.tls === undefined && !isLoopbackAddress(address)) {
     await face.close()
@@ -90,10 +88,11 @@ function badCertificate(cause: unknown): ErrandError {
   })
 }
 
-/** Bytes that never became a request. Hanging up is no refusal of ours. */
+/** Bytes that never became a request. Hanging up is no refusal of ours. After a failed handshake the address is not known any more. */
 function tellBroken({ log }: TcpServerOptions, { code = '', message }: NodeJS.ErrnoException, { remoteAddress, remotePort }: Socket): void {
-  if (remoteAddress === undefined || code === 'ECONNRESET' || code === 'EPIPE') return
-  log.refused({ what: 'no request', from: `${plainAddress(remoteAddress)}:${remotePort ?? ''}`, reason: `${code}: ${message}`.slice(0, 256) })
+  if (code === 'ECONNRESET' || code === 'EPIPE') return
+  const from = remoteAddress === undefined ? 'a connection that is gone' : `${plainAddress(remoteAddress)}:${remotePort ?? ''}`
+  log.refused({ what: 'no request', from, reason: `${code}: ${message}`.slice(0, 256) })
 }
 
 function isLoopbackAddress(address: string): boolean {
