@@ -12,6 +12,7 @@ let dir: string
 
 /** What a consumer writes. Every kind of member is used in its own type, so that a declaration that is gone or became `any` shows below. */
 const PROGRAM = `
+import type { createNode, ErrandNode } from 'errand'
 import { type AuditRecordView, connect, type DeviceView, ErrandError, type ExecOutcome, type ExecRequest, LocalClient, type Status } from 'errand/client'
 
 const client: LocalClient = connect({ socketPath: '/nowhere/errand.sock' })
@@ -25,6 +26,15 @@ export async function use(signal: AbortSignal): Promise<number | null> {
   for await (const record of client.audit({ action: mode, limit: rtt ?? 1 })) show(record)
   const outcome: ExecOutcome = await client.exec(request, { signal, onStdout: async (chunk) => void chunk.byteLength })
   return outcome.exitCode
+}
+
+export async function embed(create: typeof createNode): Promise<string> {
+  const adapter = { name: 'mine', start: async (runtime: ErrandNode['runtime']) => async () => void (await runtime.getStatus()) }
+  const node = await create({ home: './home', preset: 'lan', settings: { 'deployment.maxConcurrentTasks': 2 }, adapters: [adapter] })
+  for await (const event of node.runtime.executeStream({ device: 'gpu1', command: ['ls'] }))
+    if (event.t === 'printed') return String(event.fd + event.bytes.length)
+  const { code } = await node.owner.invite({ name: 'gpu1' })
+  return code
 }
 
 function show({ actor, result }: AuditRecordView): string {
@@ -47,6 +57,9 @@ const MISTAKES = [
   'for await (const { actor } of connect().audit()) actor.toFixed()',
   'await connect().run()',
   'new ErrandError(1, 2)',
+  "await create({ hom: 'x' })",
+  "await (await create({ home: 'x' })).runtime.execute({ device: 'a', command: 'ls' })",
+  "for await (const event of (await create({ home: 'x' })).runtime.attach('t')) event.bytes",
 ]
 
 beforeAll(() => {
@@ -63,7 +76,7 @@ beforeAll(() => {
 afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
 function wrong(line: string): string {
-  return `import { connect, ErrandError } from 'errand/client'\n${line}\nvoid connect, void ErrandError\n`
+  return `import type { createNode } from 'errand'; import { connect, ErrandError } from 'errand/client'; declare const create: typeof createNode\n${line}\nvoid connect, void ErrandError, void create\n`
 }
 
 /** @returns what the compiler says; nothing when all is well. */
