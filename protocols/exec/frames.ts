@@ -30,4 +30,6 @@ export const TAG = {
   bulkTake: 0x41,
   bulkMoved: 0x42,
   resumeAt: 0x43,
+  /** From a node to its own client only: the line was cut and is back; what is read elsewhere may be dead without a word. */
+  lineBack: 0x44,
 } as const

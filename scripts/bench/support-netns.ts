@@ -9,7 +9,7 @@ export type End = 'near' | 'far'
 const ENDS: readonly End[] = ['near', 'far']
 const CABLE = 'errand0'
 const NOBODY = '02:00:00:00:00:99'
-const LOSS = `table inet loss { chain in { type filter hook input priority -200; numgen random mod 100 < PERCENT drop; } }`
+const LOSS = ['table inet loss {', 'chain in {', 'type filter hook input priority -200', 'numgen random mod 100 < PERCENT drop', '}', '}'].join('\n')
 
 /** @returns why there can be no such network here, in words; undefined when there can. */
 export function whyNoNetwork(): string | undefined {
@@ -81,8 +81,8 @@ export class Network {
   readdress(end: End): void {
     const before = this.addressOf(end)
     this.#hosts[end] += 2
+    this.#in(end, 'ip', 'address', 'del', `${before}/24`, 'dev', CABLE) // first: what is left of the subnet would go with it
     this.#in(end, 'ip', 'address', 'add', `${this.addressOf(end)}/24`, 'dev', CABLE)
-    this.#in(end, 'ip', 'address', 'del', `${before}/24`, 'dev', CABLE)
   }
 
   remove(): void {

@@ -9,6 +9,7 @@ import { BULK, HOST, HOST_TAG, type Ticket } from '../../protocols/host/messages
 import type { Clock } from '../base/clock.ts'
 import { FrameLink } from '../base/frames.ts'
 import { offsetBytes, offsetIn } from '../base/offset.ts'
+import { showSigns } from '../base/sign-of-life.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import { Follower } from './follower.ts'
 import type { Job } from './job.ts'
@@ -130,8 +131,13 @@ export class BulkDoor {
     const cancel = this.on.clock.after(this.on.handshakeMs, () => socket.destroy())
     const first = await link.read().finally(cancel)
     if (first?.tag === HOST_TAG.follow && !socket.destroyed) {
-      const follower = new Follower(job, link, offsetIn(first.payload.subarray()))
+      const follower = new Follower(job, link, offsetIn(first.payload.subarray()), { drop: () => void socket.destroy() })
       socket.once('end', () => follower.leave()).once('close', () => follower.leave())
+      let isHeard = false // a reader of an earlier version says nothing
+      showSigns(socket, { clock: this.on.clock, say: () => void link.write(HOST_TAG.stdout), expects: () => isHeard })
+      void hearSigns(link, () => {
+        isHeard = true
+      })
       if ((await follower.follow()) !== undefined) await link.write(HOST_TAG.ended, offsetBytes(follower.position))
     }
     await link.end()
@@ -148,3 +154,12 @@ export class BulkDoor {
 }
 
 const JOB_OF = new WeakMap<TLSSocket, Job>()
+
+/** All that a reader says behind its first frame. */
+async function hearSigns(link: FrameLink, heard: () => void): Promise<void> {
+  try {
+    for (let frame = await link.read(); frame?.tag === HOST_TAG.alive; frame = await link.read()) heard()
+  } catch {
+    // Gone.
+  }
+}

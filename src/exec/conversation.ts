@@ -75,7 +75,7 @@ export class Conversation {
   }
 
   async #soFar(job: Job, from: number): Promise<void> {
-    const follower = new Follower(job, this.link, from, job.spool.end)
+    const follower = new Follower(job, this.link, from, { to: job.spool.end })
     void this.on.gone.then(() => follower.leave())
     await follower.follow()
     await this.#tell(HOST_TAG.held, { offset: follower.position })

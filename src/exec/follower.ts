@@ -6,7 +6,15 @@ import type { FrameLink } from '../base/frames.ts'
 import type { Printed } from '../tasks/ports.ts'
 import type { Job, Reader } from './job.ts'
 
+interface FollowOptions {
+  /** Goes no further than this. */
+  readonly to?: number
+  /** Makes the reader leave; only for one that can come back another way. */
+  readonly drop?: () => void
+}
+
 export class Follower implements Reader {
+  readonly drop: (() => void) | undefined
   #position: number
   #isHeld = false
   #isGone = false
@@ -16,10 +24,10 @@ export class Follower implements Reader {
     private readonly job: Job,
     private readonly link: Pick<FrameLink, 'write'>,
     from: number,
-    /** Goes no further than this. */
-    private readonly to = Number.POSITIVE_INFINITY,
+    private readonly o: FollowOptions = {},
   ) {
     this.#position = from
+    this.drop = o.drop
   }
 
   get position(): number {
@@ -37,7 +45,7 @@ export class Follower implements Reader {
     })
     job.join(this)
     try {
-      while (!this.#isGone && !this.#isHeld && this.#position < this.to) {
+      while (!this.#isGone && !this.#isHeld && this.#position < (this.o.to ?? Number.POSITIVE_INFINITY)) {
         const isLast = ended !== undefined
         const next = job.spool.near(this.#position) ?? (await job.spool.read(this.#position))
         if (next.length > 0) await this.#send(next)

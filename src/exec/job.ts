@@ -19,6 +19,8 @@ const AHEAD_BYTES = 1 << 19
 /** A process that outlives its command may hold descriptor 3; nobody waits longer for it than this. */
 const LAST_REPORT_MS = 50
 
+/** So long a reader may stand still after another one has come. */
+const STUCK_MS = 300
 const RECORD_AFTER_MS = 50
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
 
@@ -26,6 +28,8 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 export interface Reader {
   /** Everything before this offset has been taken. */
   readonly position: number
+  /** Ends one that can come back another way and loses nothing by it. */
+  readonly drop?: (() => void) | undefined
 }
 
 export interface JobOn {
@@ -95,9 +99,19 @@ export class Job {
   }
 
   join(reader: Reader): void {
+    for (const other of this.#readers) this.#dropIfStuck(other)
     this.#readers.add(reader)
     this.#grace?.()
     this.#grace = undefined
+  }
+
+  /** Somebody comes for the output: it may be the same one whose link was cut, and a reader whom nobody reads must not hold it up. */
+  #dropIfStuck(reader: Reader): void {
+    const { position, drop } = reader
+    if (drop === undefined) return
+    this.on.clock.after(STUCK_MS, () => {
+      if (this.#readers.has(reader) && reader.position === position && position < this.spool.end) drop()
+    })
   }
 
   leave(reader: Reader): void {

@@ -5,8 +5,10 @@
 import type { TLSSocket } from 'node:tls'
 import { BULK, HOST_TAG } from '../../protocols/host/frames.ts'
 import type { BulkOffer } from '../../protocols/local/messages.ts'
+import { systemClock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { offsetBytes } from '../base/offset.ts'
+import { showSigns } from '../base/sign-of-life.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import { type QuickFrame, QuickLink } from './quick-link.ts'
 
@@ -16,6 +18,7 @@ const READ_AHEAD_BYTES = 1 << 18
 
 export class BulkReader {
   readonly #link: QuickLink
+  #isWaiting = false
 
   private constructor(private readonly socket: TLSSocket) {
     this.#link = new QuickLink(new SocketLink(socket, new Uint8Array(), READ_AHEAD_BYTES), BULK.maxFrameBytes)
@@ -44,16 +47,27 @@ export class BulkReader {
     })
   }
 
-  /** Pieces of output in order, from the offset on. @throws when the connection breaks before the output is whole. */
+  /** Pieces of output in order, from the offset on. @throws when the connection breaks, or falls silent, before the output is whole. */
   async *read(from: number): AsyncGenerator<QuickFrame> {
     void this.#link.write(HOST_TAG.follow, offsetBytes(from))
-    for (let frame = await this.#link.read(); frame !== undefined; frame = await this.#link.read()) {
+    void this.#link.write(HOST_TAG.alive) // from now on it is expected
+    showSigns(this.socket, { clock: systemClock, say: () => void this.#link.write(HOST_TAG.alive), expects: () => this.#isWaiting })
+    for (let frame = await this.#next(); frame !== undefined; frame = await this.#next()) {
       if (frame.tag === HOST_TAG.ended) return
       // Anything else says that bytes are missing here; the other way says which.
       if (frame.tag !== HOST_TAG.stdout && frame.tag !== HOST_TAG.stderr) break
       yield frame
     }
     throw new ErrandError('LINK_CLOSED', 'the bulk connection ended early')
+  }
+
+  async #next(): Promise<QuickFrame | undefined> {
+    this.#isWaiting = true
+    try {
+      return await this.#link.read()
+    } finally {
+      this.#isWaiting = false
+    }
   }
 
   close(): void {

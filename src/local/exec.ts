@@ -146,6 +146,9 @@ class ExecCall {
       case TAG.bulkMoved:
         this.#bulkRead = this.#readBulk()
         return undefined
+      case TAG.lineBack:
+        this.#bulk?.close() // its reader then asks for the rest here
+        return undefined
       case TAG.ended:
         return await this.#whole(parse<ExecOutcome>(payload))
       default:

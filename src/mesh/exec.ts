@@ -1,12 +1,14 @@
 /** `/errand/exec/1` on libp2p: opens a stream to another device, hands inbound ones to the door. Carries frames, understands none. */
-import type { Stream } from '@libp2p/interface'
+import type { Connection, Stream } from '@libp2p/interface'
 import { EXEC } from '../../protocols/exec/messages.ts'
 import type { Clock } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Host } from './host.ts'
 import type { Links, Peer } from './links.ts'
 import { byteLink, LinkClosed } from './streams.ts'
+import { endedByPeer } from './tcp.ts'
 
 /** Who opened an exec stream, as the connection proved it. */
 export interface ExecCaller {
@@ -30,7 +32,7 @@ export async function serveExec(host: Host, on: { links: Links; door: ExecDoor }
       const link = new FrameLink(byteLink(stream), EXEC.maxFrameBytes)
       const peer = on.links.peerOn(connection)
       if (peer === undefined) return stream.abort(new Error('exec is served after hello only'))
-      await on.door.serve(link, callerOf(peer), { signal: goneSignal(stream) })
+      await on.door.serve(link, callerOf(peer), { signal: goneSignal(stream, connection) })
       // All is said: what still comes is thrown away, or a caller that was refused could fill our memory through every stream it leaves half open.
       await stream.closeRead()
     },
@@ -46,9 +48,12 @@ const BUSY_MS = 60_000
 const PREPARE_AFTER_MS = 25
 const IN_A_ROW_MS = 50
 
-interface Spare {
+interface Opened {
   readonly stream: Stream
   readonly link: FrameLink
+}
+
+interface Spare extends Opened {
   readonly cancel: () => void
 }
 
@@ -60,12 +65,13 @@ export class ExecStreams {
   readonly #spares = new Map<string, Spare>()
   readonly #lastAt = new Map<Did, number>()
 
-  constructor(private readonly on: { readonly clock: Clock }) {}
+  /** @param on.watch told of each connection while a stream on it is in use. */
+  constructor(private readonly on: { readonly clock: Clock; readonly watch: (peer: Peer) => () => void }) {}
 
   /** @throws LinkClosed when the connection went away meanwhile. */
   async open(peer: Peer, { signal }: { signal: AbortSignal }): Promise<FrameLink> {
-    const spare = this.#take(peer)
-    const link = spare ?? (await this.#negotiate(peer, signal)).link
+    const { link, stream } = this.#take(peer) ?? (await this.#negotiated(peer, signal))
+    this.#watchUntilClosed(peer, stream)
     const now = this.on.clock.monotonic()
     const delayMs = now - (this.#lastAt.get(peer.did) ?? Number.NEGATIVE_INFINITY) < IN_A_ROW_MS ? 0 : PREPARE_AFTER_MS
     this.#lastAt.set(peer.did, now)
@@ -78,15 +84,27 @@ export class ExecStreams {
     this.#spares.clear()
   }
 
-  #take({ connection }: Peer): FrameLink | undefined {
+  #take({ connection }: Peer): Opened | undefined {
     const spare = this.#spares.get(connection.id)
     if (spare === undefined) return undefined
     spare.cancel()
     this.#spares.delete(connection.id)
-    return spare.stream.status === 'open' && !spare.stream.readableEnded ? spare.link : undefined
+    return spare.stream.status === 'open' && !spare.stream.readableEnded ? spare : undefined
   }
 
-  async #negotiate(peer: Peer, signal: AbortSignal): Promise<{ stream: Stream; link: FrameLink }> {
+  /** A connection that died while nobody waited on it is found out here, and not after the negotiation's time. */
+  async #negotiated(peer: Peer, signal: AbortSignal): Promise<Opened> {
+    const waited = this.on.watch(peer)
+    return await this.#negotiate(peer, signal).finally(waited)
+  }
+
+  #watchUntilClosed(peer: Peer, stream: Stream): void {
+    const waited = this.on.watch(peer)
+    if (stream.status !== 'open') waited()
+    else stream.addEventListener('close', waited, { once: true })
+  }
+
+  async #negotiate(peer: Peer, signal: AbortSignal): Promise<Opened> {
     try {
       const bounded = AbortSignal.any([signal, AbortSignal.timeout(EXEC.openMs)])
       const stream = await peer.connection.newStream([...EXEC.ids], { signal: bounded })
@@ -138,10 +156,17 @@ export function callerOf(peer: Peer): ExecCaller {
   return { did: peer.did, challenge: peer.ourChallenge, address: peer.connection.remoteAddr.toString(), synced: peer.synced }
 }
 
-/** Aborts when the stream was reset or its connection lost; a stream that closed in order aborts too, when all is over anyway. */
-function goneSignal(stream: Stream): AbortSignal {
+/**
+ * Aborts when the stream was reset or its connection lost; a stream that closed in order aborts too, when all is over anyway.
+ * `left` in the reason's fields: it was the other side that ended it, and not the link between.
+ */
+function goneSignal(stream: Stream, connection: Connection): AbortSignal {
   const gone = new AbortController()
-  if (stream.status !== 'open') gone.abort(new LinkClosed())
-  stream.addEventListener('close', (event) => gone.abort(new LinkClosed(event.error)), { once: true })
+  const say = (isOurs: boolean, cause?: Error): void => {
+    const left = !isOurs && (connection.status === 'open' || endedByPeer(connection))
+    gone.abort(new ErrandError('LINK_CLOSED', 'the connection to the caller closed', { retryable: true, cause, fields: { left } }))
+  }
+  if (stream.status !== 'open') say(false)
+  stream.addEventListener('close', (event) => say(event.local === true, event.error), { once: true })
   return gone.signal
 }

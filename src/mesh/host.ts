@@ -7,7 +7,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { type GossipSub, gossipsub } from '@libp2p/gossipsub'
 import { type Identify, identify, identifyPush } from '@libp2p/identify'
-import type { Libp2p } from '@libp2p/interface'
+import type { Connection, Libp2p } from '@libp2p/interface'
 import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht'
 import { mdns } from '@libp2p/mdns'
 import { type Ping, ping } from '@libp2p/ping'
@@ -33,6 +33,7 @@ export type Host = Libp2p<{ identify: Identify; ping: Ping; pubsub: GossipSub }>
 
 /** 4 MiB: enough for 1 Gbit/s at 30 ms, and the most that a reader who stops can cost. */
 const MAX_WINDOW_BYTES = 4 << 20
+const PING_BYTES = 32
 
 /** The short name of a mesh, in protocol names and topics. */
 export function meshTag(meshId: Uint8Array): string {
@@ -50,6 +51,22 @@ export async function startHost(o: HostOptions, prepare: (host: Host) => Promise
     throw listenError(o.listen, cause)
   }
   return host
+}
+
+/** libp2p's ping takes whichever connection it finds; this one asks on the given one, and is content with any answer at all. */
+export async function pingOn(connection: Connection, meshId: Uint8Array, signal: AbortSignal): Promise<void> {
+  const stream = await connection.newStream(`/errand/${meshTag(meshId)}/ping/1.0.0`, { signal })
+  stream.send(new Uint8Array(PING_BYTES))
+  try {
+    await new Promise((resolve) => {
+      stream.addEventListener('message', resolve, { once: true })
+      stream.addEventListener('close', resolve, { once: true })
+      signal.addEventListener('abort', resolve, { once: true })
+    })
+    signal.throwIfAborted()
+  } finally {
+    stream.abort(new Error('asked'))
+  }
 }
 
 async function createHost(o: HostOptions): Promise<Host> {

@@ -61,18 +61,20 @@ export class Links {
     await libp2p.handle([...HELLO.ids], (stream, connection) => this.#answer(stream, connection), { maxInboundStreams: 1, maxOutboundStreams: 1 })
   }
 
-  /** The live connection to a device whose hello is through. */
+  /** The live connection to a device whose hello is through: the newest, for an older one may be dead without a word. */
   of(did: string): Peer | undefined {
-    for (const state of this.#states.values()) {
-      if (state.t === 'up' && state.peer.did === did && state.peer.connection.status === 'open') return state.peer
-    }
-    return undefined
+    return this.every().findLast((peer) => peer.did === did)
   }
 
   all(): Peer[] {
     const byDid = new Map<string, Peer>()
     for (const state of this.#states.values()) if (state.t === 'up' && state.peer.connection.status === 'open') byDid.set(state.peer.did, state.peer)
     return [...byDid.values()]
+  }
+
+  /** Every connection whose hello is through; a device may have several. */
+  every(): Peer[] {
+    return [...this.#states.values()].flatMap((state) => (state.t === 'up' && state.peer.connection.status === 'open' ? [state.peer] : []))
   }
 
   peerOn(connection: Connection): Peer | undefined {

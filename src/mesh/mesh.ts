@@ -18,11 +18,14 @@ import { AuditExchange } from './audit.ts'
 import { type CallDoor, callPeer, serveCalls } from './call.ts'
 import { type ExecDoor, ExecStreams, type OpenedExec, openedOn, serveExec } from './exec.ts'
 import { Gossip } from './gossip.ts'
-import { type Host, startHost } from './host.ts'
+import { type Host, pingOn, startHost } from './host.ts'
 import { type AdmitJoin, serveJoin } from './join.ts'
 import { Links, type Peer } from './links.ts'
+import { type Move, watchMoves } from './moves.ts'
+import { Pulse } from './pulse.ts'
 import { Rejoin } from './rejoin.ts'
 import { type PushResult, Sync, type SyncedRecords } from './sync.ts'
+import { localAddressOf, socketOf } from './tcp.ts'
 
 export interface MeshOptions {
   readonly identity: Identity
@@ -44,12 +47,18 @@ export interface MeshOn {
   readonly replica: Replica
   readonly mayRead: (did: Did) => boolean
   readonly describe: () => Omit<Announcement, 'v' | 'device' | 'seq'>
+  /** The IP addresses of this machine now. */
+  readonly machineAddresses: () => readonly string[]
   readonly clock: Clock
   readonly random: Random
   readonly log: (event: string, facts: Record<string, unknown>) => void
 }
 
 const PING_EVERY_MS = 15_000
+const PING_MS = 5_000
+/** How soon a connection answers whose device has come again on another one; and one whose network has changed. */
+const SECOND_MS = 500
+const MOVED_MS = 1_000
 /** Whoever asks for the log gets news at once; in between, one head a second is enough and keeps busy devices out of each other's way. */
 const HEAD_DELAY_MS = 1_000
 const REFRESH_MS = 1_000
@@ -62,6 +71,7 @@ export class MeshNode {
   readonly #rejoin: Rejoin
   readonly #exchange: AuditExchange
   readonly #streams: ExecStreams
+  readonly #pulse: Pulse<Peer>
   #host: Host | undefined
   #stops: (() => void)[] = []
   readonly #lostAt = new Map<Did, number>()
@@ -83,7 +93,13 @@ export class MeshNode {
       onUp: (peer) => this.#up(peer),
       onDown: (did) => this.#down(did),
     })
-    this.#streams = new ExecStreams({ clock })
+    this.#pulse = new Pulse({
+      ...{ clock, log },
+      heard: ({ connection }) => socketOf(connection)?.bytesRead,
+      isFull: ({ connection }) => (socketOf(connection)?.writableLength ?? 0) > 0,
+      ask: ({ connection }) => pingOn(connection, o.meshId, AbortSignal.timeout(PING_MS)),
+    })
+    this.#streams = new ExecStreams({ clock, watch: (peer) => this.#pulse.watch(peer) })
     this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, log })
     this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, replica: on.replica, clock, mayRead: on.mayRead, log })
     this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
@@ -113,7 +129,8 @@ export class MeshNode {
     await this.#publishAddress()
     this.#gossip.start(this.#host)
     this.#rejoin.start(this.#host)
-    this.#stops = [every(this.on.clock, PING_EVERY_MS, () => this.#pingAll()), this.#tellHeads()]
+    const moves = watchMoves({ clock: this.on.clock, addresses: this.on.machineAddresses, moved: (move) => this.#moved(move) })
+    this.#stops = [every(this.on.clock, PING_EVERY_MS, () => this.#pingAll()), this.#tellHeads(), moves]
   }
 
   /** Bounded: what does not stop in time is left to the end of the process. */
@@ -122,6 +139,7 @@ export class MeshNode {
     this.#gossip.stop()
     this.#sync.stop()
     this.#streams.stop()
+    this.#pulse.stop()
     const rest = (async () => {
       await this.#rejoin.stop()
       await this.#host?.stop()
@@ -191,7 +209,21 @@ export class MeshNode {
     this.#rejoin.lost(did)
   }
 
+  /** Connections on an address that this machine gave up for another one are dead, though nobody will ever say so; of the others nobody knows. */
+  #moved({ gone, come }: Move): void {
+    if (come.size === 0) return // a cable that is out may be back before anything is lost
+    for (const peer of this.#links.every()) {
+      if (gone.has(localAddressOf(peer.connection) ?? '')) peer.connection.abort(new Error('this device has another address now'))
+      else this.#pulse.probe(peer, { withinMs: MOVED_MS })
+    }
+    void this.#publishAddress().catch((thrown: unknown) => this.on.log('address not published', { why: String(thrown) }))
+    this.#rejoin.hurry()
+  }
+
   #up(peer: Peer): void {
+    this.#rejoin.up(peer)
+    // A device that dials again has lost what it had: what is dead here as well must not hold up what it comes back for.
+    for (const other of this.#links.every()) if (other.did === peer.did && other !== peer) this.#pulse.probe(other, { withinMs: SECOND_MS })
     peer.synced = this.#sync.catchUp(peer)
     void peer.synced.then(() => this.#exchange.meet(peer))
     if (peer.connection.direction === 'inbound') void this.#ping(peer)
@@ -240,7 +272,7 @@ export class MeshNode {
   }
 
   async #ping(peer: Peer): Promise<void> {
-    const rtt = await this.#host?.services.ping.ping(peer.connection.remotePeer, { signal: AbortSignal.timeout(5_000) }).catch(() => undefined)
+    const rtt = await this.#host?.services.ping.ping(peer.connection.remotePeer, { signal: AbortSignal.timeout(PING_MS) }).catch(() => undefined)
     if (rtt !== undefined) peer.rttMs = rtt
   }
 

@@ -4,7 +4,7 @@
  * as one `writev`, and a socket says "full" at 1 MiB instead of 16 KiB. Measured: docs/decisions/0011-few-writes.md.
  */
 import type { Socket } from 'node:net'
-import type { ConnectionEncrypter, MessageStream } from '@libp2p/interface'
+import type { Connection, ConnectionEncrypter, MessageStream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import type { Uint8ArrayList } from 'uint8arraylist'
 
@@ -51,6 +51,28 @@ function gathered(connection: MessageStream): MessageStream {
   return connection
 }
 
-function isTcp(connection: MessageStream): connection is RawTcp {
+function isTcp(connection: object): connection is RawTcp {
   return 'socket' in connection && 'sendData' in connection && typeof connection.sendData === 'function'
+}
+
+/** The socket under a connection; undefined where there is none, as on a relayed one. libp2p keeps it in a field that it does not declare. */
+export function socketOf(connection: Connection): Socket | undefined {
+  if (!('maConn' in connection)) return undefined
+  const raw = connection.maConn
+  return typeof raw === 'object' && raw !== null && isTcp(raw) ? raw.socket : undefined
+}
+
+/** The other side has ended it, or its system has for it: not the link between. */
+export function endedByPeer(connection: Connection): boolean {
+  const socket = socketOf(connection)
+  return socket !== undefined && (socket.readableEnded || codeOf(socket.errored) === 'ECONNRESET')
+}
+
+/** The address of this machine that the connection hangs on. */
+export function localAddressOf(connection: Connection): string | undefined {
+  return socketOf(connection)?.localAddress?.replace(/^::ffff:/, '')
+}
+
+function codeOf(error: Error | null): unknown {
+  return error !== null && 'code' in error ? error.code : undefined
 }

@@ -1,4 +1,5 @@
 /** The hall of a node: who decides, who runs, who answers, and how they know of each other. Builds, starts nothing. */
+import { networkInterfaces } from 'node:os'
 import { v7 as uuidv7 } from 'uuid'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { createExecutor } from '../exec/executor.ts'
@@ -120,6 +121,7 @@ function openMesh(
       ...{ directory, records, door, calls: steward, replica, clock, random, log },
       auditLog: audit,
       admitJoin: (ask, from) => invites.admit(ask, from),
+      machineAddresses: () => Object.values(networkInterfaces()).flatMap((ones) => (ones ?? []).map(({ address }) => address)),
       mayRead: (did: Did) => directory.member(did)?.own === true,
       describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free }),
     },

@@ -34,7 +34,8 @@ export class Attachments {
     const live = await this.#live(task.id, signal)
     if (live === undefined) return await this.#replay(link, asked, task.id)
     const session = new ExecSession(link, { caller, signal, task: task.id }, this.on)
-    if (asked.follow) await session.join(live, { from: asked.from, mayWrite: task.submittedBy === caller.did })
+    const isSubmitter = task.submittedBy === caller.did
+    if (asked.follow) await session.join(live, { from: asked.from, mayWrite: isSubmitter, isItsOwn: isSubmitter && !task.detached })
     else await this.#soFar(link, asked)
   }
 

@@ -4,10 +4,12 @@ import type { About } from '../../protocols/task/messages.ts'
 import { progressOf } from '../../protocols/task/progress.ts'
 import { decodeAs } from '../../protocols/wire.ts'
 import type { Clock, Random } from '../base/clock.ts'
+import { asErrand } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import type { TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
 import { Answer } from './answer.ts'
+import type { Absence } from './attendance.ts'
 import type { ExecCaller } from './exec-admission.ts'
 import { OutputWay, tell } from './exec-output.ts'
 import { Input } from './input.ts'
@@ -27,6 +29,13 @@ interface SessionFor {
   readonly task: TaskId
   /** Aborts when the stream is gone. */
   readonly signal: AbortSignal
+}
+
+interface Joining {
+  readonly from: number | null
+  readonly mayWrite: boolean
+  /** It is attached, and this is who asked for it: it lives as long as they are there. */
+  readonly isItsOwn: boolean
 }
 
 export class ExecSession {
@@ -59,7 +68,11 @@ export class ExecSession {
     const { running } = live
     const accepted = { task: this.at.task, startTime: Math.round(running.startTime) }
     this.#way.carries(running)
-    const cut = (): void => this.#way.cut()
+    const attends = about.detached ? undefined : live.attendance.come()
+    const cut = (): void => {
+      this.#way.cut()
+      attends?.(absenceOf(this.signal))
+    }
     this.signal.addEventListener('abort', cut, { once: true })
     if (this.signal.aborted) cut()
     try {
@@ -76,12 +89,17 @@ export class ExecSession {
   }
 
   /** The same for a caller that comes back to a command, or comes later. */
-  async join(live: LiveCommand, { from, mayWrite }: { from: number | null; mayWrite: boolean }): Promise<void> {
+  async join(live: LiveCommand, { from, mayWrite, isItsOwn }: Joining): Promise<void> {
     await this.#answer.accepted({ task: this.at.task, startTime: Math.round(live.running.startTime) })
     if (from !== null) this.#way.resume(from)
+    const attends = isItsOwn ? live.attendance.come() : undefined
     void this.#obey(live.running, { mayWrite, isItsOwn: false })
-    this.signal.addEventListener('abort', () => this.#way.cut(), { once: true })
-    if (this.signal.aborted) this.#way.cut()
+    const cut = (): void => {
+      this.#way.cut()
+      attends?.(absenceOf(this.signal))
+    }
+    this.signal.addEventListener('abort', cut, { once: true })
+    if (this.signal.aborted) cut()
     const ended = await live.over
     await this.#way.settled()
     await this.#answer.ended(ended)
@@ -113,6 +131,11 @@ export class ExecSession {
     else return false
     return true
   }
+}
+
+/** A stream that its other side ended, or a link that fell silent. */
+function absenceOf(gone: AbortSignal): Absence {
+  return asErrand(gone.reason).fields['left'] === true ? 'left' : 'away'
 }
 
 function write({ tag, payload }: Frame, input: Input, running: RunningCommand): void {

@@ -55,6 +55,10 @@ export class NearHearer implements Hearer {
     return this.#tell(TAG.at, at)
   }
 
+  back(): Promise<void> | undefined {
+    return this.#tell(TAG.lineBack, {})
+  }
+
   async ended(ended: Ended): Promise<void> {
     const { exitCode, signal, why, startTime, endTime, stdoutBytes, stderrBytes, message, droppedBytes } = ended
     const outcome: ExecOutcome = {

@@ -11,8 +11,8 @@ import type { Did } from '../identity/identity.ts'
 import type { Far, FarSide } from './far.ts'
 
 const CONTROL_BYTES = 1 << 16
-/** As long as the device waits for somebody to come back to an attached command. */
-const COME_BACK_MS = 30_000
+/** As long as the device waits for somebody to come back to an attached command (AWAY_MS). */
+const COME_BACK_MS = 120_000
 const AGAIN_MS = 300
 
 type Payload = Frame['payload'] | Uint8Array
@@ -26,6 +26,8 @@ export interface Hearer {
   bulk?(bulk: Bulk, host: string | null): Promise<void> | undefined
   moved?(at: At): Promise<void> | undefined
   skipped?(at: At): Promise<void> | undefined
+  /** The line was cut and is back, while the output went another way, which may have been cut as well. */
+  back?(): Promise<void> | undefined
 }
 
 export interface LineFor {
@@ -195,6 +197,7 @@ export class Line {
     for (const input of this.#held.splice(0)) await this.#send(TAG.stdin, input)
     if (this.#isInputOver) await this.#send(TAG.stdinEnd, new Uint8Array())
     if (this.#isCancelled) await this.#send(TAG.cancel, new Uint8Array())
+    if (this.#isMoved) void this.on.hearer.back?.()
   }
 }
 

@@ -10,6 +10,7 @@ import type { Op } from '../base/op.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import type { Change, TaskId } from '../tasks/machine.ts'
 import type { RunningCommand } from '../tasks/ports.ts'
+import { Attendance } from './attendance.ts'
 
 /** How much later a report may be on the disk than it came. */
 const PROGRESS_WITHIN_MS = 1_000
@@ -28,6 +29,8 @@ export interface LiveCommand {
   readonly task: TaskId
   readonly resting: Resting
   readonly running: RunningCommand
+  /** Who waits for it, as long as an attached command needs somebody to. */
+  readonly attendance: Attendance
   /** Resolves when its end is durable. */
   readonly over: Promise<Ended>
 }
@@ -53,17 +56,19 @@ export class LiveCommands {
   /** From now on revocation, expiry and the end of the command are looked after. */
   add(task: TaskId, resting: Resting, running: RunningCommand): LiveCommand {
     const expired = this.#stopAtExpiry(resting, running)
+    const attendance = new Attendance({ clock: this.on.clock, end: () => running.stop('lost') })
     const over = running.ended.then(async (ended) => {
       try {
         await this.writeEnd(task, resting, ended)
       } finally {
         expired()
+        attendance.over()
         this.#live.delete(task)
       }
       return ended
     })
     over.catch(() => undefined) // whoever waits for it hears of it
-    const live = { task, resting, running, over }
+    const live = { task, resting, running, attendance, over }
     this.#live.set(task, live)
     if (this.on.revocations.kills(resting.chain) !== undefined) running.stop('revoked')
     if (this.#unwanted.has(task)) running.stop('cancelled')

@@ -83,7 +83,8 @@ export class Recovery {
       return false
     }
     const leave = this.on.places.seize()
-    const { over } = live.add(task.id, restingOf(left), command)
+    const { over, attendance } = live.add(task.id, restingOf(left), command)
+    if (!task.detached) attendance.expect(task.submittedBy === this.on.self ? 'left' : 'away') // who asked here went down with the daemon
     void over.catch(() => undefined).then(leave)
     await book.note(task.id, [{ t: 'reattached', at: clock.now() }])
     if (task.why === 'paused' && task.message === SUSPENDED) await this.#resume(task.id, command)

@@ -61,6 +61,7 @@ class World {
   away: ErrandError | undefined
   text = ''
   accepted = 0
+  back = 0
   outcome: Ended | undefined
   thrown: unknown
   readonly line: Line
@@ -73,6 +74,10 @@ class World {
       },
       accepted: () => {
         this.accepted++
+        return undefined
+      },
+      back: () => {
+        this.back++
         return undefined
       },
     }
@@ -156,12 +161,22 @@ test('output that takes another way is not asked for again, until it is to come 
   expect(world.device.from).toBe(4_096)
 })
 
+test('who reads its output elsewhere is told that the line was cut, and only they', async () => {
+  const world = new World()
+  await world.device.say(TAG.accepted, ACCEPTED)
+  await world.breaks()
+  expect(world.back).toBe(0)
+  await world.device.say(TAG.bulkMoved, { offset: 0 })
+  await world.breaks()
+  expect(world.back).toBe(1)
+})
+
 test('it gives up when the device has waited long enough, and not before', async () => {
   const world = new World()
   await world.device.say(TAG.accepted, ACCEPTED)
   world.away = new ErrandError('NO_ROUTE', 'bob cannot be reached')
   await world.device.cut()
-  for (let waited = 0; waited < 29_700; waited += 300) await world.waits(300)
+  for (let waited = 0; waited < 119_700; waited += 300) await world.waits(300)
   expect(world.thrown).toBeUndefined()
   await world.waits(300)
   expect(world.thrown).toMatchObject({ code: 'LINK_LOST', fields: { task: TASK }, message: expect.stringContaining('bob') })
@@ -172,7 +187,7 @@ test('a device that is back within that time is found', async () => {
   await world.device.say(TAG.accepted, ACCEPTED)
   world.away = new ErrandError('NO_ROUTE', 'bob cannot be reached')
   await world.device.cut()
-  for (let waited = 0; waited < 20_100; waited += 300) await world.waits(300)
+  for (let waited = 0; waited < 90_000; waited += 300) await world.waits(300)
   world.away = undefined
   await world.waits(300)
   expect(world.devices).toHaveLength(2)
