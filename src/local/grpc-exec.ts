@@ -64,7 +64,7 @@ async function tell(say: Say, from: number, begin: (takers: AttachOptions & Exec
 
 function plain({ message, leftMs }: Question): ReadRequest {
   const read = readRequest(message, leftMs)
-  if (read.isInteractive) throw new ErrandError('BAD_REQUEST', 'this call takes no input but stdin', { hint: 'ExecuteInteractive does' })
+  if (read.isInteractive) throw new ErrandError('UNSUPPORTED', 'this call takes no input but stdin', { hint: 'ExecuteInteractive does' })
   return read
 }
 

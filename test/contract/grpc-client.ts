@@ -44,14 +44,14 @@ export class GrpcClient implements RuntimeClient {
 
   async *streamTaskUpdates({ cursor, signal }: Waiting & { readonly cursor?: number } = {}): AsyncGenerator<TaskUpdate> {
     const tasks: TaskView[] = []
-    for await (const message of this.#left('Tasks/StreamTaskUpdates', cursor === undefined ? {} : { cursor }, signal)) {
+    for await (const message of this.#left('Tasks/StreamTaskUpdates', cursor === undefined ? {} : { cursor: unsigned(cursor) }, signal)) {
       const update = updateIn(message, tasks)
       if (update !== undefined) yield update
     }
   }
 
   async *attach(id: string, { from, follow, signal }: AttachOptions = {}): AsyncGenerator<ExecuteEvent> {
-    for await (const message of this.#left('Tasks/Attach', { id, offset: from ?? 0, noFollow: follow === false }, signal)) yield eventIn(message)
+    for await (const message of this.#left('Tasks/Attach', { id, offset: unsigned(from ?? 0), noFollow: follow === false }, signal)) yield eventIn(message)
   }
 
   async execute(request: ExecuteRequest, { maxOutputBytes, signal }: ExecuteOptions & { readonly maxOutputBytes?: number } = {}): Promise<ExecuteResponse> {
@@ -151,6 +151,12 @@ export class GrpcClient implements RuntimeClient {
       throw errorOf(thrown as ServiceError)
     }
   }
+}
+
+/** A uint64 has no word for it; gRPC's packages would send another number. */
+function unsigned(n: number): number {
+  if (n >= 0) return n
+  throw new ErrandError('BAD_REQUEST', `${n} is no offset and no cursor`, { hint: 'they begin at 0' })
 }
 
 function path(name: string): string {

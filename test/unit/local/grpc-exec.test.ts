@@ -132,15 +132,10 @@ test('a runtime that throws before it says a word is heard too', async () => {
 
 test('requests that do not fit are refused before the runtime hears of them', async () => {
   await using w = await grpcWorld({})
-  const bad: Message[] = [
-    { device: 'x' },
-    { ...REQUEST, contextJson: '{' },
-    { ...REQUEST, contextJson: '[]' },
-    { ...REQUEST, interactive: true },
-    { ...REQUEST, id: '7' },
-  ]
+  const bad: Message[] = [{ device: 'x' }, { ...REQUEST, contextJson: '{' }, { ...REQUEST, contextJson: '[]' }, { ...REQUEST, id: '7' }]
   for (const message of bad) expect(await failureOf(w.caller.ask(EXECUTE, message)), JSON.stringify(message)).toMatchObject({ status: 3, code: 'BAD_REQUEST' })
-  expect(await failureOf(w.caller.ask(EXECUTE, { ...REQUEST, tty: true }))).toMatchObject({ status: 12, code: 'UNSUPPORTED' })
+  for (const more of [{ tty: true }, { interactive: true }])
+    expect(await failureOf(w.caller.ask(EXECUTE, { ...REQUEST, ...more }))).toMatchObject({ status: 12, code: 'UNSUPPORTED' })
   expect(await failureOf(w.caller.ask(EXECUTE, { ...REQUEST, stdin: Buffer.alloc(1 << 20) }))).toMatchObject({ status: 8 })
 })
 

@@ -27,12 +27,12 @@ export class Caller implements Disposable {
   }
 
   /** @throws ServiceError */
-  ask(path: string, message: Message, options: CallOptions = {}): Promise<Message> {
+  ask(path: string, message: Message, options: CallOptions = {}, left?: AbortSignal): Promise<Message> {
     const { requestSerialize, responseDeserialize } = methodOf(path)
     return new Promise((resolve, reject) => {
-      this.client.makeUnaryRequest(path, requestSerialize, plain(responseDeserialize), message, this.#metadata(), options, (error, answer) =>
-        error === null ? resolve(answer ?? {}) : reject(error),
-      )
+      const answer = (error: ServiceError | null, said?: Message): void => (error === null ? resolve(said ?? {}) : reject(error))
+      const call = this.client.makeUnaryRequest(path, requestSerialize, plain(responseDeserialize), message, this.#metadata(), options, answer)
+      left?.addEventListener('abort', () => call.cancel(), { once: true })
     })
   }
 
