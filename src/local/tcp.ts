@@ -49,7 +49,7 @@ export async function startTcpServer(o: TcpServerOptions): Promise<{ readonly ur
   const { address, port } = await listen(server, o)
   if (o.tls === undefined && !isLoopbackAddress(address)) {
     await face.close()
-    throw new ErrandError('API_NEEDS_TLS', `${o.host} is ${address}, which is not only this machine`, {
+    throw new ErrandError('API_NEEDS_TLS', `the API would listen without TLS on ${address}, which others can reach`, {
       hint: 'give it a certificate: transport.api.tls.cert and key',
     })
   }

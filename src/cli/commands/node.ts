@@ -104,7 +104,7 @@ function announce(context: Context, report: NodeReport): void {
   for (const warning of report.warnings) context.say(`errand: ${warning}`)
   const lines = [
     context.tick(`identity  ${shortDid(did)}  (${words})     keys in ${tilde(context.home)}, mode 0600`),
-    context.tick(`${reach(addresses)} · ${mesh === null ? 'in no mesh yet' : plural(Math.max(0, devices.known - 1), 'other device')}`),
+    context.tick(`${reach(addresses, api)} · ${mesh === null ? 'in no mesh yet' : plural(Math.max(0, devices.known - 1), 'other device')}`),
     ...(!api ? [] : [context.tick(`API  ${api.url}${api.tokenFile === null ? '' : ` · its token is in ${tilde(api.tokenFile)}`}`)]),
     mesh === null ? '  Join a mesh:   errand join' : '  Add a device:  errand invite',
   ]
@@ -113,8 +113,9 @@ function announce(context: Context, report: NodeReport): void {
   )
 }
 
-function reach(addresses: readonly string[]): string {
+function reach(addresses: readonly string[], api: NodeReport['api']): string {
   const open = addresses.filter((address) => !/^\/(ip4\/127\.|ip6\/::1\/|dns\w*\/localhost\/)/.test(address))
+  if (open.length === 0 && api && !/\/\/(127\.|localhost|\[::1\])/.test(api.url)) return 'only the API listens on the network'
   return open.length === 0 ? 'local only: nothing listens on the network yet' : `listening on ${open.map(clean).join(', ')}`
 }
 

@@ -36,8 +36,9 @@ export class Line {
   readonly opened: Promise<void>
   text = ''
 
-  constructor({ host, port }: Pick<TcpWorld, 'host' | 'port'>) {
-    this.socket = connect({ host, port })
+  /** @param allowHalfOpen it stays when the other side has said its last word. */
+  constructor({ host, port }: Pick<TcpWorld, 'host' | 'port'>, allowHalfOpen = false) {
+    this.socket = connect({ host, port, allowHalfOpen })
     this.socket.setEncoding('utf8').on('data', (part: string) => (this.text += part))
     this.socket.on('error', () => undefined)
     this.opened = new Promise((resolve) => this.socket.once('connect', () => resolve()))

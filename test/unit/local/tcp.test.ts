@@ -158,8 +158,8 @@ test('upgrades pass the same guard', async () => {
 
 test('who asks for an upgrade, is refused and stays is hung up on', async () => {
   await using it = await tcpWorld()
-  const line = new Line(it).send(`GET /api/runtime/ws HTTP/1.1\r\nHost: ${it.here}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`)
-  await line.closed
+  const line = new Line(it, true).send(`GET /api/runtime/ws HTTP/1.1\r\nHost: ${it.here}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`)
+  await until('it is hung up on', () => line.send('x').socket.destroyed)
   expect(line.text).toMatch(/^HTTP\/1.1 401 /)
 })
 
