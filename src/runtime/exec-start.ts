@@ -15,7 +15,7 @@ import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Op } from '../base/op.ts'
 import type { Did } from '../identity/identity.ts'
 import type { TaskBook } from '../tasks/book.ts'
-import type { Change, Submitted, Task, TaskId } from '../tasks/machine.ts'
+import { type Change, endedByError, type Submitted, type Task, type TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, PreparedCommand } from '../tasks/ports.ts'
 import { denial } from './denial.ts'
 import type { Admitted, ExecCaller } from './exec-admission.ts'
@@ -136,7 +136,7 @@ export class Starter {
       return await places.take({ moved, signal })
     } catch (thrown) {
       this.on.waiting.forget(id)
-      await book.note(id, [endOf(asErrand(thrown), clock.now(), 'refused')])
+      await book.note(id, [endedByError(asErrand(thrown), clock.now(), 'refused')])
       throw thrown
     }
   }
@@ -169,7 +169,7 @@ export class Starter {
     } catch (thrown) {
       o.prepared.drop()
       const error = asErrand(thrown, 'SPAWN_FAILED')
-      const end = endOf(error, this.on.clock.now(), 'spawn-failed')
+      const end = endedByError(error, this.on.clock.now(), 'spawn-failed')
       const details = { command: submission.command, why: error.code, reason: error.message, startTime: o.fact.details?.['startTime'] }
       await this.on.book.note(submission.id, [end], {
         carry: (ops) => this.on.audit.append({ ...o.fact, action: 'exec.end', result: 'failed', details }, ops),
@@ -222,18 +222,6 @@ function startOf(known: Task | undefined, at: number): Change[] {
   ]
 }
 
-/** How a task ends that never ran. */
-function endOf({ code, message }: ErrandError, at: number, otherwise: 'refused' | 'spawn-failed'): Change {
-  const end = { t: 'ended', at, exitCode: null, signal: null, code, message } as const
-  return code === 'CANCELLED' ? { ...end, to: 'CANCELLED', why: 'cancelled' } : { ...end, to: 'FAILED', why: WHY_OF[code] ?? otherwise }
-}
-
 function taskExists(id: TaskId, state?: string): ErrandError {
   return new ErrandError('TASK_EXISTS', `a task with the id ${id} exists already`, { fields: state === undefined ? {} : { state } })
-}
-
-const WHY_OF: Readonly<Record<string, 'not-found' | 'not-executable' | 'refused' | undefined>> = {
-  COMMAND_NOT_FOUND: 'not-found',
-  NOT_EXECUTABLE: 'not-executable',
-  DENIED: 'refused',
 }

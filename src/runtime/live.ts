@@ -8,7 +8,7 @@ import type { Admission } from '../authority/verify.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Op } from '../base/op.ts'
 import type { TaskBook } from '../tasks/book.ts'
-import type { Change, TaskId } from '../tasks/machine.ts'
+import { type Change, endedBy, type TaskId } from '../tasks/machine.ts'
 import type { RunningCommand } from '../tasks/ports.ts'
 import { Attendance } from './attendance.ts'
 
@@ -152,9 +152,9 @@ export class LiveCommands {
       },
     }
     try {
-      await this.on.book.note(task, [endChange(ended)], { carry: (ops) => this.on.audit.append(fact, ops) })
+      await this.on.book.note(task, [endOf(ended)], { carry: (ops) => this.on.audit.append(fact, ops) })
     } catch (thrown) {
-      await this.on.book.note(task, [endChange(ended)]).catch(() => undefined) // a log that takes nothing must not keep the task alive
+      await this.on.book.note(task, [endOf(ended)]).catch(() => undefined) // a log that takes nothing must not keep the task alive
       throw thrown
     }
   }
@@ -167,9 +167,6 @@ export class LiveCommands {
 }
 
 /** How a command's end is filed. */
-export function endChange({ exitCode, signal, why, message, endTime, stdoutBytes, stderrBytes }: Ended): Change {
-  const facts = { t: 'ended', at: endTime, exitCode, signal, stdoutBytes, stderrBytes, ...(message === undefined ? {} : { message }) } as const
-  if (why === 'cancelled') return { ...facts, to: 'CANCELLED', why }
-  if (why === 'exit' && exitCode === 0) return { ...facts, to: 'COMPLETED', why }
-  return { ...facts, to: 'FAILED', why }
+export function endOf({ startTime: _, endTime: at, ...end }: Ended): Change {
+  return endedBy({ at, ...end })
 }

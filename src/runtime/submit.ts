@@ -16,11 +16,11 @@ import type { Op } from '../base/op.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
-import type { Change, Task, TaskId } from '../tasks/machine.ts'
+import { type Change, endedBy, endedByError, type Task, type TaskId } from '../tasks/machine.ts'
 import { type FarOn, FarSide } from './far.ts'
 import { NearHearer, type News, NO_NEWS, QuietHearer } from './hearers.ts'
 import { Line, type LineFor } from './line.ts'
-import { endChange } from './live.ts'
+import { endOf } from './live.ts'
 import { submissionFor } from './submission.ts'
 
 /** How much later than it is known something may be on the disk, on this side: the executor has it for sure. */
@@ -239,21 +239,13 @@ export class Submitter {
   /** A start that was not heard of goes before; one that was is left out. */
   #ended({ task, device }: Pick<Submission, 'task' | 'device'>, ended: Ended): void {
     if (device === this.on.keyring.device.did) return
-    const changes: Change[] = [{ t: 'started', at: ended.startTime }, endChange(ended)]
+    const changes: Change[] = [{ t: 'started', at: ended.startTime }, endOf(ended)]
     void this.on.book.note(task, changes, { withinMs: WITHIN_MS }).catch(() => undefined)
   }
 
   /** The device has forgotten the task: whatever it did, nobody can say any more. */
   #gone({ task }: { task: TaskId }): void {
-    const end: Change = {
-      t: 'ended',
-      at: this.on.clock.now(),
-      to: 'FAILED',
-      why: 'lost',
-      exitCode: null,
-      signal: null,
-      message: 'its device knows nothing of it',
-    }
+    const end = endedBy({ at: this.on.clock.now(), why: 'lost', exitCode: null, signal: null, message: 'its device knows nothing of it' })
     void this.on.book.note(task, [end]).catch(() => undefined)
   }
 
@@ -261,8 +253,7 @@ export class Submitter {
     if (error.code === 'TASK_EXISTS' && error.fields['source'] !== 'device') return // it is another one's record
     const { task, device, args } = submission
     const me = this.on.keyring.device.did
-    const facts = { t: 'ended', at: this.on.clock.now(), exitCode: null, signal: null, code: error.code, message: error.message.slice(0, 1_024) } as const
-    const end: Change = error.code === 'CANCELLED' ? { ...facts, to: 'CANCELLED', why: 'cancelled' } : { ...facts, to: 'FAILED', why: whyOf(error) }
+    const end = endedByError(error, this.on.clock.now())
     const details = { command: [args.exe, ...args.argv], why: error.code, reason: error.message }
     const fact: Fact = { actor: me, action: 'task.failed', result: 'failed', subject: device, task, details }
     try {
@@ -279,14 +270,6 @@ const AGAIN_MS = 5_000
 const PASSED_ON: ReadonlySet<number> = new Set([TAG.stdin, TAG.stdinEnd, TAG.cancel, TAG.bulkTake])
 const NOBODY: LineFor = { task: '', device: '' as Did, name: '' }
 const SILENT = { before: () => Promise.resolve(), ...NO_NEWS }
-
-function whyOf({ code }: ErrandError): 'not-found' | 'not-executable' | 'unreachable' | 'refused' | 'lost' | 'error' {
-  if (code === 'COMMAND_NOT_FOUND') return 'not-found'
-  if (code === 'NOT_EXECUTABLE') return 'not-executable'
-  if (code === 'NO_ROUTE' || code === 'LINK_CLOSED') return 'unreachable'
-  if (code === 'LINK_LOST') return 'lost'
-  return code === 'DENIED' || code === 'TOO_BUSY' || code === 'DRAINING' ? 'refused' : 'error'
-}
 
 function unknownTask(task: string): never {
   throw new ErrandError('NO_SUCH_TASK', `task ${task} is not known any more`)

@@ -166,19 +166,19 @@ export function endedBy({ why, ...end }: End): Change & { t: 'ended' } {
   return { t: 'ended', to: 'FAILED', why, ...end }
 }
 
-const WHY_OF_CODE: Readonly<Record<string, FailWhy>> = {
+const WHY_OF_CODE: Readonly<Record<string, End['why']>> = {
   ...{ DENIED: 'refused', NOT_ADMITTED: 'refused', TASK_EXISTS: 'refused', TOO_BUSY: 'refused', DRAINING: 'refused', UNSUPPORTED: 'refused' },
-  ...{ NO_ROUTE: 'unreachable', LINK_LOST: 'lost', LINK_CLOSED: 'lost', CANCELLED: 'lost' },
+  ...{ NO_ROUTE: 'unreachable', LINK_CLOSED: 'unreachable', LINK_LOST: 'lost', CANCELLED: 'cancelled' },
   ...{ COMMAND_NOT_FOUND: 'not-found', NOT_EXECUTABLE: 'not-executable' },
   ...{ SPAWN_FAILED: 'spawn-failed', BAD_CWD: 'spawn-failed', BAD_ENV: 'spawn-failed', BAD_USER: 'spawn-failed' },
 }
 
-/** How an error that ended a task is filed. `CANCELLED` as an error means that the caller went away, not that somebody asked. */
-export function endedByError(error: { readonly code: string; readonly message: string }, at: number): Change & { t: 'ended' } {
+/** How an error is filed that ended a task before it ran, or its submitter's line to it. @param otherwise for errors without a reason of their own. */
+export function endedByError(error: { readonly code: string; readonly message: string }, at: number, otherwise: FailWhy = 'error'): Change & { t: 'ended' } {
   const { code, message } = error
   return endedBy({
     at,
-    why: WHY_OF_CODE[code] ?? 'error',
+    why: WHY_OF_CODE[code] ?? otherwise,
     exitCode: null,
     signal: null,
     code: code.slice(0, 64),

@@ -112,11 +112,15 @@ test.each([
   ['DENIED', 'refused'],
   ['NO_ROUTE', 'unreachable'],
   ['LINK_LOST', 'lost'],
-  ['CANCELLED', 'lost'],
+  ['LINK_CLOSED', 'unreachable'],
   ['BAD_CWD', 'spawn-failed'],
   ['SOMETHING_NEW', 'error'],
 ])('a task that ended by the error %s failed because it was %s', (code, why) => {
   expect(endedByError({ code, message: 'x'.repeat(9_999) }, T0)).toMatchObject({ to: 'FAILED', why, code, message: 'x'.repeat(1_024) })
+})
+
+test('a task that was cancelled before it ran is cancelled, not failed', () => {
+  expect(endedByError({ code: 'CANCELLED', message: '' }, T0, 'refused')).toMatchObject({ to: 'CANCELLED', why: 'cancelled' })
 })
 
 test('every reason that an executor can give is one of a task', () => {
