@@ -7,8 +7,8 @@ export const HOST = {
   maxFrameBytes: 1 << 19,
   /** How long a host waits for the first frame of a connection, and for `go` after an order. */
   openMs: 30_000,
-  /** Without a reader an attached command blocks on its output; after this it is ended. */
-  graceMs: 30_000,
+  /** Without a reader an attached command blocks on its output; after this it is ended. Longer than a daemon waits for the caller: the host decides where there is none. */
+  graceMs: 130_000,
 } as const
 
 export const HOST_TAG = {

@@ -2,7 +2,6 @@
  * Both ends of a socket that may be cut without a word: each says something every second in which it had nothing else to say, and gives
  * the socket up when the other one says nothing. Beats are counted and not milliseconds: a process that was stopped has heard nothing either.
  */
-import type { Socket } from 'node:net'
 import { type Clock, every } from './clock.ts'
 
 export const SIGN_EVERY_MS = 1_000
@@ -16,8 +15,17 @@ export interface SignsOn {
   readonly expects: () => boolean
 }
 
+/** What of a socket matters here. */
+export interface Showing {
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  readonly writableLength: number
+  destroy(): unknown
+  once(event: 'close', closed: () => void): unknown
+}
+
 /** The returned function ends it; so does the end of the socket. */
-export function showSigns(socket: Pick<Socket, 'bytesRead' | 'bytesWritten' | 'writableLength' | 'destroy' | 'once'>, on: SignsOn): () => void {
+export function showSigns(socket: Showing, on: SignsOn): () => void {
   let [read, written, silentBeats] = [socket.bytesRead, socket.bytesWritten, 0]
   const stop = every(on.clock, SIGN_EVERY_MS, () => {
     silentBeats = socket.bytesRead === read && on.expects() ? silentBeats + 1 : 0
