@@ -69,6 +69,7 @@ export const hostVectors = {
     said('ticketed: nothing can listen there', 'ticketed', { id: TICKET.id, port: null }),
     raw('hold', 'hold'),
     said('held', 'held', { offset: 1_048_577 }),
+    raw('alive', 'alive'),
   ],
   refused: [
     bad('an order without a warrant', 'order', encode(Object.fromEntries(Object.entries(ORDER).filter(([name]) => name !== 'warrant')))),
@@ -88,6 +89,8 @@ export const hostVectors = {
     raw('follow: from 1 MiB and 1', 'follow', offsetBytes(1_048_577)),
     raw('stdout', 'stdout', text('more\n')),
     raw('stderr', 'stderr', text('oh\n')),
+    raw('stdout: nothing was printed, and the host lives', 'stdout'),
+    raw('alive: and so does the reader', 'alive'),
     raw('ended: behind the last byte', 'ended', offsetBytes(70_000_000)),
   ],
 }
