@@ -48,8 +48,9 @@ export async function listTasks(on: On, q: ListQuery): Promise<TaskPage> {
 
 async function placesOf({ known, archive }: On, { states, before }: ListQuery, limit: number): Promise<readonly string[]> {
   const wanted = (state: TaskState): boolean => states?.includes(state) ?? true
-  const pages = await Promise.all(ENDED_STATES.filter(wanted).map((state) => archive.places(state, { before, limit })))
+  // What lives first: a task that ends while the disk is read stands in both, and in neither the other way round.
   const live = [...known.live.values()].filter(({ task }) => wanted(task.state)).map(({ task }) => placeOf(task))
+  const pages = await Promise.all(ENDED_STATES.filter(wanted).map((state) => archive.places(state, { before, limit })))
   const all = new Set([...pages.flat(), ...live.filter((place) => before === undefined || place < before)])
   return [...all].sort().reverse().slice(0, limit)
 }

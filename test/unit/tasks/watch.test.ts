@@ -130,6 +130,26 @@ test('what ends while the state is read from the disk is in the state', async ()
   expect(await state).toMatchObject({ t: 'state', cursor: world.book.cursor, tasks: [{ state: 'COMPLETED' }] })
 })
 
+test('what ends while a list is read from the disk is in the list, once, as it ended', async () => {
+  const held: (() => void)[] = []
+  let slow = false
+  const world = await bookOn(new MemoryDisk(), (store) => ({
+    ...store,
+    page: async (range) => {
+      const page = await store.page(range)
+      if (slow) await new Promise<void>((resolve) => held.push(resolve))
+      return page
+    },
+  }))
+  await running(world, 1)
+  slow = true
+  const list = world.book.list({})
+  await settled()
+  await world.book.note(idOf(1), [ended()])
+  for (const go of held) go()
+  expect((await list).tasks).toMatchObject([{ id: idOf(1), state: 'COMPLETED' }])
+})
+
 test('closing the book ends every watcher, also one that waits', async () => {
   const world = await bookOn(new MemoryDisk())
   const watcher = new Watcher(world.book)
