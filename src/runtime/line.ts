@@ -14,6 +14,8 @@ const CONTROL_BYTES = 1 << 16
 /** As long as the device waits for somebody to come back to an attached command (AWAY_MS). */
 const COME_BACK_MS = 120_000
 const AGAIN_MS = 300
+/** From a caller's going to the end of the stream: a device reads a word within this time, however busy it is. */
+const LEAVE_MS = 2_000
 
 type Payload = Frame['payload'] | Uint8Array
 
@@ -93,6 +95,12 @@ export class Line {
     } catch {
       // Cut: whoever hears the line notices.
     }
+  }
+
+  /** Ends the command, and hangs up once that can have been heard: a stream that is aborted loses what nobody has read by then. */
+  leave(): void {
+    void this.say(TAG.cancel)
+    this.on.clock.after(LEAVE_MS, () => this.abort(new ErrandError('CANCELLED', 'whoever asked is gone')))
   }
 
   abort(why: Error): void {

@@ -183,7 +183,7 @@ export class Submitter {
     }
     const hearer = new NearHearer(near, submission, { before: submission.note, ...this.#news(submission) })
     const line = await this.#open(submission, hearer, signal)
-    const gone = (): void => void line.say(TAG.cancel).finally(() => line.abort(new ErrandError('CANCELLED', 'whoever asked is gone')))
+    const gone = (): void => line.leave()
     signal.addEventListener('abort', gone, { once: true })
     try {
       if (signal.aborted) gone()

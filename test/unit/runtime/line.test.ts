@@ -247,3 +247,14 @@ test('with input under way it gives up at once: nobody can say how much of it th
   expect(world.thrown).toMatchObject({ code: 'LINK_LOST', message: expect.stringContaining('input') })
   expect(world.devices).toHaveLength(1)
 })
+
+test('who leaves says so and stays until it was heard; a device that does not answer is left after 2 s', async () => {
+  const world = new World()
+  await world.device.say(TAG.accepted, ACCEPTED)
+  world.gone.abort()
+  world.line.leave()
+  await world.waits(1_999)
+  expect([world.device.tags, world.thrown]).toEqual([[TAG.cancel], undefined])
+  await world.waits(1)
+  expect(world.thrown).toMatchObject({ code: 'CANCELLED' })
+})
