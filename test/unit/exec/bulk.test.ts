@@ -1,27 +1,38 @@
 /** The exec-host's door on the network: whatever anybody does there, nothing comes out but the bytes of one task to the holder of its ticket, once. */
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { connect as connectPlain, type Socket } from 'node:net'
-import { connect, type TLSSocket } from 'node:tls'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { BULK } from '../../../protocols/host/frames.ts'
 import type { Ticket } from '../../../protocols/host/messages.ts'
 import { BulkReader } from '../../../src/local/bulk.ts'
 import type { RunningCommand } from '../../../src/tasks/ports.ts'
 import { until } from '../../support/until.ts'
+import {
+  dialWith,
+  entered,
+  follow,
+  hangUp,
+  hex,
+  knock,
+  listening,
+  openDescriptors,
+  plainTcp,
+  plainTls,
+  residentBytes,
+  stuckReader,
+  writtenUntilStill,
+} from './bulk-visits.ts'
 import { Collector, command, isRunning, openWorld, printed, run, sh, type World } from './world.ts'
 
 const WAITS = { ticketMs: 1_500, handshakeMs: 1_000 }
 let world: World
 let host: number
-const open: (Socket | TLSSocket)[] = []
 beforeAll(async () => {
   world = await openWorld({ waits: WAITS })
   host = Number((await run(world.executor, sh('echo $PPID'))).stdout)
 })
 afterEach(async () => {
-  for (const socket of open.splice(0)) socket.destroy()
-  await until('nothing listens', () => listening().length === 0)
+  hangUp()
+  await until('nothing listens', () => listening(host).length === 0)
 })
 afterAll(() => world.close())
 
@@ -50,114 +61,7 @@ async function ticketFor(task: string, { executor }: Pick<World, 'executor'> = w
 const ticketOf = (task: string, address = '127.0.0.1'): Ticket => ({ task, id: randomBytes(16), key: randomBytes(32), address })
 
 const offerOf = ({ port, id, key }: Issued) => ({ host: '127.0.0.1', port, id: hex(id), key: hex(key) })
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
-type Key = Pick<Issued, 'port' | 'id' | 'key'>
-
-function dialWith({ port, id, key }: Key): TLSSocket {
-  const socket = connect({
-    ...{ host: '127.0.0.1', port, minVersion: 'TLSv1.3', ciphers: BULK.ciphers, checkServerIdentity: () => undefined },
-    pskCallback: () => ({ psk: Buffer.from(key), identity: hex(id) }),
-  })
-  open.push(socket)
-  return socket
-}
-
-/** TLS with this key, as far as it gets: every byte that comes out, until the door is shut. */
-function knock(ticket: Key, say: Uint8Array = follow(0)): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const socket = dialWith(ticket)
-    collect(socket, resolve)
-    socket.once('secureConnect', () => socket.write(say))
-  })
-}
-
-/** A reader that is in and has heard something. */
-async function entered(ticket: Key): Promise<{ readonly whole: Promise<Buffer> }> {
-  const socket = dialWith(ticket)
-  const whole = new Promise<Buffer>((resolve) => collect(socket, resolve))
-  socket.once('secureConnect', () => socket.write(follow(0)))
-  await new Promise((resolve) => socket.once('data', resolve))
-  return { whole }
-}
-
-/** A reader that is in, has asked for everything from an offset on, and takes nothing. */
-async function stuckReader(ticket: Key, from: () => Promise<number>): Promise<TLSSocket> {
-  const socket = dialWith(ticket)
-  socket.on('error', () => undefined)
-  await new Promise((resolve) => socket.once('secureConnect', resolve))
-  socket.write(follow(await from()))
-  await new Promise((resolve) => socket.once('readable', resolve))
-  return socket
-}
-
-/** How much a process has written by the time at which it writes no more. */
-async function writtenUntilStill(pid: number): Promise<number> {
-  const looks: number[] = []
-  await until('the command stands still', () => {
-    looks.push(Number(/^wchar: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'latin1'))?.[1]))
-    return looks.length > 6 && new Set(looks.slice(-6)).size === 1
-  })
-  return looks.at(-1) ?? 0
-}
-
-function collect(socket: Socket | TLSSocket, resolve: (bytes: Buffer) => void): void {
-  const got: Buffer[] = []
-  socket.on('error', () => undefined)
-  socket.on('data', (chunk: Buffer) => void got.push(chunk))
-  socket.once('close', () => resolve(Buffer.concat(got)))
-}
-
-/** The frame that asks for what follows an offset. */
-const follow = (offset: number): Uint8Array => {
-  const frame = Buffer.from([9, 3, 0, 0, 0, 0, 0, 0, 0, 0])
-  frame.writeUInt32BE(offset, 6)
-  return frame
-}
-
-/** TCP ports that the host listens on. */
-function listening(): number[] {
-  const rows = readFileSync(`/proc/${host}/net/tcp`, 'latin1').split('\n')
-  const inodes = new Set(socketInodes())
-  return rows
-    .map((row) => row.trim().split(/\s+/))
-    .flatMap((fields) => (fields[3] === '0A' && inodes.has(fields[9] ?? '') ? [parseInt(fields[1]?.split(':')[1] ?? '', 16)] : []))
-}
-
-/** TLS as browsers speak it. */
-function plainTls(port: number): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false })
-    open.push(socket)
-    collect(socket, resolve)
-    socket.once('secureConnect', () => socket.write(follow(0)))
-  })
-}
-
-function plainTcp(port: number, say: Uint8Array): Promise<Buffer> {
-  return new Promise((resolve) => {
-    const socket = connectPlain({ host: '127.0.0.1', port })
-    open.push(socket)
-    collect(socket, resolve)
-    socket.write(say)
-  })
-}
-
-function openDescriptors(): string[] {
-  return readdirSync(`/proc/${host}/fd`)
-}
-
-function socketInodes(): string[] {
-  return openDescriptors().flatMap((fd) => {
-    try {
-      return [/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/${host}/fd/${fd}`))?.[1] ?? '']
-    } catch {
-      return []
-    }
-  })
-}
-
-const residentBytes = (): number => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${host}/status`, 'latin1'))?.[1]) * 1_024
 const ALERT = 0x15
 
 test('the holder of a ticket gets the output from the offset it names, to its end', async () => {
@@ -182,7 +86,7 @@ test('the holder of a ticket gets the output from the offset it names, to its en
 
 test('no key, a wrong key, a wrong name, no PSK at all, no TLS at all, a ticket that was used: nothing comes out', async () => {
   const { ticket, end } = await ticketed()
-  expect(listening()).toEqual([ticket.port])
+  expect(listening(host)).toEqual([ticket.port])
   const second = await ticketFor(ticket.task)
   expect(await knock({ ...ticket, id: randomBytes(16) })).toEqual(Buffer.alloc(0))
   expect(await knock({ ...ticket, id: Buffer.alloc(0) })).toEqual(Buffer.alloc(0))
@@ -193,7 +97,7 @@ test('no key, a wrong key, a wrong name, no PSK at all, no TLS at all, a ticket 
   expect(await knock({ ...second, key: randomBytes(32) })).toEqual(Buffer.alloc(0)) // with that it is used up
   expect(await knock(second)).toEqual(Buffer.alloc(0))
   const reading = await entered(ticket)
-  expect(listening()).toEqual([])
+  expect(listening(host)).toEqual([])
   expect(await knock(ticket)).toEqual(Buffer.alloc(0))
   await end()
   expect((await reading.whole).toString('latin1')).toContain('secret')
@@ -242,12 +146,7 @@ test('a session that is resumed at the same door, without a ticket, gets nothing
   let resumed = 0
   for (const session of sessions) {
     const since = performance.now()
-    const got = await new Promise<Buffer>((resolve) => {
-      const socket = connect({ host: '127.0.0.1', port: second.port, session, rejectUnauthorized: false })
-      open.push(socket)
-      collect(socket, resolve)
-      socket.once('secureConnect', () => resumed++)
-    })
+    const got = await plainTls(second.port, session, () => resumed++)
     expect(got).toEqual(Buffer.alloc(0))
     expect(performance.now() - since).toBeLessThan(WAITS.handshakeMs)
   }
@@ -282,27 +181,27 @@ test('a reader may ask for what was not printed yet: it gets that and nothing be
 
 test('a ticket that nobody came with is void after its time, and the door is shut', async () => {
   const { ticket, end } = await ticketed()
-  await until('the door is shut', () => listening().length === 0)
+  await until('the door is shut', () => listening(host).length === 0)
   expect(await knock(ticket)).toEqual(Buffer.alloc(0))
   await end()
 })
 
 test('a thousand connections that never finish a handshake, at one door after the other: bounded, gone after their time, and commands run beside them', async () => {
   const { ticket, task, end } = await ticketed()
-  const before = openDescriptors().length
+  const before = openDescriptors(host).length
   const hello = Buffer.from([0x16, 3, 1, 2, 0, 1]) // the beginning of a ClientHello
   const closed: Promise<Buffer>[] = []
   for (let i = 0; i < 400; i++) closed.push(plainTcp(ticket.port, hello))
-  await until('they are in', () => openDescriptors().length > before + 300)
+  await until('they are in', () => openDescriptors(host).length > before + 300)
   expect(await knock({ ...ticket, key: randomBytes(32) })).toEqual(Buffer.alloc(0)) // the door shuts
   const { port } = await ticketFor(task)
   expect(port).not.toBe(ticket.port)
   for (let i = 0; i < 600; i++) closed.push(plainTcp(port, hello))
-  await until('it is full', () => openDescriptors().length > before + BULK.maxConnections - 50)
-  expect(openDescriptors().length).toBeLessThanOrEqual(before + BULK.maxConnections + 8)
+  await until('it is full', () => openDescriptors(host).length > before + BULK.maxConnections - 50)
+  expect(openDescriptors(host).length).toBeLessThanOrEqual(before + BULK.maxConnections + 8)
   expect((await run(world.executor, sh('echo beside'))).stdout.toString()).toBe('beside\n')
   await Promise.all(closed)
-  await until('the host let go of all', () => openDescriptors().length <= before + 8)
+  await until('the host let go of all', () => openDescriptors(host).length <= before + 8)
   await end()
 })
 
@@ -310,10 +209,10 @@ test('a reader that never reads holds the command up and costs the host no memor
   const task = randomUUID()
   const running = await world.executor.start(command('yes'), new Collector(), { task })
   const ticket = await ticketFor(task)
-  const before = residentBytes()
+  const before = residentBytes(host)
   await stuckReader(ticket, async () => (await running.hold()) ?? 0)
   expect(await writtenUntilStill(running.pid)).toBeLessThan(64 << 20) // what sockets and pipes hold
-  expect(residentBytes() - before).toBeLessThan(48 << 20)
+  expect(residentBytes(host) - before).toBeLessThan(48 << 20)
   running.stop('cancelled')
   expect((await running.ended).why).toBe('cancelled')
 })
