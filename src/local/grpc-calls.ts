@@ -60,7 +60,7 @@ export class Calls {
     return (call) => {
       const question = this.#question(call, {})
       // The usual iterator would end both directions when the caller has closed its own.
-      const heard: AsyncIterator<unknown> = call.iterator({ destroyOnReturn: false })
+      const heard = endingByWord(call.iterator({ destroyOnReturn: false }), question.gone)
       this.#end(call, talk(question, heard, sayer(call, question.gone)))
     }
   }
@@ -86,6 +86,22 @@ export class Calls {
     const failure = failureOf(error, new library.Metadata())
     if (failure.code === STATUS.INTERNAL) log?.error({ err: thrown, path }, 'gRPC: a call failed')
     return Object.assign(new Error(failure.details), failure)
+  }
+}
+
+/** Turns of the event loop after which a cancel is known: a few, and some to spare. */
+const KNOWN_AFTER_TURNS = 16
+
+/** Node's HTTP/2 first ends the stream of a call that is cancelled, and says some turns later that it was. An end that nobody meant is none. */
+function endingByWord(all: AsyncIterator<unknown>, gone: AbortSignal): AsyncIterator<unknown> {
+  return {
+    async next() {
+      const heard = await all.next()
+      if (heard.done !== true) return heard
+      for (let turns = 0; turns < KNOWN_AFTER_TURNS && !gone.aborted; turns++) await new Promise((resolve) => setImmediate(resolve))
+      if (gone.aborted) throw cancelled()
+      return heard
+    },
   }
 }
 

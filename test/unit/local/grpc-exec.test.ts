@@ -85,8 +85,7 @@ test('Execute gives its input, and of much output the first 3 MiB and the number
       await end(link, { stdoutBytes: 4_000_000 })
     }),
   )
-  const answer = await w.caller.ask(EXECUTE, { ...REQUEST, stdin: Buffer.from('ab') })
-  const stdout = answer['stdout']
+  const { stdout, ...answer } = await w.caller.ask(EXECUTE, { ...REQUEST, stdin: Buffer.from('ab') })
   expect(stdout).toBeInstanceOf(Uint8Array)
   expect(answer).toMatchObject({ omittedBytes: 4_000_000 - 3 * 1_048_576, stdoutBytes: 4_000_000 })
   expect(String(stdout)).toBe('ab'.repeat((3 * 1_048_576) / 2))
@@ -229,6 +228,26 @@ test('who cancels or hangs up ends the command, also one that is held back by a 
     call.cancel()
     await until('the runtime was told', () => ended)
   }
+})
+
+test('a call that is cancelled is no end of its input', async () => {
+  const heard: number[] = []
+  await using w = await grpcWorld(
+    execs(async (_request, link) => {
+      await accept(link)
+      for (let frame = await link.read(); frame; frame = await link.read()) heard.push(frame.tag)
+    }),
+  )
+  for (let i = 0; i < 20; i++) {
+    const call = w.caller.talk(INTERACTIVE)
+    call.on('error', () => undefined)
+    for (const message of [{ start: REQUEST }, { stdin: Buffer.from('x') }]) call.write(message)
+    const before = heard.length
+    await until('it was heard', () => heard.length > before)
+    call.cancel()
+    await failureOf(all(call))
+  }
+  expect(heard).not.toContain(TAG.stdinEnd)
 })
 
 test('a deadline is the command’s time limit, and ends it', async () => {
