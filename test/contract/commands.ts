@@ -141,12 +141,21 @@ export function inputs(at: At): void {
   })
 
   test('an input that fails is the caller’s own error, and ends the command', async () => {
+    let heard = (): void => undefined
+    const printed = new Promise<void>((resolve) => {
+      heard = resolve
+    })
     async function* broken(): AsyncGenerator<Uint8Array> {
       yield Buffer.from('x')
+      await printed
       throw new Error('the microphone is gone')
     }
-    await expect(collect(at.runtime.executeInteractive({ device: at.device, command: sh('cat; sleep 600') }, broken()))).rejects.toThrow(
-      'the microphone is gone',
-    )
+    const id = uuid()
+    const read = async (): Promise<void> => {
+      const events = at.runtime.executeInteractive({ device: at.device, id, command: sh('head -c 1; sleep 600') }, broken())
+      for await (const event of events) if (event.t === 'printed') heard()
+    }
+    await expect(read()).rejects.toThrow('the microphone is gone')
+    expect(isOver(await ended(at, id))).toBe(true)
   })
 }
