@@ -38,8 +38,9 @@ export function table(heads: readonly string[], rows: readonly (readonly string[
 }
 
 /** A DID by its ends: did:key:z6Mk…f3Qa. Anything shorter stays whole. */
+/** What is no DID stays as it is. */
 export function shortDid(did: string): string {
-  return did.length < 24 ? clean(did) : clean(`${did.slice(0, 12)}…${did.slice(-4)}`)
+  return did.length < 24 || !did.startsWith('did:') ? clean(did) : clean(`${did.slice(0, 12)}…${did.slice(-4)}`)
 }
 
 export function shortCid(cid: string): string {
