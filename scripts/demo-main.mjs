@@ -106,6 +106,7 @@ async function admit(laptop, gpu1, nas) {
 async function threeProcesses(...devices) {
   const pids = await Promise.all(devices.map(async (device) => (await device.ask('status')).pid))
   stage.check('three nodes are three processes', new Set(pids).size === 3)
+  stage.watch(devices.map(({ name }, i) => ({ name, pid: pids[i] })))
   stage.note(`(three processes: ${devices.map(({ name }, i) => `${name} ${pids[i]}`).join(', ')})`)
 }
 
@@ -170,6 +171,7 @@ async function audit(laptop, nas, gpu1) {
   stage.note('And the proof that no entry of any of them was changed or left out:')
   stage.expect(await nas.errand('audit', 'verify'), 0, /✓ 3 logs · \d+ entries · 0 gaps/)
   stage.title('The end')
+  stage.watch([]) // they may go now
   for (const device of [nas, gpu1, laptop]) stage.expect(await device.errand('down'), 0, /✓ stopped/)
 }
 

@@ -11,6 +11,7 @@ const CODE = /errand1[1-9A-HJ-NP-Za-km-z]{40,}/
 const COMMAND_MS = 60_000
 const EVENTUALLY_MS = 20_000
 const LOG_TAIL = 2_000
+const LOOK_MS = 500
 
 /** An expectation that was not met. */
 export class DemoFailed extends Error {}
@@ -18,6 +19,9 @@ export class DemoFailed extends Error {}
 export class Stage {
   #began = performance.now()
   #devices = []
+  #nodes = []
+  #running = new Set()
+  #looking
   checks = 0
 
   constructor(root) {
@@ -50,8 +54,29 @@ export class Stage {
     return device
   }
 
+  /** From now on a node that ends by itself ends the show: whoever waits for it would wait for minutes, since a node may come back. */
+  watch(nodes) {
+    this.#nodes = nodes
+    this.#looking ??= setInterval(() => this.#dead() !== undefined && this.#stopAll(), LOOK_MS).unref()
+  }
+
+  began(child) {
+    this.#running.add(child)
+    child.once('close', () => this.#running.delete(child))
+  }
+
+  #dead() {
+    return this.#nodes.find(({ pid }) => !isAlive(pid))
+  }
+
+  #stopAll() {
+    for (const child of this.#running) child.kill('SIGKILL')
+  }
+
   /** @param patterns each must be found in what the command said, on stdout or stderr. */
   expect(ran, exitCode, ...patterns) {
+    const dead = this.#dead()
+    if (dead !== undefined) throw new DemoFailed(`the node ${dead.name} (process ${dead.pid}) ended by itself, under \`${ran.typed}\``)
     const said = `${ran.stdout}${ran.stderr}`
     if (ran.exitCode !== exitCode) throw new DemoFailed(`\`${ran.typed}\` ended with ${ran.exitCode}, not with ${exitCode}`)
     const missing = patterns.find((pattern) => !pattern.test(said))
@@ -124,6 +149,7 @@ class Device {
     const { PATH, LANG, TERM } = process.env
     const env = { PATH, LANG, TERM, NO_COLOR: '1', HOME: this.stage.root, TMPDIR: this.stage.root, ERRAND_HOME: this.home }
     const child = spawn(process.execPath, [ERRAND, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: COMMAND_MS })
+    this.stage.began(child)
     return new Running(child, { device: this.name, typed: shortened(typed), show: silent ? () => undefined : this.#shower(mark) })
   }
 
@@ -189,4 +215,13 @@ function quoted(arg) {
 /** Codes have some 900 characters, which nobody wants to read. */
 function shortened(text) {
   return text.replace(CODE, (code) => `${code.slice(0, 14)}…${code.slice(-6)}`)
+}
+
+function isAlive(pid) {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch {
+    return false
+  }
 }

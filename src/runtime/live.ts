@@ -166,7 +166,7 @@ export class LiveCommands {
   }
 }
 
-/** How a command's end is filed. */
-export function endOf({ startTime: _, endTime: at, ...end }: Ended): Change {
-  return endedBy({ at, ...end })
+/** How a command's end is filed: of what its executor says, the words that a task has. */
+export function endOf({ exitCode, signal, why, message, endTime, stdoutBytes, stderrBytes }: Ended): Change {
+  return endedBy({ at: endTime, why, exitCode, signal, stdoutBytes, stderrBytes, ...(message === undefined ? {} : { message }) })
 }
