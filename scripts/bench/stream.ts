@@ -14,7 +14,7 @@ import { errandRun, type Pair, startPair } from './support-nodes.ts'
 const MIB = 1 << 20
 const CHACHA = 'chacha20-poly1305@openssh.com'
 const AES = 'aes128-gcm@openssh.com'
-/** Small commands counted while nothing else runs, for the comparison with those during a stream. */
+/** Small commands counted while nothing else runs, and as many at least during streams. */
 const QUIET_COMMANDS = 200
 
 interface Payload {
@@ -37,8 +37,11 @@ class Receiver {
     this.#buffer = Buffer.alloc(payload.bytes, 1) // touched, so that no page fault is timed either
   }
 
-  /** @returns MiB a second. @throws when the bytes are not those of the file, or the command failed. */
-  async receive({ file, args, env = CLEAN_ENV }: Command): Promise<number> {
+  /**
+   * @param arrived what is waited for between the last byte and the comparison, which holds this process up.
+   * @returns MiB a second. @throws when the bytes are not those of the file, or the command failed.
+   */
+  async receive({ file, args, env = CLEAN_ENV }: Command, arrived: () => Promise<void> = () => Promise.resolve()): Promise<number> {
     this.#buffer.fill(0)
     const child = spawn(file, args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
     let at = 0
@@ -51,6 +54,7 @@ class Receiver {
       at += chunk.length
     })
     const exitCode = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve))
+    await arrived()
     const sha256 = createHash('sha256').update(this.#buffer).digest('hex')
     if (exitCode !== 0 || at !== this.payload.bytes || sha256 !== this.payload.sha256) {
       throw new Error(`${file}: exit code ${exitCode}, ${at} of ${this.payload.bytes} bytes, SHA-256 ${sha256 === this.payload.sha256 ? 'equal' : 'different'}`)
@@ -87,13 +91,25 @@ async function besides(pair: Pair, receiver: Receiver, command: Command): Promis
   const quiet: number[] = []
   while (quiet.length < QUIET_COMMANDS) quiet.push(await one())
   const during: number[] = []
-  let isStreaming = true
-  const streaming = receiver.receive(command).finally(() => {
-    isStreaming = false
-  })
-  while (isStreaming) during.push(await one())
-  await streaming
+  while (during.length < QUIET_COMMANDS) during.push(...(await whileStreaming(receiver, command, one)))
   return { quiet: figures(quiet), during: figures(during) }
+}
+
+/** What each of the calls took that began while a stream ran. */
+async function whileStreaming(receiver: Receiver, command: Command, one: () => Promise<number>): Promise<number[]> {
+  const taken: number[] = []
+  let isStreaming = true
+  const measure = async (): Promise<void> => {
+    while (isStreaming) taken.push(await one())
+  }
+  let measuring: Promise<void> = Promise.resolve()
+  const streaming = receiver.receive(command, async () => {
+    isStreaming = false
+    await measuring
+  })
+  measuring = measure()
+  await Promise.all([streaming, measuring])
+  return taken
 }
 
 async function main(cleanup: Cleanup): Promise<void> {

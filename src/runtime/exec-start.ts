@@ -14,7 +14,7 @@ import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Op } from '../base/op.ts'
 import type { Did } from '../identity/identity.ts'
-import type { TaskBook } from '../tasks/book.ts'
+import type { Carry, TaskBook } from '../tasks/book.ts'
 import { type Change, endedByError, type Submitted, type Task, type TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, PreparedCommand } from '../tasks/ports.ts'
 import { denial } from './denial.ts'
@@ -112,7 +112,8 @@ export class Starter {
     if (!about.detached && asker.signal.aborted) left()
     try {
       await this.on.waiting.keep(request)
-      await this.#write(submission, this.#inQueue(await this.#known(submission)))
+      const known = await this.#known(submission)
+      await this.#write(submission, this.#inQueue(known), { known })
       return await this.#wait(submission.id, asker, gone.signal)
     } finally {
       done()
@@ -153,7 +154,9 @@ export class Starter {
     const spool: SpoolBounds = about.detached ? this.on.spool : { ...this.on.spool, policy: 'block' }
     const prepared = this.on.executor.prepare({ task, spec, warrant, attached: !about.detached, spool })
     try {
-      await this.#write(submission, startOf(await this.#known(submission), at), (ops) => this.on.audit.append(fact, ops))
+      // Whether an ended task has this id, the book finds out when it takes the submission down; that is asked of the disk once only.
+      const known = this.on.book.lives(submission.id) ? await this.#known(submission) : undefined
+      await this.#write(submission, startOf(known, at), { known, carry: (ops) => this.on.audit.append(fact, ops) })
     } catch (thrown) {
       prepared.drop()
       throw thrown
@@ -187,10 +190,9 @@ export class Starter {
     return known
   }
 
-  async #write(submission: Submitted, changes: readonly Change[], carry?: (ops: readonly Op[]) => Promise<unknown>): Promise<void> {
+  async #write(submission: Submitted, changes: readonly Change[], { known, ...options }: { known: Task | undefined; carry?: Carry }): Promise<void> {
     const { book } = this.on
-    const options = carry === undefined ? {} : { carry }
-    if ((await this.#known(submission)) === undefined && (await book.submit(submission, { changes, ...options })).isNew) return
+    if (known === undefined && (await book.submit(submission, { changes, ...options })).isNew) return
     await this.#known(submission) // what this device asked of itself was just being written down
     await book.note(submission.id, changes, options)
   }

@@ -114,6 +114,11 @@ export class TaskBook {
     return await this.#turns.take(id, () => this.#write(id, changes, o.carry))
   }
 
+  /** Whether it is one that has not ended. */
+  lives(id: TaskId): boolean {
+    return this.#known.live.has(id)
+  }
+
   /** @throws TASK_DAMAGED */
   async get(id: TaskId): Promise<Task | undefined> {
     await this.#fresh([id])
