@@ -80,9 +80,8 @@ export class Spool {
 
   /** Everything printed so far goes to the files. Never rejects: a full disk costs old output, not the command. */
   flush(): Promise<void> {
-    this.#flushing ??= this.#flushAll().finally(() => {
-      this.#flushing = undefined
-    })
+    if (this.#flushing === undefined && this.#flushed >= this.#end) return Promise.resolve()
+    this.#flushing ??= this.#flushAll()
     return this.#flushing
   }
 
@@ -161,6 +160,7 @@ export class Spool {
       this.#forget()
       for (const go of this.#room.splice(0)) go()
     }
+    this.#flushing = undefined // in this very turn: whoever prints in the next one has to begin anew
   }
 
   async #write(batch: readonly Printed[]): Promise<void> {
