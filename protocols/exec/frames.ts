@@ -32,4 +32,6 @@ export const TAG = {
   resumeAt: 0x43,
   /** From a node to its own client only: the line was cut and is back; what is read elsewhere may be dead without a word. */
   lineBack: 0x44,
+  /** The same: the line was cut just now, and is dialled anew. */
+  lineDown: 0x45,
 } as const

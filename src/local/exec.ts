@@ -28,6 +28,8 @@ export interface ExecOptions {
   readonly onAccepted?: (accepted: ExecAccepted) => void
   /** All places of the device are taken; so many stand before this command, and itself. */
   readonly onQueued?: (queued: { task: string; place: number }) => void
+  /** The line to the device was cut: the node dials it for so many milliseconds, and the command goes on there meanwhile. */
+  readonly onLineDown?: (waitMs: number) => void
   /** So many bytes of output are not there any more. */
   readonly onSkipped?: (bytes: number) => void
   /** Asks the device to end the command; `exec` still resolves with its outcome. */
@@ -36,7 +38,7 @@ export interface ExecOptions {
   readonly abandon?: AbortSignal
 }
 
-export type AttachOptions = Pick<ExecOptions, 'onStdout' | 'onStderr' | 'onAccepted' | 'onSkipped' | 'abandon'>
+export type AttachOptions = Pick<ExecOptions, 'onStdout' | 'onStderr' | 'onAccepted' | 'onSkipped' | 'onLineDown' | 'abandon'>
 
 /** The device needs 5 s from SIGTERM to SIGKILL, its answer a way back; whoever waits longer than this waits for nothing. */
 const CANCEL_GRACE_MS = 15_000
@@ -145,6 +147,9 @@ class ExecCall {
         return undefined
       case TAG.bulkMoved:
         this.#bulkRead = this.#readBulk()
+        return undefined
+      case TAG.lineDown:
+        this.o.onLineDown?.(parse<{ waitMs: number }>(payload).waitMs)
         return undefined
       case TAG.lineBack:
         this.#bulk?.close() // its reader then asks for the rest here

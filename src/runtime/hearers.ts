@@ -55,6 +55,10 @@ export class NearHearer implements Hearer {
     return this.#tell(TAG.at, at)
   }
 
+  down(waitMs: number): Promise<void> | undefined {
+    return this.#tell(TAG.lineDown, { waitMs })
+  }
+
   back(): Promise<void> | undefined {
     return this.#tell(TAG.lineBack, {})
   }

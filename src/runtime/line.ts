@@ -28,6 +28,8 @@ export interface Hearer {
   bulk?(bulk: Bulk, host: string | null): Promise<void> | undefined
   moved?(at: At): Promise<void> | undefined
   skipped?(at: At): Promise<void> | undefined
+  /** The line was cut; it is dialled anew for so many milliseconds. */
+  down?(waitMs: number): Promise<void> | undefined
   /** The line was cut and is back, while the output went another way, which may have been cut as well. */
   back?(): Promise<void> | undefined
 }
@@ -178,6 +180,7 @@ export class Line {
     const { clock, signal } = this.on
     if (this.#untaken > 0) throw lost(this.at, why, ', with some of its input under way')
     this.#isDown = true
+    void this.on.hearer.down?.(COME_BACK_MS)?.catch(() => undefined) // a caller that is gone ends the line by itself
     const until = clock.monotonic() + COME_BACK_MS
     while (!signal.aborted && clock.monotonic() < until) {
       try {

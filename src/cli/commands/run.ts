@@ -32,7 +32,13 @@ export async function run(context: Context, device: string, command: string[], o
   try {
     const outcome = await context.client.exec(
       { device, command, ...asked(options) },
-      { ...takers(context.json), ...(options.interactive === true ? { stdin: process.stdin } : {}), signal: stop.asked.signal, abandon: stop.demanded.signal },
+      {
+        ...takers(context.json),
+        ...notices(context, device),
+        ...(options.interactive === true ? { stdin: process.stdin } : {}),
+        signal: stop.asked.signal,
+        abandon: stop.demanded.signal,
+      },
     )
     if (context.json) await drained(process.stdout, `${JSON.stringify({ t: 'ended', ...outcome })}\n`)
     else if (stop.exitCode === undefined) sayEnd(context, outcome, device)
@@ -51,7 +57,7 @@ async function detach(context: Context, device: string, command: string[], optio
   try {
     const seen = await context.client.submit({ device, command, ...asked(options) })
     context.print({ task: seen.task }, () => seen.task)
-    if (seen.place !== null) context.say(`errand: queued: place ${seen.place} on ${clean(seen.device)}`)
+    if (seen.place !== null) sayQueued(context, seen.device, seen.place)
     return EXIT.ok
   } catch (thrown) {
     const error = asErrand(thrown)
@@ -89,6 +95,19 @@ class Stop {
     if (process.stderr.isTTY !== true) return
     systemClock.after(SAY_WAITING_MS, () => process.stderr.write('errand: asked the device to stop it, and waiting for that; Ctrl-C again leaves at once\n'))
   }
+}
+
+/** What a person wants to know who waits. On a terminal only: elsewhere stderr is the command's. */
+export function notices(context: Context, device: string): Pick<ExecOptions, 'onQueued' | 'onLineDown'> {
+  if (process.stderr.isTTY !== true) return {}
+  return {
+    onQueued: ({ place }) => sayQueued(context, device, place),
+    onLineDown: (ms) => context.say(`errand: the line to ${device} is cut; dialling for ${Math.round(ms / 1_000)} s, and the command goes on there meanwhile`),
+  }
+}
+
+function sayQueued(context: Context, device: string, place: number): void {
+  context.say(`errand: queued: place ${place} on ${clean(device)}`)
 }
 
 export function takers(json: boolean): Pick<ExecOptions, 'onStdout' | 'onStderr'> {

@@ -7,7 +7,7 @@ import { type Context, printError } from '../context.ts'
 import { EXIT, exitCodeOfError, exitCodeOfOutcome, exitCodeOfSignal } from '../exitcodes.ts'
 import { clean, sayCommand } from '../render.ts'
 import { drained, Unread } from '../writer.ts'
-import { sayEnd, takers } from './run.ts'
+import { notices, sayEnd, takers } from './run.ts'
 import { showTasks } from './show.ts'
 
 export interface FromOptions {
@@ -44,7 +44,12 @@ async function watchOutput(context: Context, wanted: Wanted): Promise<number> {
   }
   const skipped: AttachOptions['onSkipped'] = (bytes) => context.say(`errand: ${bytes} bytes of output are not kept any more (deployment.spoolBytes)`)
   try {
-    const outcome = await context.client.attach(wanted, { ...takers(context.json), onSkipped: skipped, abandon: left.signal })
+    const outcome = await context.client.attach(wanted, {
+      ...takers(context.json),
+      ...notices(context, 'its device'),
+      onSkipped: skipped,
+      abandon: left.signal,
+    })
     if (outcome !== undefined) await sayOutcome(context, outcome)
     return outcome === undefined ? EXIT.ok : exitCodeOfOutcome(outcome)
   } catch (thrown) {

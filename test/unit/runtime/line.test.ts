@@ -62,6 +62,7 @@ class World {
   text = ''
   accepted = 0
   back = 0
+  readonly down: number[] = []
   outcome: Ended | undefined
   thrown: unknown
   readonly line: Line
@@ -74,6 +75,10 @@ class World {
       },
       accepted: () => {
         this.accepted++
+        return undefined
+      },
+      down: (waitMs) => {
+        this.down.push(waitMs)
         return undefined
       },
       back: () => {
@@ -127,7 +132,9 @@ test('it comes back for what follows the last byte that it heard, and says nothi
   const world = new World()
   await world.device.say(TAG.accepted, ACCEPTED)
   await world.device.print('hello ')
+  expect(world.down).toEqual([])
   await world.breaks()
+  expect(world.down).toEqual([120_000])
   expect(world.device.from).toBe(6)
   await world.device.say(TAG.accepted, ACCEPTED)
   await world.device.print('again')
