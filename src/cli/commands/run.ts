@@ -102,7 +102,7 @@ export function notices(context: Context, device: string): Pick<ExecOptions, 'on
   if (process.stderr.isTTY !== true) return {}
   return {
     onQueued: ({ place }) => sayQueued(context, device, place),
-    onLineDown: (ms) => context.say(`errand: the line to ${device} is cut; dialling for ${Math.round(ms / 1_000)} s, and the command goes on there meanwhile`),
+    onLineDown: (ms) => context.say(`errand: the line to ${device} is cut; dialling for ${Math.round(ms / 1_000)} s`),
   }
 }
 
