@@ -1,5 +1,6 @@
 /** The node program: checks the home, starts the daemon on it, and stays until it is told to stop. */
 import pino from 'pino'
+import { stayAwake } from '../base/awake.ts'
 import { loadConfig } from './config.ts'
 import { type Flags, forgetOverrides, overridesOf, recordOverrides } from './config-overrides.ts'
 import { Daemon, type NodeReady } from './daemon.ts'
@@ -26,6 +27,7 @@ export async function runNode(o: NodeOptions, onReady: (r: NodeReady) => void): 
   const log = pino.destination({ dest: 2, sync: true })
   const daemon = new Daemon(home, loadConfig(o.home, overrides), { umask, socket: true, log })
   let started = false
+  const rest = stayAwake() // a start may wait for nothing but a timer, and a node ends when it is told to, never because it waits
   try {
     const ready = await daemon.start(o.awaitJoin === true)
     started = true
@@ -35,5 +37,6 @@ export async function runNode(o: NodeOptions, onReady: (r: NodeReady) => void): 
   } finally {
     if (started) forgetOverrides(o.home) // who did not start may stand beside the node whose they are
     await daemon.stop()
+    rest()
   }
 }

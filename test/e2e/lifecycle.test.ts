@@ -181,6 +181,17 @@ test('a node that was killed leaves nothing that keeps the next one from startin
   expect((await w.run(again.home, 'alice', 'echo', 'back')).stdout).toBe('back\n')
 })
 
+test('a start that has nothing to do but wait for a dying exec-host goes on when the wait is over', async () => {
+  await using w = world()
+  const alice = await w.founder('alice')
+  await w.run(alice.home, 'alice', 'true')
+  await alice.kill()
+  const dying = createServer((connection) => connection.destroy())
+  await new Promise<void>((resolve) => dying.listen(`${alice.home}/run/exec/1-1.sock`, resolve))
+  const again = await w.up(alice.home).finally(() => dying.close())
+  expect((await w.run(again.home, 'alice', 'echo', 'back')).stdout).toBe('back\n')
+})
+
 test('a home whose path is too long for a socket address works, and its neighbour with the same beginning is another node', async () => {
   await using w = world()
   const deep = w.at('d'.repeat(100))
