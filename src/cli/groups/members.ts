@@ -1,0 +1,31 @@
+/** Who is in the mesh, and how others come in. */
+import { type Command, Option } from 'commander'
+import { addresses, duration, list } from '../values.ts'
+import { type Does, plain } from './group.ts'
+
+export function addMembers(program: Command, does: Does): void {
+  does(
+    plain(program, 'devices').description('all devices of the mesh: who is online, how reached, how fast'),
+    async () => (await import('../commands/show.ts')).devices,
+  )
+  const invite = program
+    .command('invite')
+    .usage('[--name N] [--mine | --ask RIGHT…] [--role R | --give RIGHT…] [--for DURATION] [--expires DURATION]')
+    .description('make a code that admits one device')
+    .option('--name <name>', 'what the new device will be called')
+    .addOption(new Option('--mine', 'it is my own device: its rights go to the owners (the default)').conflicts('ask'))
+    .option('--ask <right>', "what the new device gives, like 'exec: git, npm test' (repeatable)", list)
+    .addOption(new Option('--role <role>', 'what the new device may do: a role').conflicts('give'))
+    .option('--give <right>', 'what the new device may do: single rights (repeatable)', list)
+    .option('--for <duration>', 'how long those rights last', duration)
+    .option('--expires <duration>', 'how long the code can be used (default: 10m)', duration)
+    .option('--long', 'a code that carries addresses, for devices on other networks (every code does so far)')
+  does(invite, async () => (await import('../commands/invite.ts')).invite)
+  const join = program
+    .command('join')
+    .argument('[code]', 'asked for when absent')
+    .usage('[CODE] [--via MULTIADDR] [--yes]')
+    .description('join the mesh that a code is for')
+  join.option('--via <multiaddr>', 'where to reach the inviting device (repeatable)', addresses).option('--yes', 'agree to what is shown')
+  does(join, async () => (await import('../commands/join.ts')).join)
+}

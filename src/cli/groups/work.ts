@@ -1,0 +1,69 @@
+/** Commands on devices, and the tasks they are. */
+import type { Command } from 'commander'
+import { UsageError, usageOf } from '../usage.ts'
+import { count, duration, pairs, uuid } from '../values.ts'
+import type { Does } from './group.ts'
+
+export function addWork(program: Command, does: Does, argv: readonly string[]): void {
+  const run = program
+    .command('run')
+    .argument('<device>', 'a name, a DID or a PeerId')
+    .argument('[command...]', 'what to run there, without a shell')
+    .usage('DEVICE [--detach] [-i] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--id UUID] [--meta K=V]… -- COMMAND [ARG…]')
+    .description("run one command on a device; output, input and exit code are the command's own")
+    .option('-i, --interactive', 'forward stdin')
+    .option('--cwd <dir>', 'working directory there')
+    .option('--env <k=v>', 'an environment variable (repeatable)', pairs)
+    .option('--user <user>', 'as which user there')
+    .option('--timeout <duration>', 'end it after that long', duration)
+    .option('--detach', 'hand it over and print its task: it goes on without this program')
+    .option('--id <uuid>', "the task's id; with --detach, the same id again is the same task", uuid)
+    .option('--idempotent', 'it may be run again when nobody knows how far it came')
+    .option('--description <text>', 'what it is for; comes back with the task')
+    .option('--meta <k=v>', 'kept with the task (repeatable)', pairs)
+    .addHelpText('after', EXIT_CODES)
+  run.hook('preAction', () => demandDashes(run, argv))
+  does(run, async () => (await import('../commands/run.ts')).run)
+  addTasks(program, does)
+}
+
+const TASK = 'an id, or 6 characters of its beginning or end'
+
+function addTasks(program: Command, does: Does): void {
+  const ps = program.command('ps').usage('[--all] [--watch]').description('what runs and ran')
+  ps.option('--all', 'further back: up to a thousand tasks').option('--watch', 'go on with every change')
+  does(ps, async () => (await import('../commands/tasks.ts')).ps)
+  const named = (name: string, usage: string, description: string): Command =>
+    program.command(name).argument('<task>', TASK).usage(usage).description(description)
+  const one = named('task', 'TASK [--events]', 'how one task stands').option('--events', 'and all that happened to it')
+  does(one, async () => (await import('../commands/tasks.ts')).task)
+  const from = ['--from <offset>', 'begin at this byte of the output (stdout and stderr count together)', count] as const
+  const logs = named('logs', 'TASK [--follow] [--from N]', 'what a task has printed')
+    .option(...from)
+    .option('--follow', 'go on until it ends')
+  does(logs, async () => (await import('../commands/tasks.ts')).logs)
+  const attach = named('attach', 'TASK [--from N]', "a task's output from the beginning, until it ends with its exit code").option(...from)
+  does(attach, async () => (await import('../commands/tasks.ts')).attach)
+  does(named('cancel', 'TASK', 'end a task and every process of it'), async () => (await import('../commands/tasks.ts')).cancel)
+  does(named('pause', 'TASK', 'stop a task where it is'), async () => (await import('../commands/tasks.ts')).pause)
+  does(named('resume', 'TASK', 'let a paused task go on'), async () => (await import('../commands/tasks.ts')).resume)
+}
+
+const EXIT_CODES = `
+Exit codes: the command's own; 124 timed out; 125 errand itself failed; 126 denied or not executable; 127 no such command
+on the device; 128+N killed by signal N; 130 after Ctrl-C.`
+
+/** Everything behind `--` is the command's, also what looks like an option of ours; so it has to be there. */
+function demandDashes(run: Command, argv: readonly string[]): void {
+  const at = argv.indexOf('--')
+  const behind = at < 0 ? 0 : argv.length - at - 1
+  const before = run.args.length - behind
+  if (before === 1 && behind > 0) return
+  throw new UsageError(dashesFault(at < 0 && run.args.length > 1, before, behind), usageOf(run))
+}
+
+function dashesFault(isMissing: boolean, before: number, behind: number): string {
+  if (isMissing) return "put -- before the command: what follows it is the command's alone"
+  if (before < 1) return 'name the device before --, the command after it'
+  return behind === 0 ? 'name the command after --' : 'one device before --, the command after it'
+}
