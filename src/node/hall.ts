@@ -6,6 +6,7 @@ import { createExecutor } from '../exec/executor.ts'
 import type { Did } from '../identity/identity.ts'
 import { MeshNode } from '../mesh/mesh.ts'
 import { Attachments } from '../runtime/attachments.ts'
+import { type Check, OthersCheck } from '../runtime/checks.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
 import { FarSide } from '../runtime/far.ts'
 import { Invites } from '../runtime/invites.ts'
@@ -50,10 +51,11 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs } })
   const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
+  const checks: readonly Check[] = [new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })]
   const door = new ExecDoor({
     ...{ ...session, self, revocations, audit, book, named, places, waiting, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
     attachments: new Attachments({ ...session, book, gate }),
-    allowsOthers: p.config.security.allowRemoteSessions,
+    checks,
   })
   records.onRevocation(() => live.stopRevoked())
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })

@@ -12,6 +12,7 @@ import { type Clock, pause } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 import type { TaskId } from '../tasks/machine.ts'
+import { type Asked, type Check, deniedBy, firstRefusal, type Refused } from './checks.ts'
 import { DenialMeter, denial } from './denial.ts'
 
 /** Who asks, as the connection proved it. */
@@ -30,6 +31,8 @@ export interface Admitted {
   readonly task: TaskId
   /** What the exec-host gets to see of it. */
   readonly warrant: Warrant
+  /** A check that would say yes if a person did. */
+  readonly waits?: Refused
 }
 
 export interface ExecAdmissionOn {
@@ -37,8 +40,8 @@ export interface ExecAdmissionOn {
   readonly revocations: Revocations
   readonly audit: { append(fact: Fact): Promise<unknown> }
   readonly clock: Clock
-  /** Other devices may run something here, as far as their rights go; false: this device alone. */
-  readonly allowsOthers: boolean
+  /** What a request has to pass beyond its right. */
+  readonly checks: readonly Check[]
   /** Puts names in the place of the DIDs in a sentence. */
   readonly named: (text: string) => string
 }
@@ -54,7 +57,7 @@ export class ExecAdmission {
     this.#denials = new DenialMeter(on.clock)
   }
 
-  /** Security order: 1. what the mesh knows of revocations, 2. the kernel, 3. whether others count at all, 4. the command, 5. undeclared environment; then, in `#takePlace`, room. */
+  /** Security order: 1. what the mesh knows of revocations, 2. the kernel, 3. the command, 4. undeclared environment, 5. the checks of this device; then, in `#takePlace`, room. */
   async admit(open: Open, caller: ExecCaller): Promise<Admitted> {
     await Promise.race([caller.synced, pause(this.on.clock, SYNC_WAIT_MS)])
     const { self, revocations, clock } = this.on
@@ -68,7 +71,6 @@ export class ExecAdmission {
         grant: seen.grant,
       })
     }
-    if (!this.on.allowsOthers && caller.did !== self) throw await this.#denied(notForOthers(), { caller, args: seen.invocation.args })
     if (seen.invocation.cmd !== '/exec/run')
       throw await this.#denied(new ErrandError('DENIED', `${seen.invocation.cmd} is not served here`), { caller, args: {} })
     const args = shapeOf(ExecRunArgs, seen.invocation.args)
@@ -76,9 +78,18 @@ export class ExecAdmission {
     if (undeclared !== undefined)
       throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
     if (args.tty) throw new ErrandError('UNSUPPORTED', 'this device has no terminals to give yet', { hint: 'run it without one' })
+    const waits = await this.#check(seen, caller)
     const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
     const warrant = { caller: caller.did, challenge: caller.challenge, invocation: open.invocation, proofs: open.proofs }
-    return { admission: seen, warrant, task: args.task as TaskId, spec: { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin } }
+    const spec = { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin }
+    return { admission: seen, warrant, task: args.task as TaskId, spec, ...(waits === undefined ? {} : { waits }) }
+  }
+
+  async #check(admission: Admission, caller: ExecCaller): Promise<Refused | undefined> {
+    const refused = await firstRefusal(this.on.checks, askedOf(admission, caller.did), 'admission')
+    if (refused === undefined || refused.waitsFor !== undefined) return refused
+    const error = deniedBy(refused)
+    throw await this.#denied(error, { caller, args: admission.invocation.args, grant: admission.chain.at(-1)?.cid })
   }
 
   async #denied(error: ErrandError, { caller, args, grant }: { caller: ExecCaller; args: unknown; grant?: string | undefined }): Promise<ErrandError> {
@@ -103,9 +114,8 @@ export class ExecAdmission {
   }
 }
 
-function notForOthers(): ErrandError {
-  return new ErrandError('DENIED', 'this device runs nothing for other devices', {
-    hint: 'on that device: errand config set security.allowRemoteSessions true, and a restart',
-    fields: { reason: 'REMOTE_OFF' },
-  })
+/** An admitted request, as the checks of this device get to see it. */
+export function askedOf(admission: Admission, caller: Did): Asked {
+  const { cmd, args } = admission.invocation
+  return { caller, command: cmd, args, task: typeof args['task'] === 'string' ? args['task'] : '', admission }
 }

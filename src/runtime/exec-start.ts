@@ -17,8 +17,9 @@ import type { Did } from '../identity/identity.ts'
 import type { Carry, TaskBook } from '../tasks/book.ts'
 import { type Change, endedByError, type Submitted, type Task, type TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, PreparedCommand } from '../tasks/ports.ts'
+import { type Check, deniedBy, firstRefusal } from './checks.ts'
 import { denial } from './denial.ts'
-import type { Admitted, ExecCaller } from './exec-admission.ts'
+import { type Admitted, askedOf, type ExecCaller } from './exec-admission.ts'
 import type { LiveCommand, LiveCommands } from './live.ts'
 import type { Leave, Places } from './places.ts'
 import { submissionFor } from './submission.ts'
@@ -43,6 +44,8 @@ export interface StarterOn {
   /** Puts names in the place of the DIDs in a sentence. */
   readonly named: (text: string) => string
   readonly live: LiveCommands
+  /** Asked again at the start: the answer may have changed while the request waited. */
+  readonly checks: readonly Check[]
   readonly places: Places
   readonly waiting: WaitingRequests
   /** What a detached command's output may take, and what happens then. */
@@ -59,6 +62,14 @@ export interface Asker {
   readonly sink: OutputSink
   readonly signal: AbortSignal
   queued(place: number): void
+}
+
+interface Starting {
+  readonly prepared: PreparedCommand
+  readonly admission: Admission
+  readonly caller: Did
+  readonly asker: Asker
+  readonly fact: Fact
 }
 
 export class Starter {
@@ -161,12 +172,13 @@ export class Starter {
       prepared.drop()
       throw thrown
     }
-    return await this.#spawn(submission, { prepared, admission, asker, fact })
+    return await this.#spawn(submission, { prepared, admission, caller: caller.did, asker, fact })
   }
 
-  async #spawn(submission: Submitted, o: { prepared: PreparedCommand; admission: Admission; asker: Asker; fact: Fact }): Promise<LiveCommand> {
+  async #spawn(submission: Submitted, o: Starting): Promise<LiveCommand> {
     try {
       this.#refuseDead(o.admission)
+      await this.#refuseBarred(o)
       if (this.on.live.isUnwanted(submission.id)) throw new ErrandError('CANCELLED', 'the task was cancelled before it started')
       return this.on.live.add(submission.id, o.admission, await o.prepared.start(o.asker.sink))
     } catch (thrown) {
@@ -195,6 +207,11 @@ export class Starter {
     if (known === undefined && (await book.submit(submission, { changes, ...options })).isNew) return
     await this.#known(submission) // what this device asked of itself was just being written down
     await book.note(submission.id, changes, options)
+  }
+
+  async #refuseBarred({ admission, caller }: Starting): Promise<void> {
+    const refused = await firstRefusal(this.on.checks, askedOf(admission, caller), 'start')
+    if (refused !== undefined) throw deniedBy(refused)
   }
 
   /** Also for those who waited long. */

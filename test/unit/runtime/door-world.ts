@@ -11,6 +11,7 @@ import { memoryLinks } from '../../../src/base/memory-link.ts'
 import type { Op } from '../../../src/base/op.ts'
 import { Identity } from '../../../src/identity/identity.ts'
 import { Attachments } from '../../../src/runtime/attachments.ts'
+import { type Check, OthersCheck } from '../../../src/runtime/checks.ts'
 import type { ExecCaller } from '../../../src/runtime/exec-admission.ts'
 import { ExecDoor } from '../../../src/runtime/exec-door.ts'
 import { LiveCommands } from '../../../src/runtime/live.ts'
@@ -58,6 +59,7 @@ interface WorldOptions {
   readonly slots?: number
   readonly queue?: number
   readonly allowsOthers?: boolean
+  readonly checks?: readonly Check[]
 }
 
 export class World {
@@ -85,7 +87,7 @@ export class World {
     this.disk = at.disk
     this.store = store
     const { executor, revocations, random } = this
-    const { slots = 4, queue = 0, allowsOthers = true } = o
+    const { slots = 4, queue = 0, allowsOthers = true, checks = [] } = o
     const named = (text: string): string => text
     this.audit = new RecordingAudit((ops) => store.commit(ops))
     const on = { self: device.did, executor, audit: this.audit, revocations, book, clock, random, named, besideDoor: () => null }
@@ -102,7 +104,7 @@ export class World {
       places: this.places,
       waiting: this.waiting,
       spool: { maxBytes: 1 << 20, policy: 'block' },
-      allowsOthers,
+      checks: [new OthersCheck({ self: device.did, allowsOthers }), ...checks],
     })
   }
 

@@ -1,0 +1,81 @@
+/**
+ * What a request has to pass after the kernel has proven its right. Each check is one question with words of its own, and can only narrow:
+ * none of them can make a no of the kernel a yes. They are asked in the order of STEPS when a request comes, and again when what has waited
+ * is about to start. A check looks and changes nothing.
+ */
+import type { AnyRecord } from '../authority/token.ts'
+import type { Admission } from '../authority/verify.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { Did } from '../identity/identity.ts'
+
+/** The order is part of the security argument: what concerns the whole device first, what a person has to be asked for last. */
+export const STEPS = ['others', 'lockdown', 'freshness', 'session', 'trust', 'policy', 'approval'] as const
+export type Step = (typeof STEPS)[number]
+
+/** A request whose right is proven. */
+export interface Asked {
+  /** Who asks, as the connection proved it. */
+  readonly caller: Did
+  /** Like `/exec/run`. */
+  readonly command: string
+  /** As declared, and within the closed schema of the command. */
+  readonly args: AnyRecord
+  /** '' where it is about none, or about all. */
+  readonly task: string
+  readonly admission: Pick<Admission, 'invocation' | 'chain' | 'expiresAt'>
+}
+
+export interface Refused {
+  readonly ok: false
+  /** Stable, for programs: becomes `fields.reason`. */
+  readonly code: string
+  /** In plain words, with the actual values. */
+  readonly detail: string
+  readonly hint?: string
+  readonly fields?: Readonly<Record<string, unknown>>
+  /** It is no refusal yet: a person may still say yes, and the task waits for that. */
+  readonly waitsFor?: 'approval'
+}
+
+export type Verdict = { readonly ok: true; readonly detail: string } | Refused
+
+export interface Check {
+  readonly step: Step
+  judge(asked: Asked, when: 'admission' | 'start'): Verdict | Promise<Verdict>
+}
+
+/** @returns the first check that does not let the request pass, or undefined. A check that fails counts as a no: it throws. */
+export async function firstRefusal(
+  checks: readonly Check[],
+  asked: Asked,
+  when: 'admission' | 'start',
+): Promise<(Refused & { readonly step: Step }) | undefined> {
+  for (const check of inOrder(checks)) {
+    const verdict = check.judge(asked, when)
+    const seen = verdict instanceof Promise ? await verdict : verdict
+    if (!seen.ok) return { ...seen, step: check.step }
+  }
+  return undefined
+}
+
+/** The same refusal for whoever asked, and for the log. */
+export function deniedBy({ code, detail, hint, fields, step }: Refused & { readonly step: Step }): ErrandError {
+  return new ErrandError('DENIED', detail, { ...(hint === undefined ? {} : { hint }), fields: { ...fields, reason: code, step } })
+}
+
+function inOrder(checks: readonly Check[]): readonly Check[] {
+  return [...checks].sort((a, b) => STEPS.indexOf(a.step) - STEPS.indexOf(b.step))
+}
+
+/** Other devices may run something here, as far as their rights go; or this device alone. */
+export class OthersCheck implements Check {
+  readonly step = 'others'
+
+  constructor(private readonly on: { readonly self: Did; readonly allowsOthers: boolean }) {}
+
+  judge({ caller }: Asked): Verdict {
+    if (this.on.allowsOthers || caller === this.on.self) return { ok: true, detail: 'this device runs things for other devices' }
+    const hint = 'on that device: errand config set security.allowRemoteSessions true, and a restart'
+    return { ok: false, code: 'REMOTE_OFF', detail: 'this device runs nothing for other devices', hint }
+  }
+}
