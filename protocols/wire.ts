@@ -13,6 +13,7 @@ export const DOMAIN = {
   address: 'errand address v1',
   announce: 'errand announce v1',
   auditHead: 'errand audit head v1',
+  order: 'errand order v1',
 } as const
 export type Domain = (typeof DOMAIN)[keyof typeof DOMAIN]
 

@@ -15,6 +15,8 @@ export const Digests = v.object({
   members: ExactBytes(32),
   addresses: ExactBytes(32),
   revocations: ExactBytes(32),
+  /** Absent from a device that knows no orders. Since 0.2. */
+  orders: v.exactOptional(ExactBytes(32)),
 })
 export type Digests = v.InferOutput<typeof Digests>
 

@@ -12,7 +12,7 @@ export const SYNC = {
 } as const
 
 /** `delegations` holds only what concerns the asking device; the other sets are the same everywhere. */
-export const SETS = ['members', 'addresses', 'announcements', 'revocations', 'delegations'] as const
+export const SETS = ['orders', 'members', 'addresses', 'announcements', 'revocations', 'delegations'] as const
 export type SetName = (typeof SETS)[number]
 
 /** "Send me what I lack": `have` is the concatenation of the id prefixes of the records held. */

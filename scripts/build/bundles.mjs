@@ -22,7 +22,7 @@ const GRPC_PROTOS = [
  * @type {readonly { name: string, entry: string, format?: 'cjs', mustNotHold: readonly string[], maxBytes: number, beside?: readonly string[] }[]}
  */
 export const BUNDLES = [
-  { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 60 * KIB },
+  { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 61 * KIB },
   { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 400 * KIB },
   { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },
   { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC], maxBytes: 5_000 * KIB },

@@ -3,6 +3,7 @@
 import { Command } from 'commander'
 import { Context, type Shared } from './context.ts'
 import { addAudit } from './groups/audit.ts'
+import { addDevice } from './groups/device.ts'
 import { type Does, type Group, type Load, strict } from './groups/group.ts'
 import { addMembers } from './groups/members.ts'
 import { addNode } from './groups/node.ts'
@@ -48,6 +49,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['run', 'ps', 'task', 'logs', 'attach', 'cancel', 'pause', 'resume'], addWork],
   [['grant', 'grants', 'revoke'], addRights],
   [['audit'], addAudit],
+  [['device'], addDevice],
 ]
 
 /** Describing all commands takes longer than parsing one, so only the group of the first word is described; for anything else (help, a typo) all are. */

@@ -231,14 +231,17 @@ export class LocalClient {
     this.#door = undefined
   }
 
-  async #get<T>(path: string, o: Waiting): Promise<T> {
-    const door = this.#open()
-    return await door.ask<T>({ method: 'GET', path, signal: within(ANSWER_MS, o) })
+  /** Any route of the local API (`/api/openapi.json` of the node lists them). Waits 120 s for the answer: some of them tell other devices first. */
+  async call<T>(method: 'GET' | 'POST', path: string, body?: unknown, o: Waiting & { readonly ms?: number } = {}): Promise<T> {
+    return await this.#open().ask<T>({ method, path, body, signal: within(o.ms ?? JOIN_MS, o) })
   }
 
-  async #post<T>(path: string, body: unknown, o: Waiting, ms = ANSWER_MS): Promise<T> {
-    const door = this.#open()
-    return await door.ask<T>({ method: 'POST', path, body, signal: within(ms, o) })
+  #get<T>(path: string, o: Waiting): Promise<T> {
+    return this.call('GET', path, undefined, { ms: ANSWER_MS, ...o })
+  }
+
+  #post<T>(path: string, body: unknown, o: Waiting, ms = ANSWER_MS): Promise<T> {
+    return this.call('POST', path, body, { ms, ...o })
   }
 
   /** Loaded when first needed: running a command needs no HTTP client, and it is most of what a start costs. */

@@ -5,6 +5,7 @@ import * as views from '../../protocols/local/views.ts'
 import { Text } from '../../protocols/wire.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { type Answer, EVENTS_TYPE, json, LINES_TYPE, type Route, route } from './route.ts'
+import { ORDER_ROUTES } from './routes-orders.ts'
 
 const Flag = v.optional(v.picklist(['true', 'false']))
 const { actor: _actor, ...ofAnybody } = AuditQuery.entries
@@ -121,4 +122,4 @@ const AUDIT: readonly Route[] = [
   route(get('/api/audit/verify', 'Proves the chains of all logs.', json(views.AuditVerifyView)), {}, ({ runtime }) => runtime.verifyAudit()),
 ]
 
-export const ROUTES: readonly Route[] = [...NODE, ...TASKS, ...RIGHTS, ...AUDIT]
+export const ROUTES: readonly Route[] = [...NODE, ...TASKS, ...RIGHTS, ...ORDER_ROUTES, ...AUDIT]

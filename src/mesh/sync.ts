@@ -33,8 +33,9 @@ const ANTI_ENTROPY_MS = 15_000
 /** A new record is handed on to this many others; anti-entropy reaches the rest. */
 const FORWARD_TO = 8
 const MAX_PAGES = 64
+const NOTHING = new Uint8Array()
 /** Sets that every member holds whole, and that are therefore handed on. */
-const SHARED: readonly SetName[] = ['members', 'addresses', 'revocations']
+const SHARED: readonly SetName[] = ['orders', 'members', 'addresses', 'revocations']
 
 export class Sync {
   #stop = (): void => {}
@@ -70,7 +71,7 @@ export class Sync {
   async catchUp(peer: Peer): Promise<void> {
     const ours = this.on.records.digests()
     const theirs = peer.hello.digests
-    const differing = (['members', 'addresses', 'revocations'] as const).filter((set) => !sameBytes(ours[set], theirs[set]))
+    const differing = (['orders', 'members', 'addresses', 'revocations'] as const).filter((set) => !sameBytes(ours[set] ?? NOTHING, theirs[set] ?? NOTHING))
     await this.#pullAll(peer, [...differing, 'delegations', 'announcements'])
   }
 

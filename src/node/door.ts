@@ -36,6 +36,7 @@ export function waitingRuntime(o: {
     grant: () => Promise.resolve().then(none),
     listGrants: () => Promise.resolve([]),
     revoke: () => Promise.resolve().then(none),
+    orders: { label: () => Promise.resolve().then(none) },
     audit: () => nothing(),
     verifyAudit: () => Promise.resolve({ ok: true, logs: [], problems: [] }),
     shutdown: (_actor, request) => {
@@ -70,6 +71,7 @@ export function switchedRuntime(current: () => Runtime): Runtime {
     grant: (actor, request) => current().grant(actor, request),
     listGrants: () => current().listGrants(),
     revoke: (actor, request) => current().revoke(actor, request),
+    orders: { label: (request) => current().orders.label(request) },
     audit: (query) => current().audit(query),
     verifyAudit: () => current().verifyAudit(),
     shutdown: (actor, request) => current().shutdown(actor, request),

@@ -12,6 +12,7 @@ import { FarSide } from '../runtime/far.ts'
 import { Invites } from '../runtime/invites.ts'
 import { LiveCommands } from '../runtime/live.ts'
 import { LocalRuntime } from '../runtime/local.ts'
+import { OrderDesk } from '../runtime/order-desk.ts'
 import { Places } from '../runtime/places.ts'
 import { Recovery } from '../runtime/recovery.ts'
 import { RightsDesk } from '../runtime/rights-desk.ts'
@@ -63,6 +64,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const mesh: MeshNode = openMesh(p, cellar, rooms, { door, invites, steward, places })
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
   const rights = new RightsDesk({ keyring, wallet, revocations, directory, records, telling, audit, clock, random })
+  const orders = new OrderDesk({ keyring, orders: rooms.orders, directory, records, telling, audit, clock })
   const far = { keyring, route: mesh, door, clock, random }
   const submitter = new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 })
   const logs = { store: cellar.store.logs, mesh: p.mesh.id, nameOf: (did: Did) => directory.nameOf(did) }
@@ -71,7 +73,16 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const toTasks = { self, book, directory, side: new FarSide(far), calls: mesh, isOnline }
   const tasks = new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs }), clock })
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
-  return { runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, submitter, tasks }), mesh, door, executor, live, places, submitter, recovery }
+  return {
+    runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, orders, submitter, tasks }),
+    mesh,
+    door,
+    executor,
+    live,
+    places,
+    submitter,
+    recovery,
+  }
 }
 
 function openExecutor(p: NodeParts): Hall['executor'] {
@@ -134,13 +145,14 @@ function openRuntime(
   p: NodeParts,
   { store, audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; submitter: Submitter; tasks: TaskDesk },
+  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; orders: OrderDesk; submitter: Submitter; tasks: TaskDesk },
 ): Runtime {
-  const { directory, book, replica, damaged } = rooms
+  const { directory, orders, book, replica, damaged } = rooms
   const { mesh, ...desks } = on
   return new LocalRuntime({
     ...{ self: p.device.did, directory, book, clock, witnesses: replica.witnesses, ...desks },
     logs: { store: store.logs, mesh: p.mesh.id, nameOf: (did) => directory.nameOf(did) },
+    labelsOf: (did) => orders.get('label', did)?.labels ?? {},
     lineTo: (did) => mesh.lineTo(did),
     lostAt: (did) => mesh.lostAt(did),
     refreshLogs: () => mesh.refreshLogs(),

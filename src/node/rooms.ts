@@ -5,6 +5,7 @@ import { Revocations } from '../authority/revocations.ts'
 import { Wallet } from '../authority/wallet.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { Directory } from '../registry/directory.ts'
+import { Orders } from '../registry/orders.ts'
 import { Keyring } from '../runtime/keyring.ts'
 import { MeshRecords } from '../runtime/records.ts'
 import { Store } from '../store/level.ts'
@@ -46,6 +47,7 @@ export interface Rooms {
   readonly directory: Directory
   readonly wallet: Wallet
   readonly revocations: Revocations
+  readonly orders: Orders
   readonly records: MeshRecords
   readonly replica: Replica
   readonly book: TaskBook
@@ -58,7 +60,8 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
   const wallet = new Wallet()
   const revocations = new Revocations()
   const directory = new Directory({ id, genesis }, admission(genesis.owners, revocations))
-  const records = new MeshRecords({ directory, wallet, revocations, shelf: store.shelf('records'), clock, owners: genesis.owners })
+  const orders = new Orders({ id, owners: genesis.owners })
+  const records = new MeshRecords({ orders, directory, wallet, revocations, shelf: store.shelf('records'), clock, owners: genesis.owners })
   const damaged = await records.load()
   await records.admit('members', p.membership)
   for (const [set, bytes] of p.brought) await records.admit(set, bytes)
@@ -70,5 +73,5 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
   }
   const keyring = new Keyring({ device: p.device, ...(owner === undefined ? {} : { owner }), wallet, revocations, clock, random })
   const book = await TaskBook.open({ store: store.shelf('tasks'), clock })
-  return { directory, wallet, revocations, records, replica, book, keyring, damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)] }
+  return { orders, directory, wallet, revocations, records, replica, book, keyring, damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)] }
 }

@@ -1,6 +1,5 @@
 /** The Runtime of this node: one thin method for each thing that can be asked, each handed to the room that knows. */
 
-import { ANNOUNCE } from '../../protocols/announce/messages.ts'
 import type {
   AttachRequest,
   AuditQuery,
@@ -25,22 +24,23 @@ import type {
   TaskUpdate,
   TaskView,
 } from '../../protocols/local/messages.ts'
-import type { Membership } from '../../protocols/member/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
 import type { AuditRecord } from '../audit/facts.ts'
 import { query } from '../audit/query.ts'
 import type { AuditProblem, LogReader } from '../audit/segments.ts'
 import { verifyLogs } from '../audit/verify.ts'
 import type { Witnesses } from '../audit/witness.ts'
-import { type Clock, every } from '../base/clock.ts'
+import { every } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
-import { type Did, isDid, peerIdOf } from '../identity/identity.ts'
+import { type Did, isDid } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
+import { type DeviceViewOn, deviceView } from './device-view.ts'
 import { offerView, readCode } from './invite-code.ts'
 import type { Invites } from './invites.ts'
 import { offeredIn } from './offered.ts'
+import type { OrderRoom } from './order-desk.ts'
 import type { RightsDesk } from './rights-desk.ts'
 import type { Actor, Runtime } from './runtime.ts'
 import type { Submitter } from './submit.ts'
@@ -49,20 +49,15 @@ import type { TaskDesk } from './task-desk.ts'
 /** While somebody watches, devices that run what was submitted here are asked so often how it stands. */
 const ASK_EVERY_MS = 2_000
 
-export interface LocalRuntimeOn {
-  readonly self: Did
-  readonly directory: Directory
+export interface LocalRuntimeOn extends DeviceViewOn {
   readonly book: TaskBook
   readonly tasks: TaskDesk
   readonly submitter: Submitter
   readonly invites: Invites
   readonly rights: RightsDesk
+  readonly orders: OrderRoom
   readonly logs: LogReader
   readonly witnesses: Witnesses
-  readonly clock: Clock
-  readonly lineTo: (did: Did) => { path: 'direct' | 'relayed'; rttMs: number } | undefined
-  /** When the last line to a device went down, milliseconds since the epoch. */
-  readonly lostAt: (did: Did) => number | undefined
   /** Asks the connected devices for the news of their logs; bounded. */
   readonly refreshLogs: () => Promise<void>
   /** What only the whole node knows. */
@@ -77,6 +72,10 @@ export interface LocalRuntimeOn {
 export class LocalRuntime implements Runtime {
   constructor(private readonly on: LocalRuntimeOn) {}
 
+  get orders(): OrderRoom {
+    return this.on.orders
+  }
+
   async getStatus(): Promise<Status> {
     const { localOnly, ...rest } = this.on.status()
     const devices = await this.listDevices()
@@ -86,15 +85,15 @@ export class LocalRuntime implements Runtime {
   }
 
   listDevices(): Promise<DeviceView[]> {
-    return Promise.resolve(this.on.directory.members().map((member) => this.#device(member)))
+    return Promise.resolve(this.on.directory.members().map((member) => deviceView(member, this.on)))
   }
 
   listAgents(): Promise<OfferedView[]> {
-    return Promise.resolve(offeredIn(this.on.directory, 'agents', (member) => this.#device(member).online))
+    return Promise.resolve(offeredIn(this.on.directory, 'agents', (member) => deviceView(member, this.on).online))
   }
 
   listSkills(): Promise<OfferedView[]> {
-    return Promise.resolve(offeredIn(this.on.directory, 'skills', (member) => this.#device(member).online))
+    return Promise.resolve(offeredIn(this.on.directory, 'skills', (member) => deviceView(member, this.on).online))
   }
 
   async listTasks(o: { all?: boolean } = {}): Promise<TaskView[]> {
@@ -220,28 +219,6 @@ export class LocalRuntime implements Runtime {
     return Promise.resolve({ stopping: true, active, detached, waitsMs: Math.max(request.drainMs ?? 0, detached > 0 ? drainTimeoutMs : 0) })
   }
 
-  #device(member: Membership): DeviceView {
-    const did = member.device as Did
-    const isSelf = did === this.on.self
-    const line = isSelf ? undefined : this.on.lineTo(did)
-    const heard = this.on.directory.announcementOf(did)
-    const now = this.on.clock.now()
-    // What it said before its line went down says nothing of now.
-    const isFresh = heard !== undefined && now - heard.heardAt < ANNOUNCE.staleMs && heard.heardAt > (this.on.lostAt(did) ?? 0)
-    return {
-      name: member.name,
-      did,
-      peerId: peerIdOf(did),
-      online: isSelf || line !== undefined || isFresh,
-      path: isSelf ? 'self' : (line?.path ?? null),
-      rttMs: isSelf ? 0 : (line?.rttMs ?? null),
-      lastSeen: isSelf || line !== undefined ? new Date(now).toISOString() : heard === undefined ? null : new Date(heard.heardAt).toISOString(),
-      labels: heard?.said.labels ?? {},
-      capabilities: heard === undefined ? null : capabilitiesOf(heard.said),
-      addresses: [...this.on.directory.addressesOf(did)],
-    }
-  }
-
   #record(record: AuditRecord): AuditRecordView {
     const { device, actor, subject } = record
     const { directory } = this.on
@@ -265,11 +242,6 @@ export class LocalRuntime implements Runtime {
 function nameIn(directory: Directory, did: string): string | null {
   const name = directory.named(did)
   return name === did ? null : name
-}
-
-function capabilitiesOf(said: NonNullable<ReturnType<Directory['announcementOf']>>['said']): NonNullable<DeviceView['capabilities']> {
-  const { os, arch, cpus, memoryBytes, loadPercent, version, freeSlots } = said
-  return { os, arch, cpus, memoryBytes, load: loadPercent / 100, version, freeSlots }
 }
 
 /** `exactOptionalPropertyTypes`: an absent filter is absent, not undefined. */

@@ -1,11 +1,12 @@
 /**
- * Every signed record this device holds, under one roof: members, addresses, announcements, revocations, delegations.
+ * Every signed record this device holds, under one roof: orders, members, addresses, announcements, revocations, delegations.
  * Verifies on the way in, persists what is new, and says who may see what.
  */
 
 import { ANNOUNCE } from '../../protocols/announce/messages.ts'
 import type { Digests } from '../../protocols/hello/messages.ts'
 import { Membership } from '../../protocols/member/messages.ts'
+import { Order } from '../../protocols/member/orders.ts'
 import type { SetName } from '../../protocols/sync/messages.ts'
 import { decodeAs, Envelope, MAX_ENVELOPE_BYTES } from '../../protocols/wire.ts'
 import { decodeRevocation, type Revocations } from '../authority/revocations.ts'
@@ -14,6 +15,7 @@ import type { Wallet } from '../authority/wallet.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
+import { type Orders, orderKey } from '../registry/orders.ts'
 import { digestOf, recordId } from '../registry/records.ts'
 
 /** Where records survive a restart. Puts are synced. */
@@ -23,6 +25,7 @@ export interface RecordShelf {
 }
 
 export interface RecordsOn {
+  readonly orders: Orders
   readonly directory: Directory
   readonly wallet: Wallet
   readonly revocations: Revocations
@@ -45,8 +48,8 @@ const MAX_REVOCATIONS_BY_ONE = 512
 const MAX_REVOCATIONS_BY_OTHERS = 16_384
 const MAX_STOPPED = 1_024
 const KEEP_ANNOUNCEMENT_MS = 300_000
-/** The order matters: addresses and announcements count only for devices that are members already. */
-const LOAD_ORDER = ['members', 'addresses', 'announcements', 'revocations', 'delegations'] as const satisfies readonly SetName[]
+/** The order matters: orders say who counts, and addresses and announcements count only for devices that are members already. */
+const LOAD_ORDER = ['orders', 'members', 'addresses', 'announcements', 'revocations', 'delegations'] as const satisfies readonly SetName[]
 
 export class MeshRecords {
   readonly #keptAt = new Map<string, number>()
@@ -58,6 +61,7 @@ export class MeshRecords {
   /** What each of the last revocations has ended here. */
   readonly #stopped = new Map<string, string[]>()
   #onRevocation: (bytes: Uint8Array) => string[] = () => []
+  #onOrder: () => string[] = () => []
 
   /** An announcement from our own disk or from somebody else's tells what a device was like, never that it is there now. */
   readonly #longAgo = (saidAt: number): number => Math.min(saidAt, this.on.clock.now() - ANNOUNCE.staleMs - 1)
@@ -80,11 +84,16 @@ export class MeshRecords {
     this.#onRevocation = fn
   }
 
+  /** Called after a new order counts; returns the tasks that it ended. */
+  onOrder(fn: () => string[]): void {
+    this.#onOrder = fn
+  }
+
   /** A new record counts at once. Whatever is not refused is durable when this resolves, also when another call brought it: an acknowledged revocation is never lost. */
   async admit(set: SetName, bytes: Uint8Array, o: { readonly secondHand?: boolean } = {}): Promise<Admitted> {
     const verdict = this.#take(set, bytes, o.secondHand === true ? this.#longAgo : () => this.on.clock.now())
     if (verdict === 'new') {
-      const stopped = set === 'revocations' ? this.#revoked(bytes) : []
+      const stopped = set === 'revocations' || set === 'orders' ? this.#ended(set, bytes) : []
       const key = keyOf(set, bytes)
       if (set !== 'announcements' || this.#worthKeeping(key)) await this.#save(`${set}/${key}`, bytes)
       return { verdict, stopped }
@@ -96,8 +105,8 @@ export class MeshRecords {
   }
 
   /** A revocation comes by several ways at once, and whoever gave it asks by the slowest what it has ended. */
-  #revoked(bytes: Uint8Array): string[] {
-    const stopped = this.#onRevocation(bytes)
+  #ended(set: 'revocations' | 'orders', bytes: Uint8Array): string[] {
+    const stopped = set === 'orders' ? this.#onOrder() : this.#onRevocation(bytes)
     const [oldest] = this.#stopped.keys()
     if (stopped.length > 0) this.#stopped.set(recordId(bytes), stopped)
     if (this.#stopped.size > MAX_STOPPED && oldest !== undefined) this.#stopped.delete(oldest)
@@ -122,6 +131,7 @@ export class MeshRecords {
 
   digests(): Digests {
     return {
+      orders: this.on.orders.set().digest(),
       members: this.on.directory.set('members').digest(),
       addresses: this.on.directory.set('addresses').digest(),
       revocations: digestOf(this.#revocationRecords().map(([id]) => id)),
@@ -131,6 +141,7 @@ export class MeshRecords {
   visible(set: SetName, reader: Did): Iterable<readonly [string, Uint8Array]> {
     if (set === 'revocations') return this.#revocationRecords()
     if (set === 'delegations') return this.#concerning(reader).map((link) => [recordId(link.bytes), link.bytes] as const)
+    if (set === 'orders') return this.on.orders.set().records()
     return this.on.directory.set(set).records()
   }
 
@@ -154,6 +165,8 @@ export class MeshRecords {
   #take(set: SetName, bytes: Uint8Array, heardAt: (saidAt: number) => number): Admitted['verdict'] {
     const { directory } = this.on
     switch (set) {
+      case 'orders':
+        return this.on.orders.admit(bytes)
       case 'members':
         return directory.admitMember(bytes)
       case 'addresses':
@@ -208,6 +221,7 @@ export class MeshRecords {
 function keyOf(set: SetName, bytes: Uint8Array): string {
   if (set === 'revocations' || set === 'delegations') return recordId(bytes)
   const [, payload, signer] = decodeAs(Envelope, bytes, MAX_ENVELOPE_BYTES)
+  if (set === 'orders') return orderKey(decodeAs(Order, payload, payload.length))
   return set === 'members' ? decodeAs(Membership, payload, payload.length).device : signer
 }
 

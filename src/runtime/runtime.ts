@@ -27,6 +27,7 @@ import type {
   TaskView,
 } from '../../protocols/local/messages.ts'
 import type { FrameLink } from '../base/frames.ts'
+import type { OrderRoom } from './order-desk.ts'
 
 /** Who asks, and by which door. For the local socket: the owner of the socket, acting as this device. */
 export interface Actor {
@@ -66,6 +67,8 @@ export interface Runtime {
   verifyAudit(): Promise<AuditVerifyView>
   /** Listens where a preset says, from now on. @throws BUSY while commands run; LISTEN_GIVEN when addresses were named. */
   listen(actor: Actor, request: ListenRequest): Promise<{ addresses: string[] }>
+  /** What an owner decides for the whole mesh. */
+  readonly orders: OrderRoom
   /** Stops the node; with `drainMs` it takes no new work and waits that long for the running. Resolves once the stop has begun. */
   shutdown(actor: Actor, request: DownRequest): Promise<DownView>
 }

@@ -165,3 +165,25 @@ function saidIn(bytes: Uint8Array): Record<string, unknown> {
   const [, payload] = decodeAs(Envelope, bytes, MAX_ENVELOPE_BYTES)
   return decodeAs(v.record(v.string(), v.unknown()), payload, MAX_ENVELOPE_BYTES)
 }
+
+test('labels that the owner gives are seen everywhere, before what a device says of itself, also by who was away; a device gives none', async () => {
+  await using w = world()
+  const alice = await w.founder('alice')
+  const bob = await w.joiner(alice, 'bob')
+  const carol = await w.joiner(alice, 'carol')
+  await carol.stop()
+  const said = jsonOf<{ acknowledged: string[]; unreachable: string[] }>(
+    await w.errand(alice.home, 'device', 'label', 'bob', 'gpu=h200', 'room=attic', '--json'),
+  )
+  expect(said).toMatchObject({ acknowledged: ['bob'], unreachable: ['carol'] })
+  const removed = await w.errand(alice.home, 'device', 'label', 'bob', '--remove', 'room')
+  expect(removed.stdout).toMatch(/labels of bob changed · acknowledged by bob · out of reach: carol/)
+  const again = await w.up(carol.home, '--label', 'gpu=none')
+  for (const { home } of [alice, bob, again]) {
+    await until('bob has its label', async () => (await deviceOf(w, home, 'bob'))?.labels['gpu'] === 'h200')
+    expect((await deviceOf(w, home, 'bob'))?.labels).toEqual({ gpu: 'h200' })
+  }
+  const refused = await w.errand(bob.home, 'device', 'label', 'bob', 'gpu=8')
+  expect([refused.code, refused.stderr]).toEqual([125, expect.stringMatching(/only an owner decides this.*\nhint: run it on the device that made the mesh/)])
+  expect((await w.audit(alice.home, '--action', 'device.label')).map(({ words }) => words)).toEqual(['labels gpu=h200 room=attic', 'labels gpu=h200'])
+})

@@ -74,6 +74,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     grant: unexpected,
     listGrants: unexpected,
     revoke: unexpected,
+    orders: { label: unexpected },
     audit: () => records(0),
     verifyAudit: unexpected,
     shutdown: unexpected,

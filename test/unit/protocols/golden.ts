@@ -67,6 +67,13 @@ const addressRecord: SignedRecord = {
   signer: 'founder',
   value: { v: 1, device: founder.did, seq: NOW_MS, addrs },
 }
+const orderRecord: SignedRecord = {
+  name: 'labels that the owner gives a device',
+  domain: DOMAIN.order,
+  mesh,
+  signer: 'owner',
+  value: { v: 1, kind: 'label', subject: joiner.did, at: NOW_MS, body: { labels: { gpu: 'h200' } } },
+}
 const ANNOUNCED = {
   ...{ v: 1, device: founder.did, seq: NOW_MS, name: 'laptop', labels: { gpu: '8', place: 'büro' }, os: 'linux', arch: 'x64', cpus: 8 },
   ...{ memoryBytes: 34_359_738_368, loadPercent: 142, version: '0.1.0', freeSlots: 256 },
@@ -173,7 +180,7 @@ export const golden = {
   member: {
     protocol: 'member',
     ...common,
-    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, addressRecord].map(record),
+    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, addressRecord, orderRecord].map(record),
     badRecords: BAD_MEMBERS.map(badRecord),
   },
   announce: {

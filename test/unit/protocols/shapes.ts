@@ -1,8 +1,10 @@
 /** The messages and records of these protocols by name, each with its longest form; and how a value with bytes is written as JSON. */
+
 import { ANNOUNCE, Announcement } from '../../../protocols/announce/messages.ts'
 import { HELLO, Hello, HelloRefused } from '../../../protocols/hello/messages.ts'
 import { Ask, Challenge, JOIN, JoinRefused, Offer, Welcome } from '../../../protocols/join/messages.ts'
 import { AddressRecord, Genesis, Membership } from '../../../protocols/member/messages.ts'
+import { ORDER, Order } from '../../../protocols/member/orders.ts'
 import { Ack, Pull, Push, Records, SYNC, SyncRefused } from '../../../protocols/sync/messages.ts'
 import { CommandSpec, Standing, Submission, TASK, TaskEvent } from '../../../protocols/task/messages.ts'
 import { DOMAIN, type Domain } from '../../../protocols/wire.ts'
@@ -28,6 +30,7 @@ export const SCHEMAS = {
   CommandSpec: { schema: CommandSpec, max: 4 << 20 },
   Submission: { schema: Submission, max: TASK.maxSubmissionBytes },
   TaskEvent: { schema: TaskEvent, max: TASK.maxEventBytes },
+  Order: { schema: Order, max: ORDER.maxBodyBytes },
   Standing: { schema: Standing, max: TASK.maxEventBytes },
 } as const
 export type SchemaName = keyof typeof SCHEMAS
@@ -37,6 +40,7 @@ export const RECORD_SCHEMA = {
   [DOMAIN.offer]: 'Offer',
   [DOMAIN.address]: 'AddressRecord',
   [DOMAIN.announce]: 'Announcement',
+  [DOMAIN.order]: 'Order',
 } as const satisfies Partial<Record<Domain, SchemaName>>
 
 /** A value as JSON can hold it. */

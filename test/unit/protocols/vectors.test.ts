@@ -19,7 +19,7 @@ const Hex = v.pipe(
   v.string(),
   v.transform((text) => new Uint8Array(Buffer.from(text, 'hex'))),
 )
-const AnyDomain = v.picklist([DOMAIN.genesis, DOMAIN.membership, DOMAIN.offer, DOMAIN.address, DOMAIN.announce])
+const AnyDomain = v.picklist([DOMAIN.genesis, DOMAIN.membership, DOMAIN.offer, DOMAIN.address, DOMAIN.announce, DOMAIN.order])
 const SchemaName = v.pipe(
   v.string(),
   v.check((name) => name in SCHEMAS),

@@ -8,6 +8,7 @@ import { Identity } from '../../../src/identity/identity.ts'
 import { admission } from '../../../src/node/admission.ts'
 import { foundMesh } from '../../../src/node/found.ts'
 import { Directory } from '../../../src/registry/directory.ts'
+import { Orders } from '../../../src/registry/orders.ts'
 import { MeshRecords, type RecordShelf } from '../../../src/runtime/records.ts'
 import { countingRandom, HandClock } from '../base/hand-clock.ts'
 
@@ -85,7 +86,8 @@ export class MeshWorld {
     const wallet = new Wallet()
     const revocations = new Revocations()
     const directory = this.directory(revocations)
-    const records = new MeshRecords({ directory, wallet, revocations, shelf, clock: this.clock, owners: this.mesh.genesis.owners })
+    const orders = new Orders({ id: this.mesh.id, owners: this.mesh.genesis.owners })
+    const records = new MeshRecords({ orders, directory, wallet, revocations, shelf, clock: this.clock, owners: this.mesh.genesis.owners })
     return { directory, wallet, revocations, records, shelf }
   }
 }

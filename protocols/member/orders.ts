@@ -1,0 +1,32 @@
+/** `errand order v1`: what an owner decides for the whole mesh, one record a decision. Every member holds all of them. See README.md beside this file. */
+import * as v from 'valibot'
+import { Count, DidText, Text } from '../wire.ts'
+
+export const ORDER = {
+  maxBodyBytes: 32_768,
+  /** Orders kept: all of them must be named in a pull request. */
+  maxOrders: 16_384,
+} as const
+
+const Kind = v.pipe(v.string(), v.regex(/^[a-z][a-z-]{0,31}$/, 'a kind is a lower-case word'))
+
+/** Of two orders of one kind on one subject the later `at` counts. */
+export const Order = v.object({
+  v: v.literal(1),
+  kind: Kind,
+  /** What it is about: a DID, a name, or '' for the mesh. */
+  subject: Text(256),
+  at: Count,
+  body: v.record(v.string(), v.unknown()),
+})
+export type Order = v.InferOutput<typeof Order>
+
+const LabelName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a label is named with letters, digits, dots and dashes'))
+
+/** What the body of each known kind has to look like, and its subject. Kinds that are not known here are kept and handed on without effect. */
+export const ORDERS = {
+  /** Labels that an owner gives a device; they count before what the device says of itself. Empty: none any more. */
+  label: { subject: DidText, body: v.strictObject({ labels: v.pipe(v.record(LabelName, Text(256)), v.maxEntries(64)) }) },
+} as const
+export type OrderKind = keyof typeof ORDERS
+export type OrderBody<K extends OrderKind> = v.InferOutput<(typeof ORDERS)[K]['body']>

@@ -1,0 +1,11 @@
+/** Routes for what owners decide for the whole mesh. */
+import { LabelRequest, OrderView } from '../../protocols/local/orders.ts'
+import { json, type Route, route } from './route.ts'
+
+export const ORDER_ROUTES: readonly Route[] = [
+  route(
+    { method: 'POST', path: '/api/runtime/devices/label', does: 'Gives a device labels that count before its own.', answer: json(OrderView) },
+    { body: LabelRequest },
+    ({ runtime, body }) => runtime.orders.label(body),
+  ),
+]

@@ -1,0 +1,88 @@
+/**
+ * What owners have decided for the mesh: the latest order of each kind on each subject. Pure; every order is verified before it counts.
+ * Orders narrow, name and say who counts; what somebody may do is said by tokens alone.
+ */
+import { createHash } from 'node:crypto'
+import * as v from 'valibot'
+import { ORDER, ORDERS, type Order, type OrderBody, type OrderKind, Order as OrderSchema } from '../../protocols/member/orders.ts'
+import { DOMAIN, encode } from '../../protocols/wire.ts'
+import { open, seal } from '../identity/envelope.ts'
+import type { Identity } from '../identity/identity.ts'
+import { digestOf, type RecordSet, recordId } from './records.ts'
+
+interface Held {
+  readonly id: string
+  readonly bytes: Uint8Array
+  readonly value: Order
+}
+
+export interface OrdersOf {
+  /** The mesh's id. */
+  readonly id: Uint8Array
+  readonly owners: readonly string[]
+}
+
+export class Orders {
+  readonly #held = new Map<string, Held>()
+
+  constructor(private readonly mesh: OrdersOf) {}
+
+  /** An order counts when an owner signed it and its body is what its kind demands. */
+  admit(bytes: Uint8Array): 'new' | 'known' | 'refused' {
+    const seen = this.#read(bytes)
+    if (seen === undefined) return 'refused'
+    const key = orderKey(seen)
+    const held = this.#held.get(key)
+    const id = recordId(bytes)
+    if (held === undefined && this.#held.size >= ORDER.maxOrders) return 'refused'
+    if (held !== undefined && !isNewer({ id, at: seen.at }, { id: held.id, at: held.value.at })) return 'known'
+    this.#held.set(key, { id, bytes, value: seen })
+    return 'new'
+  }
+
+  /** What holds for a subject, or undefined. */
+  get<K extends OrderKind>(kind: K, subject: string): OrderBody<K> | undefined {
+    return this.#held.get(orderKey({ kind, subject }))?.value.body as OrderBody<K> | undefined
+  }
+
+  /** Signs an order that follows whatever is known here, however its clock stood. */
+  sign<K extends OrderKind>(owner: Identity, order: { kind: K; subject: string; body: OrderBody<K> }, now: number): Uint8Array {
+    const before = this.#held.get(orderKey(order))?.value.at ?? 0
+    return seal(owner, DOMAIN.order, this.mesh.id, { v: 1, ...order, at: Math.max(now, before + 1) })
+  }
+
+  set(): RecordSet {
+    return {
+      digest: () => digestOf([...this.#held.values()].map(({ id }) => id)),
+      records: () => [...this.#held.values()].map(({ id, bytes }) => [id, bytes] as const),
+    }
+  }
+
+  #read(bytes: Uint8Array): Order | undefined {
+    if (bytes.length > ORDER.maxBodyBytes) return undefined
+    try {
+      const { value, by } = open(OrderSchema, DOMAIN.order, this.mesh.id, bytes)
+      return this.mesh.owners.includes(by) && isWellFormed(value) ? value : undefined
+    } catch {
+      return undefined
+    }
+  }
+}
+
+/** Where an order is kept: one place for each kind and subject. */
+export function orderKey({ kind, subject }: Pick<Order, 'kind' | 'subject'>): string {
+  return createHash('sha256')
+    .update(encode([kind, subject]))
+    .digest('hex')
+}
+
+function isWellFormed({ kind, subject, body }: Order): boolean {
+  if (!Object.hasOwn(ORDERS, kind)) return true
+  const known = ORDERS[kind as OrderKind]
+  return v.is(known.subject, subject) && v.is(known.body, body)
+}
+
+/** Of two equally late ones the lesser id, so that every device keeps the same one. */
+function isNewer(a: { id: string; at: number }, b: { id: string; at: number }): boolean {
+  return a.at > b.at || (a.at === b.at && a.id < b.id)
+}
