@@ -76,7 +76,21 @@ module.exports = {
     },
     only('the command line library', installed('commander'), { say: 'cli', path: '^src/cli/' }),
     only('the logger', installed('pino|pino-[^/]+'), { say: 'node', path: '^src/node/' }),
-    only('UCAN libraries', installed('@ucanto/[^/]+|@ucan-wg/[^/]+|@ipld/dag-ucan|iso-ucan|ucans'), { say: 'authority', path: '^src/authority/' }),
+    only('UCAN libraries', installed('@ucanto/[^/]+|@ucan-wg/[^/]+|@ipld/dag-ucan|iso-ucan'), { say: 'authority', path: '^src/authority/' }),
+    // Whatever admits, checks or runs a command must not be able to reach the older format: docs/decisions/0020.
+    only('the library of UCAN 0.8', installed('ucans|@ucans/[^/]+'), { say: 'its thread', path: '^src/authority/ucan08-worker\\.ts$' }),
+    {
+      name: 'the bridge is for its desk only',
+      severity: 'error',
+      from: { path: '^(src|protocols)/', pathNot: '^src/authority/ucan08|^src/runtime/bridge-desk\\.ts$|^protocols/bridge/' },
+      to: { path: '^src/authority/ucan08|^protocols/bridge/' },
+    },
+    {
+      name: 'the desk of the bridge is for the hall only',
+      severity: 'error',
+      from: { path: '^(src|protocols)/', pathNot: '^src/node/hall\\.ts$$' },
+      to: { path: '^src/runtime/bridge-desk\\.ts$' },
+    },
   ],
   options: {
     tsPreCompilationDeps: true,

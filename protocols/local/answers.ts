@@ -119,6 +119,26 @@ export interface GrantView {
   parents: string[]
 }
 
+/** What a UCAN 0.8 token gives; `grants` is empty until that was agreed to. */
+export interface ImportView {
+  /** Who will hold the grants: the issuer of the token. */
+  holder: string
+  gives: string[]
+  expiresAt: string
+  grants: GrantView[]
+}
+
+/** A grant as a UCAN 0.8 JWT. */
+export interface ExportView {
+  jwt: string
+  /** Where the right begins in it: what `ucans` calls the root issuer. */
+  issuer: string
+  audience: string
+  capability: { with: string; can: string }
+  words: string
+  expiresAt: string
+}
+
 export interface RevokeView {
   grants: string[]
   stopped: string[]

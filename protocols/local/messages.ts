@@ -75,6 +75,14 @@ export const GrantRequest = v.strictObject({
 })
 export type GrantRequest = v.InferOutput<typeof GrantRequest>
 
+/** A UCAN 0.8 JWT. Without `agreed` it is read, proven and shown, and nothing is signed. */
+export const ImportGrantRequest = v.strictObject({ token: Text(20_000), agreed: v.optional(v.boolean()) })
+export type ImportGrantRequest = v.InferOutput<typeof ImportGrantRequest>
+
+/** A grant by its CID, or 6 characters at least of its beginning or end. */
+export const ExportGrantRequest = v.strictObject({ grant: Text(128), format: v.literal('jwt') })
+export type ExportGrantRequest = v.InferOutput<typeof ExportGrantRequest>
+
 export const RevokeRequest = v.strictObject({
   grant: v.optional(Text(128)),
   on: v.optional(Text(128)),

@@ -124,6 +124,19 @@ export const GrantView = as<m.GrantView>()(
   }),
 )
 
+export const ImportView = as<m.ImportView>()(v.object({ holder: v.string(), gives: texts, expiresAt: Time, grants: v.array(GrantView) }))
+
+export const ExportView = as<m.ExportView>()(
+  v.object({
+    jwt: v.string(),
+    issuer: v.string(),
+    audience: v.string(),
+    capability: v.object({ with: v.string(), can: v.string() }),
+    words: v.string(),
+    expiresAt: Time,
+  }),
+)
+
 export const RevokeView = as<m.RevokeView>()(
   v.object({ grants: texts, stopped: texts, acknowledged: texts, unreachable: v.array(v.object({ device: v.string(), expiresAt: When })) }),
 )

@@ -9,6 +9,9 @@ const SLOW = ['commander', 'it-', 'uint8arraylist', 'uint8arrays', 'uint8-varint
 /** Only a node that serves gRPC pays for it (docs/decisions/0018). */
 const GRPC = ['@grpc/', 'grpc-health-check', 'protobufjs', '@protobufjs/']
 
+/** Only the thread of the bridge knows it: nothing that admits or runs a command can reach it (docs/decisions/0020). */
+const OLD_UCAN = ['ucans', '@ucans/', '@stablelib/', 'big-integer', 'one-webcrypto']
+
 /** What these packages read from `../../proto` at run time. */
 const GRPC_PROTOS = [
   'grpc-health-check/proto/health/v1/health.proto',
@@ -25,9 +28,11 @@ export const BUNDLES = [
   { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 61 * KIB },
   { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 400 * KIB },
   { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },
-  { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC], maxBytes: 5_000 * KIB },
+  { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC, ...OLD_UCAN], maxBytes: 5_000 * KIB },
   // Spawning copies the parent's page tables, so what spawns must stay small.
-  { name: 'exec-host', entry: 'src/exec/host-main.ts', mustNotHold: [...HEAVY, 'commander', '@noble/'], maxBytes: 300 * KIB },
+  { name: 'exec-host', entry: 'src/exec/host-main.ts', mustNotHold: [...HEAVY, ...OLD_UCAN, 'commander', '@noble/'], maxBytes: 300 * KIB },
+  // The library of UCAN 0.8, in a thread of its own when a token is imported (docs/decisions/0020).
+  { name: 'bridge', entry: 'src/authority/ucan08-worker.ts', format: 'cjs', mustNotHold: [...HEAVY, 'commander'], maxBytes: 350 * KIB },
   { name: 'client', entry: 'src/local/client.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 200 * KIB },
   { name: 'grpc/library', entry: 'src/local/grpc-library.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 1_500 * KIB, beside: GRPC_PROTOS },
 ]

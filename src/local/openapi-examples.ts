@@ -3,6 +3,7 @@
 const LAPTOP = 'did:key:z6MkpTHR8VNsBxYAAWHut2Geadd9jSwuBV8xRoAnwWsdvktH'
 const GPU1 = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK'
 const TASK = '019aa3c1-0000-7000-8000-000000000001'
+const JWT = 'eyJhbGciOiJFZERTQSIsInR5cCI6IkpXVCIsInVjdiI6IjAuOC4xIn0.eyJpc3MiOiJkaWQ6a2V5On….…'
 const GRANT = 'bafyreib3vx7c6ewkwwbxy2ta6yy3bq7a3v2v6s3p4yd3tp3ulqhshz5pq7'
 const AT = '2026-11-21T09:30:00.000Z'
 const LATER = '2026-11-21T17:30:00.000Z'
@@ -81,6 +82,11 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   },
   JoinView: { mesh: MESH, did: GPU1, name: 'gpu1', membership: 'member', gave: [RIGHT], got: [] },
   GrantView: grant,
+  ImportView: { holder: 'laptop', gives: ['laptop may exec: npm test … on gpu1, for 8h'], expiresAt: LATER, grants: [] },
+  ExportView: {
+    ...{ jwt: JWT, issuer: GPU1, audience: LAPTOP, capability: { with: `errand:${GPU1}/exec%3A%20npm%20test%20%E2%80%A6`, can: 'exec/run' } },
+    ...{ words: RIGHT.words, expiresAt: LATER },
+  },
   RevokeView: { grants: [GRANT], stopped: [TASK], acknowledged: ['gpu1'], unreachable: [{ device: 'jetson', expiresAt: LATER }] },
   TaskView: task,
   TaskUpdate: {
@@ -98,6 +104,8 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   ExecRequest: { device: 'gpu1', command: ['npm', 'test'], cwd: '/srv/app', env: { CI: '1' }, timeoutMs: 600_000, id: TASK, description: 'the nightly tests' },
   AttachRequest: { task: TASK, from: 0, follow: true },
   GrantRequest: { who: 'laptop', on: 'gpu1', can: [RIGHT.can], forMs: 28_800_000, passOn: false },
+  ImportGrantRequest: { token: JWT, agreed: true },
+  ExportGrantRequest: { grant: GRANT, format: 'jwt' },
   RevokeRequest: { on: 'gpu1', to: 'laptop' },
   InviteRequest: { name: 'gpu1', ask: [RIGHT.can], forMs: 28_800_000 },
   JoinRequest: { code: CODE, name: 'gpu1' },

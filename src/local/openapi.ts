@@ -25,6 +25,8 @@ export const NAMED: Readonly<Record<string, Schema>> = {
   ExecRequest: messages.ExecRequest,
   AttachRequest: messages.AttachRequest,
   GrantRequest: messages.GrantRequest,
+  ImportGrantRequest: messages.ImportGrantRequest,
+  ExportGrantRequest: messages.ExportGrantRequest,
   RevokeRequest: messages.RevokeRequest,
   InviteRequest: messages.InviteRequest,
   JoinRequest: messages.JoinRequest,

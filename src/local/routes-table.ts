@@ -1,6 +1,17 @@
 /** Every route of the local API that speaks HTTP alone, as data: mounted by routes.ts, described by openapi.ts. */
 import * as v from 'valibot'
-import { AuditQuery, DownRequest, ExecRequest, GrantRequest, InviteRequest, JoinRequest, ListenRequest, RevokeRequest } from '../../protocols/local/messages.ts'
+import {
+  AuditQuery,
+  DownRequest,
+  ExecRequest,
+  ExportGrantRequest,
+  GrantRequest,
+  ImportGrantRequest,
+  InviteRequest,
+  JoinRequest,
+  ListenRequest,
+  RevokeRequest,
+} from '../../protocols/local/messages.ts'
 import * as views from '../../protocols/local/views.ts'
 import { Text } from '../../protocols/wire.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
@@ -91,6 +102,14 @@ const RIGHTS: readonly Route[] = [
     post('/api/runtime/grants', 'Lets somebody do something on a device, for a while.', json(v.array(views.GrantView))),
     { body: GrantRequest },
     ({ runtime, actor, body }) => runtime.grant(actor, body),
+  ),
+  route(
+    post('/api/runtime/grants/import', 'Reads a UCAN 0.8 JWT; with `agreed`, gives its holder what it proves.', json(views.ImportView)),
+    { body: ImportGrantRequest },
+    ({ runtime, body }) => runtime.bridge.import(body),
+  ),
+  route(post('/api/runtime/grants/export', 'Writes a grant as a UCAN 0.8 JWT.', json(views.ExportView)), { body: ExportGrantRequest }, ({ runtime, body }) =>
+    runtime.bridge.export(body),
   ),
   route(
     post('/api/runtime/revocations', 'Takes rights back; what rests on them is stopped.', json(views.RevokeView)),

@@ -149,6 +149,7 @@ export class Daemon {
     const parts = {
       ...{ home: this.home, config: this.config, device: this.#device.identity, version: VERSION, startedAt: this.#startedAt, umask: this.o.umask },
       hostFile: fileURLToPath(new URL('./exec-host.mjs', import.meta.url)),
+      bridgeFile: fileURLToPath(new URL('./bridge.cjs', import.meta.url)),
       log: (event: string, facts: Record<string, unknown>) => this.#log.debug(facts, event),
       api: () => this.#api?.view ?? null,
       join: (request: JoinRequest) => this.#join(request),

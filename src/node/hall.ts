@@ -6,6 +6,7 @@ import { createExecutor } from '../exec/executor.ts'
 import type { Did } from '../identity/identity.ts'
 import { MeshNode } from '../mesh/mesh.ts'
 import { Attachments } from '../runtime/attachments.ts'
+import { BridgeDesk } from '../runtime/bridge-desk.ts'
 import { type Check, OthersCheck } from '../runtime/checks.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
 import { FarSide } from '../runtime/far.ts'
@@ -65,6 +66,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
   const rights = new RightsDesk({ keyring, wallet, revocations, directory, records, telling, audit, clock, random })
   const orders = new OrderDesk({ keyring, orders: rooms.orders, directory, records, telling, audit, clock })
+  const bridge = new BridgeDesk({ keyring, wallet, revocations, directory, rights, audit, clock, bridgeFile: p.bridgeFile })
   const far = { keyring, route: mesh, door, clock, random }
   const submitter = new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 })
   const logs = { store: cellar.store.logs, mesh: p.mesh.id, nameOf: (did: Did) => directory.nameOf(did) }
@@ -74,7 +76,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const tasks = new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs }), clock })
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
   return {
-    runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, orders, submitter, tasks }),
+    runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, orders, bridge, submitter, tasks }),
     mesh,
     door,
     executor,
@@ -145,7 +147,7 @@ function openRuntime(
   p: NodeParts,
   { store, audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; orders: OrderDesk; submitter: Submitter; tasks: TaskDesk },
+  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; orders: OrderDesk; bridge: BridgeDesk; submitter: Submitter; tasks: TaskDesk },
 ): Runtime {
   const { directory, orders, book, replica, damaged } = rooms
   const { mesh, ...desks } = on

@@ -26,6 +26,8 @@ export interface NodeParts {
   readonly umask: number
   /** The bundled exec-host program. */
   readonly hostFile: string
+  /** The bundled thread for UCAN 0.8 tokens. */
+  readonly bridgeFile: string
   /** Monotonic milliseconds. */
   readonly startedAt: number
   readonly log: Log

@@ -27,7 +27,7 @@ import type {
 import { sameBytes } from '../../protocols/wire.ts'
 import type { AuditRecord } from '../audit/facts.ts'
 import { query } from '../audit/query.ts'
-import type { AuditProblem, LogReader } from '../audit/segments.ts'
+import type { LogReader } from '../audit/segments.ts'
 import { verifyLogs } from '../audit/verify.ts'
 import type { Witnesses } from '../audit/witness.ts'
 import { every } from '../base/clock.ts'
@@ -36,13 +36,14 @@ import type { FrameLink } from '../base/frames.ts'
 import { type Did, isDid } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
+import { sayProblems } from './audit-words.ts'
 import { type DeviceViewOn, deviceView } from './device-view.ts'
 import { offerView, readCode } from './invite-code.ts'
 import type { Invites } from './invites.ts'
 import { offeredIn } from './offered.ts'
 import type { OrderRoom } from './order-desk.ts'
 import type { RightsDesk } from './rights-desk.ts'
-import type { Actor, Runtime } from './runtime.ts'
+import type { Actor, BridgeRoom, Runtime } from './runtime.ts'
 import type { Submitter } from './submit.ts'
 import type { TaskDesk } from './task-desk.ts'
 
@@ -56,6 +57,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly invites: Invites
   readonly rights: RightsDesk
   readonly orders: OrderRoom
+  readonly bridge: BridgeRoom
   readonly logs: LogReader
   readonly witnesses: Witnesses
   /** Asks the connected devices for the news of their logs; bounded. */
@@ -71,6 +73,10 @@ export interface LocalRuntimeOn extends DeviceViewOn {
 
 export class LocalRuntime implements Runtime {
   constructor(private readonly on: LocalRuntimeOn) {}
+
+  get bridge(): BridgeRoom {
+    return this.on.bridge
+  }
 
   get orders(): OrderRoom {
     return this.on.orders
@@ -247,22 +253,4 @@ function nameIn(directory: Directory, did: string): string | null {
 /** `exactOptionalPropertyTypes`: an absent filter is absent, not undefined. */
 function definedOnly<T extends object>(from: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
-}
-
-/** Entries that are missing in a row are said once, with the last of them. */
-function sayProblems(problems: readonly AuditProblem[]): string[] {
-  const said: string[] = []
-  for (let at = 0; at < problems.length; at++) {
-    const first = problems[at]
-    if (first === undefined) break
-    let last = at
-    while (isNextMissing(problems[last], problems[last + 1])) last++
-    said.push(last === at ? first.words : `${first.words}, and so are all up to entry ${problems[last]?.n ?? first.n}`)
-    at = last
-  }
-  return said
-}
-
-function isNextMissing(a: AuditProblem | undefined, b: AuditProblem | undefined): boolean {
-  return a?.kind === 'missing' && b?.kind === 'missing' && a.device === b.device && b.n === a.n + 1
 }

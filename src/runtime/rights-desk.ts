@@ -42,29 +42,37 @@ export class RightsDesk {
 
   /** @throws UNKNOWN_DEVICE, BAD_RIGHT, CANNOT_GRANT when this device does not hold what it would hand on. */
   async grant(request: GrantRequest): Promise<GrantView[]> {
-    const { directory, keyring, records, telling, audit } = this.on
+    const { directory } = this.on
     const subject = directory.resolve(request.on)
     const audience = directory.resolve(request.who)
     const exp = Math.ceil((this.on.clock.now() + request.forMs) / 1_000)
     const rights = request.can.map(parseRight)
-    const links = rights.map((right) => this.#sign(right, { subject, audience, exp, last: request.passOn === false }))
+    return await this.issue(
+      rights.map((right) => this.#sign(right, { subject, audience, exp, last: request.passOn === false })),
+      'grant.issue',
+    )
+  }
+
+  /** Writes new links down, keeps them, and brings them with all they rest on to whom they concern. Whether they may be signed was asked before. */
+  async issue(links: readonly Delegation[], action: 'grant.issue' | 'grant.import'): Promise<GrantView[]> {
+    const { keyring, records, telling, audit } = this.on
     for (const link of links) {
       await audit.append({
-        actor: keyring.device.did,
-        action: 'grant.issue',
-        result: 'ok',
-        subject: audience,
-        grant: link.cid,
-        details: { device: subject, words: sayRight(link.cmd, link.pol), expiresAt: exp * 1_000 },
+        ...{ actor: keyring.device.did, action, result: 'ok', subject: link.aud, grant: link.cid },
+        details: {
+          words: sayRight(link.cmd, link.pol),
+          ...(link.sub === null ? {} : { device: link.sub }),
+          ...(link.exp === null ? {} : { expiresAt: link.exp * 1_000 }),
+        },
       })
       await records.admit('delegations', link.bytes)
     }
-    const concerned = [...new Set([audience, subject, ...this.#ownDevices()])].filter((did) => did !== keyring.device.did)
+    const concerned = [...new Set([...links.flatMap(({ aud, sub }) => [aud, ...(sub === null ? [] : [sub])]), ...this.#ownDevices()])]
     const carried = [...new Set([...links, ...links.flatMap((link) => this.#support(link))])].slice(0, SYNC.maxRecords)
     await telling.push(
       'delegations',
       carried.map((link) => link.bytes),
-      concerned,
+      concerned.filter((did) => did !== keyring.device.did),
     )
     return links.map((link) => this.#view(link))
   }
@@ -149,7 +157,7 @@ export class RightsDesk {
   }
 
   #chosen(request: RevokeRequest): Delegation[] {
-    if (request.grant !== undefined) return [this.#byId(request.grant)]
+    if (request.grant !== undefined) return [this.find(request.grant)]
     if (request.on === undefined) throw new ErrandError('BAD_REVOKE', 'name a grant, or a device with --on', { hint: 'errand grants lists them' })
     const subject = this.on.directory.resolve(request.on)
     const audience = request.to === undefined ? undefined : this.on.directory.resolve(request.to)
@@ -190,7 +198,8 @@ export class RightsDesk {
       : `what ${name} gave ${this.#name(root.aud)} is taken back on ${name} itself: errand revoke ${root.cid.slice(-MIN_ID_CHARS)}`
   }
 
-  #byId(id: string): Delegation {
+  /** A grant by its CID, or 6 characters at least of its beginning or end. @throws NO_SUCH_GRANT, AMBIGUOUS_GRANT */
+  find(id: string): Delegation {
     const fitting = this.on.wallet.list().filter((link) => link.cid === id || (id.length >= MIN_ID_CHARS && (link.cid.startsWith(id) || link.cid.endsWith(id))))
     const [only] = fitting
     if (only === undefined)

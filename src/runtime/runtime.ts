@@ -11,8 +11,12 @@ import type {
   DownRequest,
   DownView,
   ExecRequest,
+  ExportGrantRequest,
+  ExportView,
   GrantRequest,
   GrantView,
+  ImportGrantRequest,
+  ImportView,
   InviteRequest,
   InviteView,
   JoinRequest,
@@ -63,6 +67,7 @@ export interface Runtime {
   grant(actor: Actor, request: GrantRequest): Promise<GrantView[]>
   listGrants(): Promise<GrantView[]>
   revoke(actor: Actor, request: RevokeRequest): Promise<RevokeView>
+  readonly bridge: BridgeRoom
   audit(query: AuditQuery): AsyncIterable<AuditRecordView>
   verifyAudit(): Promise<AuditVerifyView>
   /** Listens where a preset says, from now on. @throws BUSY while commands run; LISTEN_GIVEN when addresses were named. */
@@ -71,4 +76,12 @@ export interface Runtime {
   readonly orders: OrderRoom
   /** Stops the node; with `drainMs` it takes no new work and waits that long for the running. Resolves once the stop has begun. */
   shutdown(actor: Actor, request: DownRequest): Promise<DownView>
+}
+
+/** To and from tokens of UCAN 0.8. */
+export interface BridgeRoom {
+  /** Shows what a JWT gives, and signs it when that was agreed to. @throws OldTokenError, CANNOT_GRANT, UNKNOWN_DEVICE, REVOKED, BUSY */
+  import(request: ImportGrantRequest): Promise<ImportView>
+  /** @throws NO_SUCH_GRANT, AMBIGUOUS_GRANT, CANNOT_EXPORT */
+  export(request: ExportGrantRequest): Promise<ExportView>
 }

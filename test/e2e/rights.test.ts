@@ -1,11 +1,15 @@
 /** Rights as a person gives, hands on and takes back; each device a process. Alice's device is the one that everybody wants something of. */
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { GrantView, RevokeView } from '../../protocols/local/messages.ts'
 import { signDelegation } from '../../src/authority/token.ts'
+import { readOldToken } from '../../src/authority/ucan08.ts'
 import { systemRandom } from '../../src/base/clock.ts'
 import type { Did, Identity } from '../../src/identity/identity.ts'
+import { fromPem } from '../../src/identity/keyfile.ts'
 import { failureOf, jsonOf, type Node, type Ran, until, type World, world } from '../support/world.ts'
+import { forged } from '../unit/runtime/old-tokens.ts'
 import { Attacker, ask, chainTo, command, enrol, openFrame } from './support-attack.ts'
 import { addressOf, ended, goneFromProc, processesWith, startRun } from './support-exec.ts'
 
@@ -228,4 +232,23 @@ test('a device that joined with --ask can be used for that and for nothing else,
   }
   expect(await w.run(bob.home, 'carol', 'printf', 'x')).toMatchObject({ code: 126, stdout: '' })
   expect(existsSync(marker)).toBe(false)
+})
+
+test('a grant goes out to a program that uses UCAN 0.8 and comes back as a grant, after somebody has read what it gives', async () => {
+  const asBob = fromPem(readFileSync(join(bob.home, 'identity', 'device.pem'), 'utf8'))
+  const given = await granted(alice, 'bob', '--on', 'alice', '--can', 'exec: echo', '--for', '1h')
+  const jwt = (await w.errand(alice.home, 'grant', 'export', given.cid.slice(-8), '--format', 'jwt')).stdout.trim()
+  const [capability] = readOldToken(jwt).att
+  const token = forged({ by: asBob, payload: { iss: bob.did, aud: alice.did, att: [capability], exp: Math.floor(Date.now() / 1_000) + 600, prf: [jwt] } })
+  writeFileSync(w.at('token'), `${token}\n`)
+  const shown = await w.errand(alice.home, 'grant', 'import', w.at('token'))
+  expect(shown).toMatchObject({ code: 125, stdout: '', stderr: expect.stringContaining('bob may exec: echo … on alice, for') })
+  expect(shown.stderr).toContain('add --yes')
+  expect(failureOf(await w.errand(bob.home, 'grant', 'import', w.at('token'), '--yes', '--json'))).toMatchObject({ code: 'WRONG_AUDIENCE' })
+  expect((await w.errand(alice.home, 'grant', 'import', w.at('token'), '--yes')).stdout).toMatch(/^✓ bob may exec: echo … on alice/)
+  const [entry] = (await w.audit(alice.home, '--action', 'grant.import')).filter(({ result }) => result === 'ok')
+  expect(entry).toMatchObject({ actor: alice.did, subject: bob.did, words: 'exec: echo …' })
+  await w.errand(alice.home, 'revoke', given.cid)
+  expect(await w.run(bob.home, 'alice', 'echo', 'over the bridge')).toMatchObject({ code: 0, stdout: 'over the bridge\n' })
+  expect(failureOf(await w.errand(alice.home, 'grant', 'export', given.cid, '--format', 'jwt', '--json'))).toMatchObject({ code: 'CANNOT_EXPORT' })
 })

@@ -1,5 +1,5 @@
 /** Who may do what. */
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { UsageError, usageOf } from '../usage.ts'
 import { duration, list } from '../values.ts'
 import { type Does, plain } from './group.ts'
@@ -8,13 +8,17 @@ export function addRights(program: Command, does: Does): void {
   const grant = program
     .command('grant')
     .argument('<who>', 'a device or a person')
-    .usage('WHO --on DEVICE --can RIGHT… --for DURATION [--no-pass-on]')
+    .usage('WHO --on DEVICE --can RIGHT… --for DURATION [--no-pass-on] | import FILE | export GRANT --format jwt')
     .description('let somebody do something on a device, for a while')
-    .requiredOption('--on <device>', 'where')
-    .requiredOption('--can <right>', "what, like 'exec: git, npm test' (repeatable)", list)
-    .requiredOption('--for <duration>', 'for how long', duration)
+    .option('--on <device>', 'where')
+    .option('--can <right>', "what, like 'exec: git, npm test' (repeatable)", list)
+    .option('--for <duration>', 'for how long', duration)
     .option('--no-pass-on', 'they may not hand it on')
+  grant.hook('preAction', (_, acting) => {
+    if (acting === grant) demandAll(grant)
+  })
   does(grant, async () => (await import('../commands/grant.ts')).grant)
+  addBridge(grant, does)
   does(plain(program, 'grants').description('who may do what, where and until when'), async () => (await import('../commands/show.ts')).grants)
   const revoke = program
     .command('revoke')
@@ -31,4 +35,28 @@ export function addRights(program: Command, does: Does): void {
       throw new UsageError('name either one grant, or a device with --on', usageOf(revoke))
   })
   does(revoke, async () => (await import('../commands/grant.ts')).revoke)
+}
+
+/** To and from the older format of UCAN; a device that is called `import` or `export` is granted to by its DID. */
+function addBridge(grant: Command, does: Does): void {
+  const taken = grant
+    .command('import')
+    .argument('<file>', 'a file with one UCAN 0.8 JWT; - reads it from stdin')
+    .usage('FILE|- [--yes]')
+    .description('take a UCAN 0.8 token: its holder gets what it proves, as a grant')
+    .option('--yes', 'agree to what is shown')
+  does(taken, async () => (await import('../commands/bridge.ts')).importGrant)
+  const written = grant
+    .command('export')
+    .argument('<grant>', 'the CID of a grant')
+    .usage('GRANT --format jwt')
+    .description('write a grant as a UCAN 0.8 token, for programs that use ucans')
+    .addOption(new Option('--format <format>', 'the form').choices(['jwt']).makeOptionMandatory())
+  does(written, async () => (await import('../commands/bridge.ts')).exportGrant)
+}
+
+/** Not commander's own required options: those would be demanded of `grant import` as well. */
+function demandAll(grant: Command): void {
+  const missing = grant.options.find(({ long }) => ['--on', '--can', '--for'].includes(long ?? '') && grant.opts()[(long ?? '').slice(2)] === undefined)
+  if (missing !== undefined) throw new UsageError(`required option '${missing.flags}' not specified`, usageOf(grant))
 }

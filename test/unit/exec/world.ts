@@ -29,7 +29,15 @@ export type TestExecutor = DeviceExecutor & {
 }
 
 export async function bundle(entry: string, outfile: string): Promise<void> {
-  await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'esm', target: 'node20', logLevel: 'error' })
+  await build({
+    entryPoints: [entry],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: outfile.endsWith('.cjs') ? 'cjs' : 'esm',
+    target: 'node20',
+    logLevel: 'error',
+  })
 }
 
 export async function openWorld(options: Partial<ExecutorOptions> = {}): Promise<World> {

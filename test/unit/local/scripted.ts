@@ -75,6 +75,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     listGrants: unexpected,
     revoke: unexpected,
     orders: { label: unexpected },
+    bridge: { import: unexpected, export: unexpected },
     audit: () => records(0),
     verifyAudit: unexpected,
     shutdown: unexpected,

@@ -35,13 +35,12 @@ export class MemoryShelf implements RecordShelf {
 }
 
 export class MeshWorld {
-  readonly clock = new HandClock()
   readonly random = countingRandom()
   readonly mesh
   readonly founder: Uint8Array
 
-  constructor() {
-    const { clock, random } = this
+  constructor(readonly clock = new HandClock()) {
+    const { random } = this
     const founded = foundMesh({ device: alice, owner, name: 'home', deviceName: 'alice', clock, random })
     this.mesh = founded.mesh
     this.founder = founded.membership

@@ -42,6 +42,9 @@ const BREACHES: readonly (readonly [rule: string, file: string, imports: string]
   ['the command line library only in', 'src/node/commander.ts', 'commander'],
   ['the logger only in', 'src/mesh/pino.ts', 'pino'],
   ['UCAN libraries only in', 'src/runtime/ucan.ts', '@ucanto/core'],
+  ['the library of UCAN 0.8 only in', 'src/authority/verify.ts', 'ucans'],
+  ['the bridge is for its desk only', 'src/runtime/exec-door.ts', '../authority/ucan08.ts'],
+  ['the desk of the bridge is for the hall only', 'src/runtime/exec-admission.ts', './bridge-desk.ts'],
 ]
 
 /** Looks like a breach and is none. */
@@ -54,6 +57,8 @@ const ALLOWED: readonly (readonly [file: string, imports: string])[] = [
   ['src/store/level.ts', 'level'],
   ['src/store/types.ts', '../tasks/ports.ts'],
   ['src/local/server.ts', 'fastify'],
+  ['src/authority/ucan08-worker.ts', 'ucans'],
+  ['src/node/hall.ts', '../runtime/bridge-desk.ts'],
   ['src/local/grpc-types.ts', '@grpc/grpc-js'],
   ['src/cli/fine.ts', '../local/client.ts'],
   ['src/cli/commands/node.ts', '../../node/ok.ts'],
@@ -72,6 +77,7 @@ const PACKAGES = [
   'commander',
   'pino',
   '@ucanto/core',
+  'ucans',
 ]
 const ROOMS = ['base', 'identity', 'authority', 'registry', 'audit', 'tasks', 'files', 'sessions', 'exec', 'runtime', 'store', 'mesh', 'node', 'cli']
 
@@ -87,7 +93,8 @@ beforeAll(() => {
   copyFileSync(join(ROOT, 'tsconfig.json'), join(tree, 'tsconfig.json'))
   put('package.json', '{ "name": "planted", "type": "module" }')
   for (const name of PACKAGES) put(`node_modules/${name}/index.js`, 'export const thing = 1\n')
-  for (const path of ['protocols/ok.ts', ...ROOMS.map((room) => `src/${room}/ok.ts`), 'src/tasks/ports.ts', 'src/runtime/runtime.ts']) {
+  const parts = ['protocols/ok.ts', ...ROOMS.map((room) => `src/${room}/ok.ts`), 'src/tasks/ports.ts', 'src/runtime/runtime.ts']
+  for (const path of [...parts, 'src/authority/ucan08.ts', 'src/runtime/bridge-desk.ts']) {
     put(path, 'export type Thing = number\nexport const thing: Thing = 1\n')
   }
   put('src/base/ring2.ts', "import type { Thing } from './ring.ts'\nexport type Thing2 = Thing\n")
