@@ -76,6 +76,9 @@ export const InvocationPayload = v.strictObject({
 })
 export type InvocationPayload = v.InferOutput<typeof InvocationPayload>
 
+/** In the `meta` of an invocation, true: it is asked whether this could be done. No door takes it for an order, whoever holds it. */
+export const QUESTION_META = 'errand/question'
+
 /** A plain map of the data model: not a list, not bytes, not a link. */
 export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype

@@ -16,12 +16,14 @@ export const CALL = {
 /** A tag once used is never given a second meaning. */
 export const CALL_TAG = { ask: 0x01, answer: 0x02, refused: 0x03 } as const
 
-export const QUESTIONS = ['/task/read', '/task/cancel', '/task/pause', '/task/resume'] as const
-export type Question = (typeof QUESTIONS)[number]
+const TASK_QUESTIONS = ['/task/read', '/task/cancel', '/task/pause', '/task/resume'] as const
+export type TaskQuestion = (typeof TASK_QUESTIONS)[number]
+/** Besides those about tasks: whether a command would run. Its invocation is that command's own, marked as a question. */
+export const WHY = 'why'
 
 /** caller → device. */
 export const Ask = v.object({
-  question: v.picklist(QUESTIONS),
+  question: v.picklist([...TASK_QUESTIONS, WHY]),
   /** '' is all tasks that live, or ended lately. */
   task: Text(64),
   /** With `task`: its history too. */
@@ -36,10 +38,22 @@ export type WireTask = v.InferOutput<typeof WireTask>
 
 const Gap = v.object({ t: v.literal('gap'), from: Count, to: Count })
 
+/** One thing that a command has to pass, and whether it would. */
+export const WhyStep = v.object({
+  step: v.pipe(v.string(), v.regex(/^[a-z][a-z-]{0,31}$/, 'not the name of a step')),
+  ok: v.boolean(),
+  detail: Text(4_096),
+  /** Where it would not: the next thing to do. */
+  hint: v.exactOptional(Text(1_024)),
+})
+export type WhyStep = v.InferOutput<typeof WhyStep>
+
 /** device → caller. */
 export const Answer = v.object({
   tasks: List(WireTask, 1_000),
   events: v.exactOptional(List(v.union([TaskEvent, Gap]), 10_000)),
+  /** To `why`, in their order, up to the first that is not passed. */
+  steps: v.exactOptional(List(WhyStep, 32)),
 })
 export type Answer = v.InferOutput<typeof Answer>
 

@@ -146,6 +146,34 @@ export interface RevokeView {
   unreachable: { device: string; expiresAt: string | null }[]
 }
 
+/** One chain of grants that was tried for a command. */
+export interface PathView {
+  /** Their CIDs, root first. */
+  grants: string[]
+  ok: boolean
+  /** Why it does not carry the command; or what its last grant gives. */
+  detail: string
+}
+
+export interface WhyStepView {
+  step: string
+  ok: boolean
+  detail: string
+  /** Only the device itself could say, and it was not reached: `ok` is false, and means nothing. */
+  unknown?: boolean
+  /** With `authority`: every chain that this device could show, best first. */
+  paths?: PathView[]
+}
+
+/** Whether a command would run. Nothing was run, and the device wrote it down as a question. */
+export interface WhyView {
+  allowed: boolean
+  device: string
+  steps: WhyStepView[]
+  /** What to do next. */
+  next: string
+}
+
 export interface TaskView {
   task: string
   state: (typeof TASK_STATES)[number]

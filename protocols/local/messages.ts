@@ -48,6 +48,20 @@ export const ExecRequest = v.strictObject({
 })
 export type ExecRequest = v.InferOutput<typeof ExecRequest>
 
+/** Whether a command would run, and why. Without a command: what there is of the way to the device, and of rights on it. */
+export const WhyRequest = v.strictObject({
+  device: Text(128),
+  command: v.optional(v.pipe(v.array(Text(131_072)), v.minLength(1), v.maxLength(1_024))),
+  cwd: v.optional(Text(4_096)),
+  /** Names only: values decide nothing. */
+  env: v.optional(List(Text(256), 256)),
+  user: v.optional(Text(256)),
+  timeoutMs: v.optional(Duration),
+  tty: v.optional(v.boolean()),
+  stdin: v.optional(v.boolean()),
+})
+export type WhyRequest = v.InferOutput<typeof WhyRequest>
+
 /** Output of a task: on the exec face, in place of a request. */
 export const AttachRequest = v.strictObject({
   task: Text(64),

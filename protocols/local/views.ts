@@ -141,6 +141,16 @@ export const RevokeView = as<m.RevokeView>()(
   v.object({ grants: texts, stopped: texts, acknowledged: texts, unreachable: v.array(v.object({ device: v.string(), expiresAt: When })) }),
 )
 
+const PathView = v.object({ grants: texts, ok: v.boolean(), detail: v.string() })
+const WhyStepView = v.object({
+  step: v.string(),
+  ok: v.boolean(),
+  detail: v.string(),
+  unknown: v.exactOptional(v.boolean()),
+  paths: v.exactOptional(v.array(PathView)),
+})
+export const WhyView = as<m.WhyView>()(v.object({ allowed: v.boolean(), device: v.string(), steps: v.array(WhyStepView), next: v.string() }))
+
 const Carried = {
   idempotent: v.exactOptional(v.boolean()),
   description: v.exactOptional(v.string()),

@@ -2,7 +2,7 @@
  * The verifier: may this peer have this done on this device, now? Fails closed, cheap checks first, says why.
  * The order is part of the security argument (protocols/authority/README.md); a later check may rely on the earlier ones.
  */
-import { BINDING, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import { BINDING, QUESTION_META, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
 import type { Did } from '../identity/identity.ts'
 import { type ChainCode, type ChainRefusal, expiryOf, type Rules, refuseChain, refusePolicies } from './chain.ts'
@@ -18,6 +18,7 @@ export type RefusalCode =
   | 'WRONG_SUBJECT'
   | 'WRONG_AUDIENCE'
   | 'WRONG_ISSUER'
+  | 'QUESTION'
   | 'EXPIRED'
   | 'TOO_EARLY'
   | 'TTL_TOO_LONG'
@@ -43,6 +44,8 @@ export interface VerifyContext {
   readonly now: number
   readonly revocations: RevocationView
   readonly seen: SeenNonces
+  /** True: a question is expected, and an order refused. Otherwise the other way round. */
+  readonly isQuestion?: boolean
   /** Delegations already at hand, so that a proof need not be sent again. */
   readonly known?: (cid: string) => Delegation | undefined
 }
@@ -129,10 +132,16 @@ function guarded(check: (read: (invocation: Invocation) => void) => Admission): 
   }
 }
 
-function addressed({ sub, aud, iss }: Invocation, { self, peer }: VerifyContext): void {
+function addressed({ sub, aud, iss, meta }: Invocation, { self, peer, isQuestion = false }: VerifyContext): void {
   if (sub !== self) throw refuse('WRONG_SUBJECT', `the invocation is about ${sub}, this device is ${self}`)
   if (aud !== undefined && aud !== self) throw refuse('WRONG_AUDIENCE', `the invocation is for ${aud}, this device is ${self}`)
   if (iss !== peer) throw refuse('WRONG_ISSUER', `the invocation is signed by ${iss}, the connection is that of ${peer}`)
+  if ((meta?.[QUESTION_META] === true) !== isQuestion) {
+    throw refuse(
+      'QUESTION',
+      isQuestion ? 'the invocation is an order, and a question was expected' : 'the invocation was signed as a question, not as an order',
+    )
+  }
 }
 
 function timely({ exp, iat }: Invocation, now: number): void {

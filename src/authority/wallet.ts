@@ -35,9 +35,13 @@ export type CanDelegate =
   | { readonly ok: true; readonly chain: readonly Delegation[] }
   | { readonly ok: false; readonly code: 'NO_GRANT' | 'NOT_DELEGABLE' | 'NO_EXPIRY' | 'OUTLIVES'; readonly why: string }
 
-interface Weighed {
+/** A chain, and what is wrong with it, in words. */
+export interface Path {
   readonly chain: readonly Delegation[]
   readonly problem?: string
+}
+
+interface Weighed extends Path {
   readonly expiresAt: number
 }
 
@@ -79,6 +83,11 @@ export class Wallet {
     if (best === undefined) return { ok: false, why: `no grant from ${subject} reaches ${issuer} for ${wanted.command}` }
     if (best.problem !== undefined) return { ok: false, why: best.problem, nearest: best.chain }
     return { ok: true, chain: best.chain, expiresAt: expiryOf(best.chain) }
+  }
+
+  /** Every way there is, best first: those that lead there, and why each of the others does not. */
+  paths(wanted: Wanted): readonly Path[] {
+    return wanted.issuer === wanted.subject ? [] : this.#weighed(wanted)
   }
 
   /**

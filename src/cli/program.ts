@@ -8,6 +8,7 @@ import { type Does, type Group, type Load, strict } from './groups/group.ts'
 import { addMembers } from './groups/members.ts'
 import { addNode } from './groups/node.ts'
 import { addRights } from './groups/rights.ts'
+import { addWhy } from './groups/why.ts'
 import { addWork } from './groups/work.ts'
 import { VERSION } from './version.ts'
 
@@ -48,6 +49,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['devices', 'invite', 'join'], addMembers],
   [['run', 'ps', 'task', 'logs', 'attach', 'cancel', 'pause', 'resume'], addWork],
   [['grant', 'grants', 'revoke'], addRights],
+  [['why'], addWhy],
   [['audit'], addAudit],
   [['device'], addDevice],
 ]

@@ -24,6 +24,8 @@ import {
   type Status,
   type TaskUpdate,
   type TaskView,
+  WhyRequest,
+  type WhyView,
 } from '../../protocols/local/messages.ts'
 import { Count, Text } from '../../protocols/wire.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -129,6 +131,10 @@ export class InProcess implements Calls, OwnerClient {
 
   revoke(request: RevokeRequest, o?: Waiting): Promise<RevokeView> {
     return this.#with(RevokeRequest, request, o, ({ runtime, actor }, asked) => runtime.revoke(actor, asked))
+  }
+
+  why(request: WhyRequest, o?: Waiting): Promise<WhyView> {
+    return this.#with(WhyRequest, request, o, ({ runtime, actor }, asked) => runtime.why(actor, asked))
   }
 
   listen(request: ListenRequest, o?: Waiting): Promise<{ addresses: string[] }> {

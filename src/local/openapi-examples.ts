@@ -88,6 +88,20 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     ...{ words: RIGHT.words, expiresAt: LATER },
   },
   RevokeView: { grants: [GRANT], stopped: [TASK], acknowledged: ['gpu1'], unreachable: [{ device: 'jetson', expiresAt: LATER }] },
+  WhyView: {
+    ...{ allowed: false, device: 'gpu1', next: "ask for it: errand grant laptop --on gpu1 --can 'exec: rm' --for 1h" },
+    steps: [
+      { step: 'discovery', ok: true, detail: 'record 3m old, 2 addresses' },
+      { step: 'dial', ok: true, detail: 'direct, 9 ms' },
+      {
+        step: 'authority',
+        ok: false,
+        detail: 'exe "rm" is not in {nvidia-smi, npm}',
+        paths: [{ grants: [GRANT], ok: false, detail: 'exe "rm" is not in {nvidia-smi, npm}' }],
+      },
+    ],
+  },
+  WhyRequest: { device: 'gpu1', command: ['rm', '-rf', '/'] },
   TaskView: task,
   TaskUpdate: {
     ...{ t: 'changed', cursor: 1_042, event: { t: 'ended', to: 'COMPLETED', why: 'exit' } },

@@ -28,6 +28,7 @@ export const NAMED: Readonly<Record<string, Schema>> = {
   ImportGrantRequest: messages.ImportGrantRequest,
   ExportGrantRequest: messages.ExportGrantRequest,
   RevokeRequest: messages.RevokeRequest,
+  WhyRequest: messages.WhyRequest,
   InviteRequest: messages.InviteRequest,
   JoinRequest: messages.JoinRequest,
   ListenRequest: messages.ListenRequest,

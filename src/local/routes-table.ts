@@ -11,6 +11,7 @@ import {
   JoinRequest,
   ListenRequest,
   RevokeRequest,
+  WhyRequest,
 } from '../../protocols/local/messages.ts'
 import * as views from '../../protocols/local/views.ts'
 import { Text } from '../../protocols/wire.ts'
@@ -115,6 +116,11 @@ const RIGHTS: readonly Route[] = [
     post('/api/runtime/revocations', 'Takes rights back; what rests on them is stopped.', json(views.RevokeView)),
     { body: RevokeRequest },
     ({ runtime, actor, body }) => runtime.revoke(actor, body),
+  ),
+  route(
+    post('/api/runtime/why', 'Whether a command would run on a device, and why; runs nothing.', json(views.WhyView)),
+    { body: WhyRequest },
+    ({ runtime, actor, body }) => runtime.why(actor, body),
   ),
   route(post('/api/runtime/invites', 'Makes a code that admits one device.', json(views.InviteView)), { body: InviteRequest }, ({ runtime, actor, body }) =>
     runtime.invite(actor, body),

@@ -21,6 +21,8 @@ import type {
   Status,
   TaskUpdate,
   TaskView,
+  WhyRequest,
+  WhyView,
 } from '../../protocols/local/messages.ts'
 import type { WireError } from '../base/errors.ts'
 
@@ -161,6 +163,8 @@ export interface OwnerClient {
   grant(request: GrantRequest, o?: Waiting): Promise<GrantView[]>
   listGrants(o?: Waiting): Promise<GrantView[]>
   revoke(request: RevokeRequest, o?: Waiting): Promise<RevokeView>
+  /** Whether a command would run on a device, and why. Runs nothing. */
+  why(request: WhyRequest, o?: Waiting): Promise<WhyView>
   /** Where to listen from now on; the node is away for a moment. */
   listen(request: ListenRequest, o?: Waiting): Promise<{ addresses: string[] }>
   audit(query?: AuditQuery, o?: Waiting): AsyncIterable<AuditRecordView>

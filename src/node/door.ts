@@ -38,6 +38,7 @@ export function waitingRuntime(o: {
     revoke: () => Promise.resolve().then(none),
     orders: { label: () => Promise.resolve().then(none) },
     bridge: { import: () => Promise.resolve().then(none), export: () => Promise.resolve().then(none) },
+    why: () => Promise.resolve().then(none),
     audit: () => nothing(),
     verifyAudit: () => Promise.resolve({ ok: true, logs: [], problems: [] }),
     shutdown: (_actor, request) => {
@@ -74,6 +75,7 @@ export function switchedRuntime(current: () => Runtime): Runtime {
     revoke: (actor, request) => current().revoke(actor, request),
     orders: { label: (request) => current().orders.label(request) },
     bridge: { import: (request) => current().bridge.import(request), export: (request) => current().bridge.export(request) },
+    why: (actor, request) => current().why(actor, request),
     audit: (query) => current().audit(query),
     verifyAudit: () => current().verifyAudit(),
     shutdown: (actor, request) => current().shutdown(actor, request),

@@ -1,30 +1,30 @@
 /** The hall of a node: who decides, who runs, who answers, and how they know of each other. Builds, starts nothing. */
 import { networkInterfaces } from 'node:os'
-import { v7 as uuidv7 } from 'uuid'
+import { type Answer, WHY } from '../../protocols/call/messages.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { createExecutor } from '../exec/executor.ts'
 import type { Did } from '../identity/identity.ts'
+import type { CallDoor } from '../mesh/call.ts'
 import { MeshNode } from '../mesh/mesh.ts'
 import { Attachments } from '../runtime/attachments.ts'
 import { BridgeDesk } from '../runtime/bridge-desk.ts'
 import { type Check, OthersCheck } from '../runtime/checks.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
-import { FarSide } from '../runtime/far.ts'
 import { Invites } from '../runtime/invites.ts'
 import { LiveCommands } from '../runtime/live.ts'
 import { LocalRuntime } from '../runtime/local.ts'
 import { OrderDesk } from '../runtime/order-desk.ts'
 import { Places } from '../runtime/places.ts'
+import { Questions } from '../runtime/questions.ts'
 import { Recovery } from '../runtime/recovery.ts'
 import { RightsDesk } from '../runtime/rights-desk.ts'
 import type { Runtime } from '../runtime/runtime.ts'
-import { Submitter } from '../runtime/submit.ts'
-import { TaskDesk } from '../runtime/task-desk.ts'
-import { TaskFinder } from '../runtime/task-finder.ts'
+import type { Submitter } from '../runtime/submit.ts'
 import { TaskGate } from '../runtime/task-gate.ts'
-import { TaskSteward } from '../runtime/task-steward.ts'
+import { type TaskAsk, TaskSteward } from '../runtime/task-steward.ts'
 import { WaitingList } from '../runtime/waiting-list.ts'
 import { besideDoor, dialable } from './addresses.ts'
+import { type Asking, openAsking } from './asking.ts'
 import { describeMachine } from './describe.ts'
 import type { NodeParts } from './parts.ts'
 import type { Cellar, Rooms } from './rooms.ts'
@@ -60,31 +60,19 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
     checks,
   })
   records.onRevocation(() => live.stopRevoked())
+  const questions = new Questions({ self, revocations, audit, clock, checks, places, named })
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
   const invites: Invites = openInvites(p, cellar, rooms, () => mesh)
-  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, invites, steward, places })
+  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, invites, calls: answering(steward, questions), places })
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
   const rights = new RightsDesk({ keyring, wallet, revocations, directory, records, telling, audit, clock, random })
   const orders = new OrderDesk({ keyring, orders: rooms.orders, directory, records, telling, audit, clock })
   const bridge = new BridgeDesk({ keyring, wallet, revocations, directory, rights, audit, clock, bridgeFile: p.bridgeFile })
-  const far = { keyring, route: mesh, door, clock, random }
-  const submitter = new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 })
-  const logs = { store: cellar.store.logs, mesh: p.mesh.id, nameOf: (did: Did) => directory.nameOf(did) }
-  const isOnline = (did: Did): boolean => mesh.lineTo(did) !== undefined
-  const refreshLogs = (): Promise<void> => mesh.refreshLogs()
-  const toTasks = { self, book, directory, side: new FarSide(far), calls: mesh, isOnline }
-  const tasks = new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs }), clock })
+  const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions })
+  const { submitter } = asking
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
-  return {
-    runtime: openRuntime(p, cellar, rooms, { mesh, invites, rights, orders, bridge, submitter, tasks }),
-    mesh,
-    door,
-    executor,
-    live,
-    places,
-    submitter,
-    recovery,
-  }
+  const runtime = openRuntime(p, cellar, rooms, { mesh, invites, rights, orders, bridge, ...asking })
+  return { runtime, mesh, door, executor, live, places, submitter, recovery }
 }
 
 function openExecutor(p: NodeParts): Hall['executor'] {
@@ -97,6 +85,14 @@ function openExecutor(p: NodeParts): Hall['executor'] {
     path: p.config.exec.path,
     umask: p.umask,
   })
+}
+
+/** One door for all questions of other devices. */
+function answering(steward: TaskSteward, questions: Questions): CallDoor {
+  return {
+    answer: async (ask, caller): Promise<Answer> =>
+      ask.question === WHY ? { tasks: [], steps: await questions.answer(ask, caller) } : await steward.answer(ask as TaskAsk, caller),
+  }
 }
 
 /** Invites name this device's addresses and tell the mesh of members; the mesh serves joins through invites. So one of them gets the other late. */
@@ -124,16 +120,16 @@ function openMesh(
   p: NodeParts,
   { datastore, audit }: Cellar,
   rooms: Rooms,
-  on: { door: ExecDoor; invites: Invites; steward: TaskSteward; places: Places },
+  on: { door: ExecDoor; invites: Invites; calls: CallDoor; places: Places },
 ): MeshNode {
   const { directory, records, replica } = rooms
   const { config, device, version, listen, log } = p
   const { labels, transport } = config
-  const { door, invites, steward, places } = on
+  const { door, invites, calls, places } = on
   return new MeshNode(
     { identity: device, meshId: p.mesh.id, version, listen, bootstrap: [...transport.bootstrap, ...(p.met ?? [])], datastore, discovery: transport },
     {
-      ...{ directory, records, door, calls: steward, replica, clock, random, log },
+      ...{ directory, records, door, calls, replica, clock, random, log },
       auditLog: audit,
       admitJoin: (ask, from) => invites.admit(ask, from),
       machineAddresses: () => Object.values(networkInterfaces()).flatMap((ones) => (ones ?? []).map(({ address }) => address)),
@@ -147,7 +143,7 @@ function openRuntime(
   p: NodeParts,
   { store, audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; orders: OrderDesk; bridge: BridgeDesk; submitter: Submitter; tasks: TaskDesk },
+  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; orders: OrderDesk; bridge: BridgeDesk } & Asking,
 ): Runtime {
   const { directory, orders, book, replica, damaged } = rooms
   const { mesh, ...desks } = on

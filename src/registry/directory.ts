@@ -87,6 +87,11 @@ export class Directory {
     return this.#addresses.get(did)?.value.addrs ?? []
   }
 
+  /** When a device said where it is, by its own clock; undefined when it never did. */
+  addressedAt(did: string): number | undefined {
+    return this.#addresses.get(did)?.value.seq
+  }
+
   announcementOf(did: string): { readonly said: Announcement; readonly heardAt: number } | undefined {
     const held = this.#announcements.get(did)
     return held === undefined ? undefined : { said: held.value, heardAt: held.heardAt }

@@ -58,6 +58,17 @@ export async function firstRefusal(
   return undefined
 }
 
+/** What each check says, in their order, up to and with the first no. */
+export async function verdicts(checks: readonly Check[], asked: Asked, when: 'admission' | 'start'): Promise<(Verdict & { readonly step: Step })[]> {
+  const said: (Verdict & { readonly step: Step })[] = []
+  for (const check of inOrder(checks)) {
+    const verdict = await check.judge(asked, when)
+    said.push({ ...verdict, step: check.step })
+    if (!verdict.ok) break
+  }
+  return said
+}
+
 /** The same refusal for whoever asked, and for the log. */
 export function deniedBy({ code, detail, hint, fields, step }: Refused & { readonly step: Step }): ErrandError {
   return new ErrandError('DENIED', detail, { ...(hint === undefined ? {} : { hint }), fields: { ...fields, reason: code, step } })

@@ -7,7 +7,7 @@ import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
-import { type Admission, verifyInvocation } from '../authority/verify.ts'
+import { type Admission, type Refusal, verifyInvocation } from '../authority/verify.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
@@ -64,12 +64,8 @@ export class ExecAdmission {
     const now = Math.floor(clock.now() / 1_000)
     const seen = verifyInvocation(open.invocation, open.proofs, { self, peer: caller.did, challenge: caller.challenge, now, revocations, seen: this.#seen })
     if (!seen.ok) {
-      const asked = { who: this.on.named(caller.did), on: this.on.named(self), exe: seen.invocation?.args['exe'] }
-      throw await this.#denied(denial({ ...seen, detail: this.on.named(seen.detail) }, now * 1_000, asked), {
-        caller,
-        args: seen.invocation?.args,
-        grant: seen.grant,
-      })
+      const error = kernelSaidNo(seen, { ...this.on, caller: caller.did })
+      throw await this.#denied(error, { caller, args: seen.invocation?.args, grant: seen.grant })
     }
     if (seen.invocation.cmd !== '/exec/run')
       throw await this.#denied(new ErrandError('DENIED', `${seen.invocation.cmd} is not served here`), { caller, args: {} })
@@ -112,6 +108,13 @@ export class ExecAdmission {
     })
     return error
   }
+}
+
+/** The kernel's no, in the words that its caller gets to read. */
+export function kernelSaidNo(seen: Refusal, on: Pick<ExecAdmissionOn, 'self' | 'named' | 'clock'> & { readonly caller: Did }): ErrandError {
+  const { self, named, clock, caller } = on
+  const asked = { who: named(caller), on: named(self), exe: seen.invocation?.args['exe'] }
+  return denial({ ...seen, detail: named(seen.detail) }, clock.now(), asked)
 }
 
 /** An admitted request, as the checks of this device get to see it. */

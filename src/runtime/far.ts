@@ -1,4 +1,5 @@
 /** The way to the exec door of a device, this one included, and the signed words that open it. Carries nothing itself. */
+import { QUESTION_META } from '../../protocols/authority/messages.ts'
 import { EXEC } from '../../protocols/exec/messages.ts'
 import { sealInvocation } from '../authority/token.ts'
 import { type Clock, pause, type Random } from '../base/clock.ts'
@@ -61,8 +62,8 @@ export class FarSide {
     return this.on.keyring.prove(device, command, args).doubt === undefined
   }
 
-  /** An invocation for this one connection, with the proofs that this device can show. */
-  async sign(device: Did, command: string, args: Args, far: Pick<Far, 'challenge' | 'synced'>): Promise<Signed> {
+  /** An invocation for this one connection, with the proofs that this device can show. `asks`: a question, which nobody can take for an order. */
+  async sign(device: Did, command: string, args: Args, far: Pick<Far, 'challenge' | 'synced'> & { readonly asks?: boolean }): Promise<Signed> {
     const { keyring, random } = this.on
     const now = keyring.nowSeconds()
     const { chain } = await this.#prove(device, command, args, far.synced)
@@ -75,6 +76,7 @@ export class FarSide {
       nonce: Buffer.concat([far.challenge, random(NONCE_BYTES)]),
       exp: now + INVOCATION_LIFE_SECONDS,
       iat: now,
+      ...(far.asks === true ? { meta: { [QUESTION_META]: true } } : {}),
     })
     return { invocation, proofs: chain.map((link) => link.bytes) }
   }

@@ -23,6 +23,8 @@ import type {
   Status,
   TaskUpdate,
   TaskView,
+  WhyRequest,
+  WhyView,
 } from '../../protocols/local/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
 import type { AuditRecord } from '../audit/facts.ts'
@@ -46,6 +48,7 @@ import type { RightsDesk } from './rights-desk.ts'
 import type { Actor, BridgeRoom, Runtime } from './runtime.ts'
 import type { Submitter } from './submit.ts'
 import type { TaskDesk } from './task-desk.ts'
+import type { WhyDesk } from './why-desk.ts'
 
 /** While somebody watches, devices that run what was submitted here are asked so often how it stands. */
 const ASK_EVERY_MS = 2_000
@@ -58,6 +61,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly rights: RightsDesk
   readonly orders: OrderRoom
   readonly bridge: BridgeRoom
+  readonly whys: WhyDesk
   readonly logs: LogReader
   readonly witnesses: Witnesses
   /** Asks the connected devices for the news of their logs; bounded. */
@@ -179,6 +183,10 @@ export class LocalRuntime implements Runtime {
 
   async revoke(_actor: Actor, request: RevokeRequest): Promise<RevokeView> {
     return await this.on.rights.revoke(request)
+  }
+
+  async why(_actor: Actor, request: WhyRequest): Promise<WhyView> {
+    return await this.on.whys.why(request)
   }
 
   /** @throws LOG_DAMAGED at the first entry that does not verify: no answer is better than a false one. */

@@ -33,6 +33,16 @@ export class Places {
     return this.#queue.length
   }
 
+  /** What would become of somebody who came now. */
+  outlook(): { readonly ok: boolean; readonly detail: string; readonly hint?: string } {
+    const { atOnce, queueSize } = this.on.bounds
+    if (this.#isFrozen) return { ok: false, detail: 'this device is stopping and takes no new work', hint: 'try again when it is up' }
+    if (this.free > 0) return { ok: true, detail: `${this.free} of ${atOnce} places are free` }
+    const waiting = this.#queue.length
+    if (waiting < queueSize) return { ok: true, detail: `all ${atOnce} places are taken; it would wait at place ${waiting + 1}` }
+    return { ok: false, detail: `all ${atOnce} places are taken, and ${waiting} wait`, hint: 'try again in a moment' }
+  }
+
   /** From now on nobody gets a place; who waits goes on waiting. */
   freeze(): void {
     this.#isFrozen = true

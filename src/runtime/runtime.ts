@@ -29,6 +29,8 @@ import type {
   Status,
   TaskUpdate,
   TaskView,
+  WhyRequest,
+  WhyView,
 } from '../../protocols/local/messages.ts'
 import type { FrameLink } from '../base/frames.ts'
 import type { OrderRoom } from './order-desk.ts'
@@ -68,6 +70,8 @@ export interface Runtime {
   listGrants(): Promise<GrantView[]>
   revoke(actor: Actor, request: RevokeRequest): Promise<RevokeView>
   readonly bridge: BridgeRoom
+  /** Whether a command would run, and why; runs nothing. @throws UNKNOWN_DEVICE */
+  why(actor: Actor, request: WhyRequest): Promise<WhyView>
   audit(query: AuditQuery): AsyncIterable<AuditRecordView>
   verifyAudit(): Promise<AuditVerifyView>
   /** Listens where a preset says, from now on. @throws BUSY while commands run; LISTEN_GIVEN when addresses were named. */

@@ -2,7 +2,6 @@
  * The submitter's side of a command: writes down what was asked, opens the stream, carries frames both ways, keeps the task's history here.
  * A command for a device that cannot be reached fails; it never runs anywhere else.
  */
-import { posix } from 'node:path'
 import { At, type Ended, TAG } from '../../protocols/exec/messages.ts'
 import type { ExecRequest } from '../../protocols/local/messages.ts'
 import type { About } from '../../protocols/task/messages.ts'
@@ -17,6 +16,7 @@ import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import { type Change, endedBy, endedByError, type Task, type TaskId } from '../tasks/machine.ts'
+import { declare } from './declared.ts'
 import { type FarOn, FarSide } from './far.ts'
 import { NearHearer, type News, NO_NEWS, QuietHearer } from './hearers.ts'
 import { Line, type LineFor } from './line.ts'
@@ -128,13 +128,9 @@ export class Submitter {
   #read(request: ExecRequest, detached: boolean): Submission {
     const { directory } = this.on
     const device = directory.resolve(request.device)
-    const [exe = '', ...argv] = request.command
     const env = request.env ?? {}
     const task = (request.id?.toLowerCase() ?? this.on.newTaskId()) as TaskId
-    const args: ExecRunArgs = {
-      ...{ exe, argv, env: Object.keys(env).sort(), user: request.user ?? '', timeoutMs: request.timeoutMs ?? 0, task },
-      ...{ cwd: request.cwd === undefined ? '' : plainPath(request.cwd), maxOutputBytes: 0, tty: false, stdin: request.stdin ?? false },
-    }
+    const { args } = declare({ ...request, env: Object.keys(env) }, task)
     const { idempotent, description, input, prompt, agent, session, parent, metadata, context } = request
     const said = { idempotent, description, input, prompt, agent, session, parent: parent?.toLowerCase(), metadata, context }
     const about = { detached, ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) }
@@ -273,10 +269,4 @@ const SILENT = { before: () => Promise.resolve(), ...NO_NEWS }
 
 function unknownTask(task: string): never {
   throw new ErrandError('NO_SUCH_TASK', `task ${task} is not known any more`)
-}
-
-/** People type trailing slashes and dots; the declared path has none, so that a policy on it cannot be walked around. */
-function plainPath(path: string): string {
-  const plain = posix.normalize(path)
-  return plain.length > 1 && plain.endsWith('/') ? plain.slice(0, -1) : plain
 }

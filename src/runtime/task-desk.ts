@@ -1,5 +1,5 @@
 /** Everybody's tasks as this node's user sees them: asks the device that answers for one, and falls back on what is known here. */
-import type { Answer, Ask, Question } from '../../protocols/call/messages.ts'
+import type { Answer, Ask, TaskQuestion } from '../../protocols/call/messages.ts'
 import { At, type Attach, TAG } from '../../protocols/exec/messages.ts'
 import type { AttachRequest, TaskView } from '../../protocols/local/messages.ts'
 import { encode, shapeOf } from '../../protocols/wire.ts'
@@ -127,7 +127,7 @@ export class TaskDesk {
     }
   }
 
-  async #ask(question: Question, { id, device }: Pick<Found, 'id' | 'device'>, o: { events?: boolean } = {}): Promise<Answer> {
+  async #ask(question: TaskQuestion, { id, device }: Pick<Found, 'id' | 'device'>, o: { events?: boolean } = {}): Promise<Answer> {
     const events = o.events === true ? { events: true } : {}
     if (device === this.on.self) {
       const caller: ExecCaller = { did: device, challenge: new Uint8Array(16), address: 'this device', synced: Promise.resolve() }

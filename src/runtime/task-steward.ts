@@ -1,5 +1,5 @@
 /** Answers for the tasks of this device: how they stand, and cancel, pause, resume. For local and remote callers alike, behind the gate. */
-import { type Answer, type Ask, CALL, type Question } from '../../protocols/call/messages.ts'
+import { type Answer, type Ask, CALL, type TaskQuestion } from '../../protocols/call/messages.ts'
 import { TASK } from '../../protocols/task/messages.ts'
 import { encode } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
@@ -20,6 +20,9 @@ const MAX_TASKS = 1_000
 /** For the words around them. */
 const ENVELOPE_BYTES = 4_096
 
+/** A question about tasks. */
+export type TaskAsk = Ask & { readonly question: TaskQuestion }
+
 export interface StewardOn {
   readonly self: Did
   readonly book: TaskBook
@@ -33,7 +36,7 @@ export class TaskSteward {
   constructor(private readonly on: StewardOn) {}
 
   /** @throws NO_SUCH_TASK, TASK_OVER, DENIED */
-  async answer(ask: Ask, caller: ExecCaller): Promise<Answer> {
+  async answer(ask: TaskAsk, caller: ExecCaller): Promise<Answer> {
     const { book, gate } = this.on
     if (ask.task === '') {
       await gate.admit('/task/read', undefined, { caller, ...ask })
@@ -60,7 +63,7 @@ export class TaskSteward {
     return fitting(events, CALL.maxFrameBytes - TASK.maxSubmissionBytes)
   }
 
-  async #steer(question: Exclude<Question, '/task/read'>, task: Task, caller: ExecCaller): Promise<Task> {
+  async #steer(question: Exclude<TaskQuestion, '/task/read'>, task: Task, caller: ExecCaller): Promise<Task> {
     if (isOver(task.state))
       throw new ErrandError('TASK_OVER', `task ${task.id} is ${task.state} already`, {
         hint: `what it printed: errand logs ${task.id}`,

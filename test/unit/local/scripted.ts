@@ -76,6 +76,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     revoke: unexpected,
     orders: { label: unexpected },
     bridge: { import: unexpected, export: unexpected },
+    why: unexpected,
     audit: () => records(0),
     verifyAudit: unexpected,
     shutdown: unexpected,

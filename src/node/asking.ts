@@ -1,0 +1,48 @@
+/** The side of a node that asks others: for commands, for tasks, and why something would run or not. Builds, starts nothing. */
+import { v7 as uuidv7 } from 'uuid'
+import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
+import type { Did } from '../identity/identity.ts'
+import type { MeshNode } from '../mesh/mesh.ts'
+import type { ExecDoor } from '../runtime/exec-door.ts'
+import { FarSide } from '../runtime/far.ts'
+import type { Questions } from '../runtime/questions.ts'
+import { Submitter } from '../runtime/submit.ts'
+import { TaskDesk } from '../runtime/task-desk.ts'
+import { TaskFinder } from '../runtime/task-finder.ts'
+import type { TaskSteward } from '../runtime/task-steward.ts'
+import { WhyDesk } from '../runtime/why-desk.ts'
+import type { NodeParts } from './parts.ts'
+import type { Cellar, Rooms } from './rooms.ts'
+
+export interface Asking {
+  readonly submitter: Submitter
+  readonly tasks: TaskDesk
+  readonly whys: WhyDesk
+}
+
+export interface AskingOn {
+  readonly mesh: MeshNode
+  readonly door: ExecDoor
+  readonly steward: TaskSteward
+  readonly questions: Questions
+}
+
+export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, { mesh, door, steward, questions }: AskingOn): Asking {
+  const { directory, wallet, revocations, book, keyring } = rooms
+  const self = p.device.did
+  const far = { keyring, route: mesh, door, clock, random }
+  const side = new FarSide(far)
+  const logs = { store: store.logs, mesh: p.mesh.id, nameOf: (did: Did) => directory.nameOf(did) }
+  const isOnline = (did: Did): boolean => mesh.lineTo(did) !== undefined
+  const toTasks = { self, book, directory, side, calls: mesh, isOnline }
+  const whys = new WhyDesk({
+    ...{ self, directory, keyring, wallet, revocations, side, calls: mesh, questions, clock, random, newTaskId: uuidv7 },
+    lineTo: (did) => mesh.lineTo(did),
+    meet: (did, o) => mesh.meet(did, o),
+  })
+  return {
+    submitter: new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 }),
+    tasks: new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs: () => mesh.refreshLogs() }), clock }),
+    whys,
+  }
+}
