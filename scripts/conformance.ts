@@ -1,6 +1,7 @@
 /**
  * Checks the UCAN kernel against the official UCAN 1.0 vectors: `npm run conformance -- DIR`.
- * Reads delegation.json and invocation.json wherever they lie under DIR. Exit 0: all as the vectors say; 1: some differ; 2: nothing to check.
+ * Reads delegation.json and invocation.json wherever they lie under DIR, and our own cases (`npm run conformance -- protocols/authority`): a
+ * vectors.json with cases of the format ucan-cases/1. Exit 0: all as the vectors say; 1: some differ; 2: nothing to check.
  */
 import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
@@ -8,6 +9,7 @@ import { isMap } from '../protocols/authority/messages.ts'
 import { decodeDelegation } from '../src/authority/token.ts'
 import { type RefusalCode, verifyBySpec } from '../src/authority/verify.ts'
 import { asErrand } from '../src/base/errors.ts'
+import { answersOf, readCases } from './vectors/cases.ts'
 
 /** The error classes of the vectors, by our codes. */
 const SPEC_NAME: Partial<Record<RefusalCode, string>> = {
@@ -37,7 +39,7 @@ function main(directory: string | undefined): number {
     return nothing(`cannot read ${directory}: ${asErrand(thrown).message}`)
   }
   const results = files.flatMap((file) => check(file))
-  if (results.length === 0) return nothing(`no UCAN 1.0 vectors in delegation.json or invocation.json under ${directory}`)
+  if (results.length === 0) return nothing(`no UCAN 1.0 vectors in delegation.json, invocation.json or vectors.json under ${directory}`)
   for (const { name, problem } of results)
     process.stdout.write(`${problem === undefined ? 'ok  ' : 'FAIL'} ${name}${problem === undefined ? '' : `: ${problem}`}\n`)
   const failed = results.filter(({ problem }) => problem !== undefined).length
@@ -55,7 +57,7 @@ function filesUnder(directory: string): string[] {
   return entries.flatMap((entry) => {
     const path = join(directory, entry.name)
     if (entry.isDirectory()) return filesUnder(path)
-    return ['delegation.json', 'invocation.json'].includes(entry.name) ? [path] : []
+    return ['delegation.json', 'invocation.json', 'vectors.json'].includes(entry.name) ? [path] : []
   })
 }
 
@@ -67,6 +69,7 @@ interface Result {
 function check(file: string): Result[] {
   const kind = basename(file, '.json')
   const document: unknown = JSON.parse(readFileSync(file, 'utf8'))
+  if (kind === 'vectors') return casesIn(document)
   if (!isMap(document) || document['version'] !== '1.0.0') return []
   return (['valid', 'invalid'] as const).flatMap((group) =>
     listOf(document[group])
@@ -76,6 +79,12 @@ function check(file: string): Result[] {
         return { name, problem: problemOf(() => (kind === 'delegation' ? delegationProblem(vector) : invocationProblem(vector, group))) }
       }),
   )
+}
+
+/** Ours; other protocols' vectors.json hold none. */
+function casesIn(document: unknown): Result[] {
+  if (!isMap(document) || document['cases'] === undefined) return []
+  return answersOf(readCases(document)).map(({ name, problem }) => ({ name, problem }))
 }
 
 /** A vector that cannot even be read is a mismatch, not a crash. */

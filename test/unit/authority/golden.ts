@@ -12,6 +12,10 @@ import {
   signInvocation,
 } from '../../../src/authority/token.ts'
 import { Identity } from '../../../src/identity/identity.ts'
+import { CONTEXT, INVOCATION_CASES, REVOCATION_CASES } from './cases-invocations.ts'
+import { seeds } from './cases-people.ts'
+import { COVER_CASES, POLICY_CASES } from './cases-policies.ts'
+import { TOKEN_CASES } from './cases-tokens.ts'
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
@@ -110,4 +114,23 @@ export const golden = {
     proofs: proofs.map(({ bytes }) => base64(bytes)),
     code,
   })),
+  cases: {
+    format: 'ucan-cases/1',
+    note: 'What a runner does with each kind: README.md. Bytes are base64; `by` says who has to answer so: every UCAN 1.0 implementation (spec), or one of this profile.',
+    seeds: Object.fromEntries(Object.entries(seeds).map(([name, seed]) => [name, hex(seed)])),
+    context: { self: CONTEXT.self, peer: CONTEXT.peer, challenge: base64(CONTEXT.challenge), now: CONTEXT.now },
+    delegations: TOKEN_CASES.map(({ name, by, bytes, expect }) => ({ name, by, bytes: base64(bytes), expect })),
+    revocations: REVOCATION_CASES.map(({ name, bytes, expect }) => ({ name, bytes: base64(bytes), expect })),
+    invocations: INVOCATION_CASES.map(({ bytes, proofs, revocations, before, peer, now, ...rest }) => ({
+      ...rest,
+      bytes: base64(bytes),
+      proofs: proofs.map(base64),
+      ...(revocations.length === 0 ? {} : { revocations: revocations.map(base64) }),
+      ...(before.length === 0 ? {} : { before: before.map((one) => ({ bytes: base64(one.bytes), proofs: one.proofs.map(base64) })) }),
+      ...(peer === undefined ? {} : { peer: peer.did }),
+      ...(now === undefined ? {} : { now }),
+    })),
+    policies: POLICY_CASES,
+    covers: COVER_CASES,
+  },
 } as const

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { expect, test } from 'vitest'
+import { failuresOf, readCases } from '../../../scripts/vectors/cases.ts'
 import { Revocations } from '../../../src/authority/revocations.ts'
 import { sayRight } from '../../../src/authority/rights.ts'
 import { NonceMemory } from '../../../src/authority/seen.ts'
@@ -72,3 +73,17 @@ test.each(vectors.badDelegations)('no delegation: $name', ({ bytes, code }) => {
 })
 
 test.each(vectors.refusals)('refused: $name', ({ invocation, proofs, code }) => expect(codeOf(verifyInvocation(invocation, proofs, context()))).toBe(code))
+
+const cases = readCases(written)
+
+test('every published case is answered as it says, within the time of an answer', () => {
+  expect(failuresOf(cases)).toEqual([])
+  expect(cases.delegations.length + cases.invocations.length + cases.policies.length).toBeGreaterThan(230)
+})
+
+test('no two cases of one kind are called alike, and both answers are asked for', () => {
+  for (const kind of [cases.delegations, cases.invocations, cases.policies, cases.revocations]) {
+    expect(new Set(kind.map(({ name }) => name)).size).toBe(kind.length)
+    expect(new Set(kind.map(({ expect: said }) => said)).size).toBeGreaterThan(1)
+  }
+})

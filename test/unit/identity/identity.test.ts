@@ -4,7 +4,7 @@ import { base58btc } from 'multiformats/bases/base58'
 import { expect, test } from 'vitest'
 import { DOMAIN, Text } from '../../../protocols/wire.ts'
 import { open, seal } from '../../../src/identity/envelope.ts'
-import { asDid, didOfPeerId, Identity, isDid, peerIdOf, publicKeyOf, verifySignature } from '../../../src/identity/identity.ts'
+import { asDid, didOfPeerId, didOfPublicKey, Identity, isDid, peerIdOf, publicKeyOf, verifySignature } from '../../../src/identity/identity.ts'
 import { fromPem, toPem } from '../../../src/identity/keyfile.ts'
 
 const seed = fc.uint8Array({ minLength: 32, maxLength: 32 })
@@ -80,4 +80,25 @@ test('a sealed thing opens in its own domain and mesh, and nowhere else; any cha
     changed[at] = (changed[at] ?? 0) ^ 1
     expect(() => open(Text(9), DOMAIN.address, MESH, changed)).toThrow()
   }
+})
+
+const tail = (first: string, last: string): string => `${first}${'ff'.repeat(30)}${last}`
+test.each([
+  `01${'00'.repeat(31)}`,
+  '00'.repeat(32),
+  `${'00'.repeat(31)}80`,
+  '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05',
+  'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa',
+  tail('ec', '7f'),
+  tail('ed', 'ff'),
+  tail('ee', '7f'),
+])('a key for which anybody can sign is no identity: %s', (hex) => {
+  const raw = Buffer.from(hex, 'hex')
+  const did = didOfPublicKey(raw)
+  expect(isDid(did)).toBe(false)
+  const forAll = Buffer.concat([Buffer.from(`01${'00'.repeat(31)}`, 'hex'), Buffer.alloc(32)])
+  const fitting = Array.from({ length: 64 }, (_, n) => verifySignature(did, Buffer.from(`message ${n}`), forAll)).filter(Boolean)
+  expect(fitting).toEqual([])
+  const peerId = base58btc.encode(Buffer.concat([Buffer.from('002408011220', 'hex'), raw])).slice(1)
+  expect(() => didOfPeerId(peerId)).toThrow(TypeError)
 })

@@ -1,0 +1,125 @@
+/** Published cases of policies and of what command covers what. Values are JSON; a key that no map literal can hold is made by JSON.parse. */
+export interface PolicyCase {
+  readonly name: string
+  readonly policy: readonly unknown[]
+  readonly args: unknown
+  /** Only `true` lets through. `unresolved` is false to whoever has two values only, and its negation must not let through either. */
+  readonly expect: 'true' | 'false' | 'unresolved'
+}
+
+const of = (name: string, statement: unknown, args: unknown, expect: PolicyCase['expect']): PolicyCase => ({ name, policy: [statement], args, expect })
+const A = { a: 1, b: 'text', c: [1, 2, 3], d: { e: null }, f: false }
+const bomb = '*a'.repeat(13)
+const missing = ['==', '.gone', 1]
+
+export const POLICY_CASES: readonly PolicyCase[] = [
+  { name: 'no statement', policy: [], args: A, expect: 'true' },
+  {
+    name: 'two statements, one false',
+    policy: [
+      ['==', '.a', 1],
+      ['==', '.a', 2],
+    ],
+    args: A,
+    expect: 'false',
+  },
+  of('equal', ['==', '.a', 1], A, 'true'),
+  of('a number and the same as text', ['==', '.a', '1'], A, 'false'),
+  of('text and the same as a number', ['==', '.b', 0], A, 'false'),
+  of('false and 0', ['==', '.f', 0], A, 'false'),
+  of('null and false', ['==', '.d.e', false], A, 'false'),
+  of('null that is there', ['==', '.d.e', null], A, 'true'),
+  of('lists', ['==', '.c', [1, 2, 3]], A, 'true'),
+  of('lists in another order', ['==', '.c', [3, 2, 1]], A, 'false'),
+  of('a shorter list', ['==', '.c', [1, 2]], A, 'false'),
+  of('maps, their keys in another order', ['==', '.', { b: 2, a: 1 }], { a: 1, b: 2 }, 'true'),
+  of('a map with a key more', ['==', '.', { a: 1 }], { a: 1, b: 2 }, 'false'),
+  of('not equal', ['!=', '.a', 2], A, 'true'),
+  of('missing', missing, A, 'unresolved'),
+  of('missing, not equal', ['!=', '.gone', 1], A, 'unresolved'),
+  of('missing under not', ['not', missing], A, 'unresolved'),
+  of('missing under not, twice', ['not', ['not', missing]], A, 'unresolved'),
+  of('missing in an or, beside a truth', ['or', [missing, ['==', '.a', 1]]], A, 'true'),
+  of('missing in an or, beside a falsehood', ['or', [missing, ['==', '.a', 2]]], A, 'unresolved'),
+  of('missing in an and, beside a falsehood', ['and', [missing, ['==', '.a', 2]]], A, 'false'),
+  of('missing in an and, beside a truth', ['and', [missing, ['==', '.a', 1]]], A, 'unresolved'),
+  of(
+    'missing under not in an or',
+    [
+      'or',
+      [
+        ['not', missing],
+        ['==', '.a', 2],
+      ],
+    ],
+    A,
+    'unresolved',
+  ),
+  of('missing, asked for as null', ['==', '.gone?', null], A, 'true'),
+  of('missing, asked for as null, and not that', ['!=', '.gone?', 1], A, 'true'),
+  of('an empty and', ['and', []], A, 'true'),
+  of('an empty or', ['or', []], A, 'true'),
+  of('not of an empty or', ['not', ['or', []]], A, 'false'),
+  of('less', ['<', '.a', 2], A, 'true'),
+  of('less, at the limit', ['<', '.a', 1], A, 'false'),
+  of('at most, at the limit', ['<=', '.a', 1], A, 'true'),
+  of('at least', ['>=', '.a', 1], A, 'true'),
+  of('text compared as a number', ['>', '.b', 0], A, 'unresolved'),
+  of('null compared as a number', ['>=', '.d.e', 0], A, 'unresolved'),
+  of('… and under not', ['not', ['<', '.b', 0]], A, 'unresolved'),
+  of('a key that every object has', ['==', '.constructor', 'x'], A, 'unresolved'),
+  of('… under not', ['not', ['==', '.["toString"]', 'x']], A, 'unresolved'),
+  of('the prototype', ['==', '.["__proto__"]', null], A, 'unresolved'),
+  of('a length that is not there', ['==', '.c.length', 3], A, 'unresolved'),
+  of('a character of a text', ['==', '.b[0]', 't'], A, 'unresolved'),
+  of('an item', ['==', '.c[0]', 1], A, 'true'),
+  of('an item from the end', ['==', '.c[-1]', 3], A, 'true'),
+  of('an item beyond the end', ['==', '.c[3]', 1], A, 'unresolved'),
+  of('an item before the beginning', ['==', '.c[-4]', 1], A, 'unresolved'),
+  of('a slice', ['==', '.c[1:]', [2, 3]], A, 'true'),
+  of('a slice from the end', ['==', '.c[:-1]', [1, 2]], A, 'true'),
+  of('a slice beyond the end', ['==', '.c[1:9]', [2, 3]], A, 'true'),
+  of('a slice of a text', ['==', '.b[0:2]', 'te'], A, 'unresolved'),
+  of('an index of a map', ['==', '.d[0]', null], A, 'unresolved'),
+  of('a key with a dot in it', ['==', '.["x.y"]', 1], { 'x.y': 1 }, 'true'),
+  of('a key with a quote in it', ['==', '.["a\\"b"]', 1], { 'a"b': 1 }, 'true'),
+  of('the empty key', ['==', '.[""]', 1], { '': 1 }, 'true'),
+  of('all', ['all', '.c', ['>', '.', 0]], A, 'true'),
+  of('all, one of them not', ['all', '.c', ['>', '.', 1]], A, 'false'),
+  of('all of nothing', ['all', '.', ['==', '.', 1]], [], 'true'),
+  of('all of what is missing', ['all', '.gone', ['==', '.', 1]], A, 'unresolved'),
+  of('all of a text', ['all', '.b', ['==', '.', 't']], A, 'unresolved'),
+  of('any', ['any', '.c', ['==', '.', 2]], A, 'true'),
+  of('any, none of them', ['any', '.c', ['==', '.', 9]], A, 'false'),
+  of('any of nothing', ['any', '.', ['==', '.', 1]], [], 'unresolved'),
+  of('not any of nothing', ['not', ['any', '.', ['==', '.', 1]]], [], 'unresolved'),
+  of('any of the values of a map', ['any', '.d', ['==', '.', null]], A, 'true'),
+  of('like', ['like', '.b', 'te*'], A, 'true'),
+  of('like, the whole text', ['like', '.b', 'ex'], A, 'false'),
+  of('like, in capitals', ['like', '.b', 'TE*'], A, 'false'),
+  of('like, with a line break', ['like', '.b', '*/app/*'], { b: 'x\n/app/\ny' }, 'true'),
+  of('like, a line break is no end', ['like', '.b', 'git'], { b: 'git\n' }, 'false'),
+  of('like, a dot is a dot', ['like', '.b', 'a.c'], { b: 'abc' }, 'false'),
+  of('like, a question mark is itself', ['like', '.b', 'a?c'], { b: 'abc' }, 'false'),
+  of('like, a bracket is itself', ['like', '.b', '[ab]'], { b: 'a' }, 'false'),
+  of('like, a star as itself', ['like', '.b', 'a\\*c'], { b: 'abc' }, 'false'),
+  of('like, a star as itself, and it is one', ['like', '.b', 'a\\*c'], { b: 'a*c' }, 'true'),
+  of('like, two stars', ['like', '.b', 'a**c'], { b: 'abc' }, 'true'),
+  of('like of a number', ['like', '.a', '1'], A, 'unresolved'),
+  of('like of a list', ['like', '.c', '*'], A, 'unresolved'),
+  of('like, no overlap of beginning and end', ['like', '.b', 'ab*ba'], { b: 'aba' }, 'false'),
+  of('thirteen stars over 4,000 letters: within 10 ms', ['like', '.b', `${bomb}b`], { b: 'a'.repeat(4_000) }, 'false'),
+]
+
+export const COVER_CASES: readonly { readonly parent: string; readonly child: string; readonly expect: boolean }[] = [
+  { parent: '/', child: '/exec/run', expect: true },
+  { parent: '/exec', child: '/exec/run', expect: true },
+  { parent: '/exec/run', child: '/exec/run', expect: true },
+  { parent: '/exec/run', child: '/exec/run/as', expect: true },
+  { parent: '/exec/run', child: '/exec/run-as-root', expect: false },
+  { parent: '/exec/run', child: '/exec/runner', expect: false },
+  { parent: '/exec/run', child: '/exec', expect: false },
+  { parent: '/exec', child: '/', expect: false },
+  { parent: '/exec', child: '/executor/run', expect: false },
+  { parent: '/audit', child: '/exec/run', expect: false },
+]
