@@ -2,7 +2,22 @@
  * The storeys of the house as a check: which room may import which, types included. Order = storeys, lowest first. Every rule here is
  * proven by a planted breach in test/unit/tooling/layers.test.ts; a rule without a breach fails that test.
  */
-const BELOW_THE_BUILDER = ['identity', 'authority', 'registry', 'audit', 'tasks', 'files', 'sessions', 'exec', 'workflows', 'runtime', 'mesh', 'local', 'store']
+const BELOW_THE_BUILDER = [
+  'identity',
+  'authority',
+  'policy',
+  'registry',
+  'audit',
+  'tasks',
+  'files',
+  'sessions',
+  'exec',
+  'workflows',
+  'runtime',
+  'mesh',
+  'local',
+  'store',
+]
 
 const MAY_IMPORT = {
   protocols: [],
@@ -11,12 +26,13 @@ const MAY_IMPORT = {
   authority: ['protocols', 'base', 'identity'],
   registry: ['protocols', 'base', 'identity'],
   audit: ['protocols', 'base', 'identity'],
+  policy: ['protocols', 'base', 'authority'],
   tasks: ['protocols', 'base'],
   files: ['protocols', 'base'],
   sessions: ['protocols', 'base'],
   exec: ['protocols', 'base', 'identity', 'authority', 'tasks/ports'],
   workflows: ['protocols', 'base', 'tasks/ports'],
-  runtime: ['protocols', 'base', 'identity', 'authority', 'tasks', 'files', 'sessions', 'registry', 'audit'],
+  runtime: ['protocols', 'base', 'identity', 'authority', 'policy', 'tasks', 'files', 'sessions', 'registry', 'audit'],
   store: ['protocols', 'base', 'identity', 'authority', 'registry', 'tasks/ports', 'files', 'sessions', 'audit'],
   local: ['protocols', 'base', 'runtime/runtime'],
   mesh: ['protocols', 'base', 'identity', 'authority', 'registry', 'audit', 'files', 'tasks/ports', 'runtime/runtime'],

@@ -40,6 +40,17 @@ export const Order = v.strictObject({
 })
 export type Order = v.InferOutput<typeof Order>
 
+/** With `go`: what the daemon's policies were asked about at the last moment. The host runs just this, or nothing; absent: no policy asks. */
+export const Judged = v.strictObject({
+  /** The real path of the program; null: there was none. */
+  file: v.exactOptional(v.nullable(Text(4_096))),
+  /** The real path of the working directory; null: there was none. */
+  cwd: v.exactOptional(v.nullable(Text(4_096))),
+  /** Ends it after so long, whatever it asked for. */
+  timeoutMs: v.exactOptional(v.pipe(Count, v.minValue(1))),
+})
+export type Judged = v.InferOutput<typeof Judged>
+
 /** First frame: the output of a task from an offset; null: only its end. */
 export const Follow = v.strictObject({
   v: Version,

@@ -35,6 +35,16 @@ export function parseRight(text: string): Right {
   return { cmd: '/exec/run', pol: compileExec(parseExec(exec[1] ?? '')) }
 }
 
+/**
+ * One command as it stands in a right: an executable and what its arguments begin with, or `*` for any.
+ * @throws ErrandError BAD_RIGHT, with a hint.
+ */
+export function parseItem(text: string): ExecItem | '*' {
+  const tokens = text.length > MAX_CHARS ? undefined : tokensOf(text)
+  if (tokens === undefined) throw bad(`cannot read ${JSON.stringify(text.trim().slice(0, 80))}`, 'put an argument with spaces or commas between double quotes')
+  return isStar(tokens) ? '*' : itemOf(tokens)
+}
+
 function rawCommand(command: string): string {
   if (!isCommandPath(command))
     throw bad(`not a command: ${JSON.stringify(command.slice(0, 80))}`, 'a command path is lower-case words behind slashes, like /exec/run')

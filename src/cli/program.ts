@@ -7,6 +7,7 @@ import { addDevice } from './groups/device.ts'
 import { type Does, type Group, type Load, strict } from './groups/group.ts'
 import { addMembers } from './groups/members.ts'
 import { addNode } from './groups/node.ts'
+import { addPolicy } from './groups/policy.ts'
 import { addRights } from './groups/rights.ts'
 import { addWhy } from './groups/why.ts'
 import { addWork } from './groups/work.ts'
@@ -50,6 +51,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['run', 'ps', 'task', 'logs', 'attach', 'cancel', 'pause', 'resume'], addWork],
   [['grant', 'grants', 'revoke'], addRights],
   [['why'], addWhy],
+  [['policy'], addPolicy],
   [['audit'], addAudit],
   [['device'], addDevice],
 ]

@@ -1,5 +1,5 @@
 /** One connection to the host: its first frame says what it is for, and that is all it is ever for. */
-import { Attend, type Attending, Follow, HOST, HOST_TAG, Order, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
+import { Attend, type Attending, Follow, HOST, HOST_TAG, Judged, Order, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -15,7 +15,7 @@ const MAX_ORDER_BYTES = HOST.maxFrameBytes
 export interface Desk {
   readonly bulk: { admit(ticket: Ticket): Promise<number | null> }
   prepare(order: Order): Promise<Prepared>
-  start(order: Order, prepared: Prepared): Promise<Job>
+  start(order: Order, prepared: Prepared, judged: Judged): Promise<Job>
   find(task: string): Job | undefined
   attended(): () => void
   attending(): Attending
@@ -51,16 +51,18 @@ export class Conversation {
 
   async #run(order: Order): Promise<void> {
     const prepared = await this.host.prepare(order)
-    if ((await this.#goAhead(prepared)) === undefined) return
-    const job = await this.host.start(order, prepared)
+    const judged = await this.#goAhead(prepared)
+    if (judged === undefined) return
+    const job = await this.host.start(order, prepared, judged)
     void this.#tell(HOST_TAG.started, { pid: job.pid, startTime: Math.round(job.startTime) })
     await this.#accompany(job, order.attached ? 0 : null)
   }
 
   /** Between order and go the daemon makes its record durable. Whoever does not say go has changed its mind. */
-  async #goAhead(prepared: Prepared): Promise<Frame | undefined> {
+  async #goAhead(prepared: Prepared): Promise<Judged | undefined> {
     const frame = await this.#within(this.on.openMs).catch(() => undefined)
-    if (frame?.tag === HOST_TAG.go) return frame
+    const judged = frame?.tag === HOST_TAG.go ? judgedIn(frame) : undefined
+    if (judged !== undefined) return judged
     prepared.drop()
     if (frame !== undefined) throw unsupported(frame.tag)
     return undefined
@@ -172,6 +174,15 @@ export class Conversation {
 
 function bodyOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, { payload }: Frame): ReturnType<typeof decodeAs<S>> {
   return decodeAs(schema, payload.subarray(), MAX_ORDER_BYTES)
+}
+
+/** Empty: no policy asks for anything. @returns undefined for what is none. */
+function judgedIn(frame: Frame): Judged | undefined {
+  try {
+    return frame.payload.length === 0 ? {} : bodyOf(Judged, frame)
+  } catch {
+    return undefined
+  }
 }
 
 function firstOf<S extends Parameters<typeof decodeAs>[0]>(schema: S, frame: Frame): ReturnType<typeof decodeAs<S>> {

@@ -7,7 +7,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import * as v from 'valibot'
 import type { Ended } from '../../protocols/exec/messages.ts'
-import { HOST, HOST_TAG, type JobView, Order, type Started, type Ticket } from '../../protocols/host/messages.ts'
+import { HOST, HOST_TAG, type JobView, type Judged, Order, type Started, type Ticket } from '../../protocols/host/messages.ts'
 import { encode } from '../../protocols/wire.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -105,7 +105,7 @@ class HostedExecutor implements DeviceExecutor {
     const link = this.#conversation(order)
     link.catch(() => undefined) // said by `start`
     return {
-      start: (sink) => this.#track(order.task, this.#start(order, link, sink)),
+      start: (sink, judged = {}) => this.#track(order.task, this.#start(order, { opening: link, sink: sink ?? NOBODY, judged })),
       drop: () => {
         this.#where.delete(order.task)
         void link.then((open) => open.abort(hostGone())).catch(() => undefined)
@@ -182,22 +182,22 @@ class HostedExecutor implements DeviceExecutor {
     return link
   }
 
-  async #start(order: CommandOrder, opening: Promise<FrameLink>, sink: OutputSink = NOBODY): Promise<RunningCommand> {
-    const link = await opening
-    void link.write(HOST_TAG.go)
-    const on = { sink, hostLost: (started: Started) => this.#lose(order.task, started) }
+  async #start(order: CommandOrder, o: { opening: Promise<FrameLink>; sink: OutputSink; judged: Judged }): Promise<RunningCommand> {
+    const link = await o.opening
+    void link.write(HOST_TAG.go, goOf(o.judged))
+    const on = { sink: o.sink, hostLost: (started: Started) => this.#lose(order.task, started) }
     // A connection kept for later may have been let go in the very moment it was used: then this host has heard nothing.
-    const run = (await HostedRun.begin(link, on)) ?? (await HostedRun.begin(this.#again(order), on))
+    const run = (await HostedRun.begin(link, on)) ?? (await HostedRun.begin(this.#again(order, o.judged), on))
     if (run === undefined) throw hostGone()
     return run
   }
 
-  #again(order: CommandOrder): FrameLink {
+  #again(order: CommandOrder, judged: Judged): FrameLink {
     const host = this.#where.get(order.task)
     if (host === undefined) throw hostGone()
     const link = host.converse({ fresh: true })
     void link.write(HOST_TAG.order, encode({ v: HOST.version, ...order }))
-    void link.write(HOST_TAG.go)
+    void link.write(HOST_TAG.go, goOf(judged))
     return link
   }
 
@@ -260,6 +260,11 @@ async function saved({ jobsDir, clock }: ExecutorOptions, task: string): Promise
     if (record === undefined || record.ended !== null) return
     await pause(clock, LOOK_MS)
   }
+}
+
+/** Empty where no policy asks for anything. */
+function goOf(judged: Judged): Uint8Array {
+  return Object.keys(judged).length === 0 ? new Uint8Array() : encode(judged)
 }
 
 const NOBODY: OutputSink = { output: () => undefined }

@@ -5,7 +5,7 @@
 import { chmodSync, lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
-import { type Attending, BULK, HOST, type Order } from '../../protocols/host/messages.ts'
+import { type Attending, BULK, HOST, type Judged, type Order } from '../../protocols/host/messages.ts'
 import { systemClock as clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
@@ -82,7 +82,7 @@ export class Host implements Desk {
         prepared.drop()
         free()
       }
-      return { spawn: () => prepared.spawn(), drop }
+      return { ...prepared, spawn: () => prepared.spawn(), drop }
     } catch (thrown) {
       free()
       throw thrown
@@ -105,9 +105,10 @@ export class Host implements Desk {
     }
   }
 
-  async start(order: Order, prepared: Prepared): Promise<Job> {
+  /** @throws ErrandError DENIED when it is not what was judged, and what `spawn` throws. */
+  async start(order: Order, prepared: Prepared, judged: Judged): Promise<Job> {
     const { jobs } = this.setup
-    const job = await Job.start(order, prepared, { clock, jobs, graceMs: this.graceMs }).catch((thrown: unknown) => {
+    const job = await Job.start(bounded(order, prepared, judged), prepared, { clock, jobs, graceMs: this.graceMs }).catch((thrown: unknown) => {
       this.#free(order.task)
       throw thrown
     })
@@ -186,6 +187,18 @@ export class Host implements Desk {
     if (this.setup.alias !== undefined) rmSync(this.setup.alias, { force: true })
     void this.#sweeper.finish().then(this.leave)
   }
+}
+
+/** Between the judgement and here a link may have been turned round. @throws DENIED */
+function bounded(order: Order, prepared: Prepared, { file, cwd, timeoutMs }: Judged): Order {
+  const isOther = (judged: string | null | undefined, found: string): boolean => judged !== undefined && judged !== found
+  if (isOther(file, prepared.file) || isOther(cwd, prepared.cwd)) {
+    prepared.drop()
+    throw new ErrandError('DENIED', 'the program or the directory is not the one that was looked at a moment ago', { hint: 'run it again' })
+  }
+  const asked = order.spec.timeoutMs
+  if (timeoutMs === undefined || (asked > 0 && asked <= timeoutMs)) return order
+  return { ...order, spec: { ...order.spec, timeoutMs } }
 }
 
 /** Makes the directory of a task. One that is there already will do when nothing is in it, as a killed host leaves it; no link will. */

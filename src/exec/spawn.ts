@@ -22,6 +22,9 @@ export interface Launcher {
 
 /** A command that needs only its start. */
 export interface Prepared {
+  /** What was found under the names of the order: real paths. */
+  readonly file: string
+  readonly cwd: string
   /** @throws ErrandError NOT_EXECUTABLE or SPAWN_FAILED; then nothing runs. */
   spawn(): Promise<Spawned>
   /** Gives the pipes back; for one that is not started. */
@@ -53,7 +56,7 @@ export async function prepare(task: string, spec: CommandSpec, { pipes, home, pa
   const owner: Owner = { uid: user.uid, gid: user.gid }
   const file = resolveExecutable(spec.exe, path, owner)
   const taken = await pipes.take(spec.stdin ? 4 : 3)
-  return { spawn: () => start({ file, spec, env, cwd }, taken), drop: () => closePipes(taken) }
+  return { file, cwd, spawn: () => start({ file, spec, env, cwd }, taken), drop: () => closePipes(taken) }
 }
 
 interface Start {

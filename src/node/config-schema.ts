@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot'
 import { DeviceName } from '../../protocols/member/messages.ts'
+import { distance } from '../base/nearest.ts'
 import { choice, duration, hostPort, listOf, Multiaddr, onOff, Path, path, Role, size, whole } from './config-kinds.ts'
 
 export const CONFIG_VERSION = 1
@@ -91,6 +92,10 @@ export const SETTINGS = {
     doc: 'tasks that may wait here for a place; one more is refused',
   },
   'deployment.queueTimeout': { ...duration({ least: '1s', most: '30d' }), fallback: '1h', doc: 'how long a task waits for a place before it fails' },
+  'deployment.requestsPerMinute': {
+    ...whole({ least: 1, most: 1_000_000, unit: 'requests' }),
+    ...{ fallback: 6_000, doc: 'requests a minute that this device takes of one other device; `rateLimit` in `policy.yaml` rules over it' },
+  },
   'deployment.shutdown': {
     ...choice('drain', 'suspend'),
     fallback: 'drain',
@@ -169,15 +174,4 @@ function nearest(name: string): string | undefined {
 
 function lastOf(name: string): string {
   return name.slice(name.lastIndexOf('.') + 1)
-}
-
-/** Levenshtein distance, for short words. */
-function distance(a: string, b: string): number {
-  let row = [...Array(b.length + 1).keys()]
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= b.length; j++) next.push(Math.min((row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)))
-    row = next
-  }
-  return row[b.length] ?? 0
 }

@@ -33,6 +33,7 @@ export interface Config {
     readonly maxConcurrentTasks: number
     readonly queueSize: number
     readonly queueTimeoutMs: number
+    readonly requestsPerMinute: number
     readonly shutdown: 'drain' | 'suspend'
     readonly drainTimeoutMs: number
     readonly spoolBytes: number
@@ -63,6 +64,7 @@ export function configOf(s: Settings): Config {
     security: { requireAuth: s['security.requireAuth'], allowRemoteSessions: s['security.allowRemoteSessions'], defaultRoles: s['security.defaultRoles'] },
     deployment: {
       ...{ maxConcurrentTasks: s['deployment.maxConcurrentTasks'], queueSize: s['deployment.queueSize'], queueTimeoutMs: s['deployment.queueTimeout'] },
+      requestsPerMinute: s['deployment.requestsPerMinute'],
       ...{ shutdown: s['deployment.shutdown'], drainTimeoutMs: s['deployment.drainTimeout'] },
       ...{ spoolBytes: s['deployment.spoolBytes'], spoolPolicy: s['deployment.spoolPolicy'] },
     },

@@ -27,6 +27,7 @@ import { besideDoor, dialable } from './addresses.ts'
 import { type Asking, openAsking } from './asking.ts'
 import { describeMachine } from './describe.ts'
 import type { NodeParts } from './parts.ts'
+import { openPolicies, type Policies } from './policy.ts'
 import type { Cellar, Rooms } from './rooms.ts'
 import { statusOf } from './status.ts'
 
@@ -39,6 +40,7 @@ export interface Hall {
   readonly places: Places
   readonly submitter: Submitter
   readonly recovery: Recovery
+  readonly policies: Policies
 }
 
 export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
@@ -48,14 +50,18 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const named = (text: string): string => directory.named(text)
   const executor = openExecutor(p)
   const live = new LiveCommands({ revocations, audit, book, clock })
-  const gate = new TaskGate({ self, revocations, audit, clock, named })
+  const policies = openPolicies(p, { audit })
+  const { rates } = policies
+  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: policies.checks, rates })
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
-  const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs } })
+  const bounds = { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }
+  const places = new Places({ clock, bounds, boundsOf: policies.boundsOf })
+  policies.onChange(() => places.revisit())
   const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
-  const checks: readonly Check[] = [new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })]
+  const checks: readonly Check[] = [new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions }), ...policies.checks]
   const door = new ExecDoor({
-    ...{ ...session, self, revocations, audit, book, named, places, waiting, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
+    ...{ ...session, self, revocations, audit, book, named, places, waiting, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
     attachments: new Attachments({ ...session, book, gate }),
     checks,
   })
@@ -71,8 +77,8 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions })
   const { submitter } = asking
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
-  const runtime = openRuntime(p, cellar, rooms, { mesh, invites, rights, orders, bridge, ...asking })
-  return { runtime, mesh, door, executor, live, places, submitter, recovery }
+  const runtime = openRuntime(p, cellar, rooms, { mesh, invites, rights, orders, bridge, policies, ...asking })
+  return { runtime, mesh, door, executor, live, places, submitter, recovery, policies }
 }
 
 function openExecutor(p: NodeParts): Hall['executor'] {
@@ -143,10 +149,10 @@ function openRuntime(
   p: NodeParts,
   { store, audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; orders: OrderDesk; bridge: BridgeDesk } & Asking,
+  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; orders: OrderDesk; bridge: BridgeDesk; policies: Policies } & Asking,
 ): Runtime {
   const { directory, orders, book, replica, damaged } = rooms
-  const { mesh, ...desks } = on
+  const { mesh, policies, ...desks } = on
   return new LocalRuntime({
     ...{ self: p.device.did, directory, book, clock, witnesses: replica.witnesses, ...desks },
     logs: { store: store.logs, mesh: p.mesh.id, nameOf: (did) => directory.nameOf(did) },
@@ -154,7 +160,14 @@ function openRuntime(
     lineTo: (did) => mesh.lineTo(did),
     lostAt: (did) => mesh.lostAt(did),
     refreshLogs: () => mesh.refreshLogs(),
-    status: () => statusOf(p, { addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged }),
+    status: () =>
+      statusOf(p, {
+        addresses: mesh.addresses(),
+        name: directory.nameOf(p.device.did) ?? '',
+        logRefusal: audit.refusal()?.message,
+        damaged,
+        policy: policies.problem(),
+      }),
     join: p.join,
     listen: p.relisten,
     shutdown: p.shutdown,

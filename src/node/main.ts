@@ -11,6 +11,7 @@ export { ErrandError } from '../base/errors.ts'
 export { getSetting, listSettings, typeSetting } from './config-show.ts'
 export type { NodeReady } from './daemon.ts'
 export { createNode } from './embed.ts'
+export { checkPolicy, showPolicy, testPolicy } from './policy-show.ts'
 
 export interface NodeOptions extends Flags {
   readonly home: string

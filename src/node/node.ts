@@ -54,6 +54,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
   const cellar = await openCellar(p, stops)
   const rooms = await openRooms(p, cellar)
   const hall = openHall(p, cellar, rooms)
+  stops.push(async () => hall.policies.stop())
   let released: Promise<void> | undefined
   const release = async (): Promise<void> => {
     released ??= letGo(p, hall, rooms)

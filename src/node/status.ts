@@ -13,11 +13,13 @@ export interface Seen {
   readonly logRefusal: string | undefined
   /** Records that were changed on disk. */
   readonly damaged: readonly string[]
+  /** What is wrong with a policy. */
+  readonly policy: string | undefined
 }
 
-export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged }: Seen): ReturnType<LocalRuntimeOn['status']> {
+export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged, policy }: Seen): ReturnType<LocalRuntimeOn['status']> {
   const { did, peerId } = p.device
-  const problems = [...(logRefusal === undefined ? [] : [logRefusal]), ...damaged.map((key) => `the record ${key} was changed on disk`)]
+  const problems = [...[logRefusal, policy].filter((one) => one !== undefined), ...damaged.map((key) => `the record ${key} was changed on disk`)]
   return {
     ...{ ready: true, apiVersion: LOCAL.version, did, peerId, name, words: wordsOf(did), version: p.version, pid: process.pid, addresses, problems },
     mesh: { id: Buffer.from(p.mesh.id).toString('hex'), name: p.mesh.genesis.name },

@@ -3,6 +3,7 @@
  * none of them can make a no of the kernel a yes. They are asked in the order of STEPS when a request comes, and again when what has waited
  * is about to start. A check looks and changes nothing.
  */
+import type { Judged } from '../../protocols/host/messages.ts'
 import type { AnyRecord } from '../authority/token.ts'
 import type { Admission } from '../authority/verify.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -35,27 +36,54 @@ export interface Refused {
   readonly fields?: Readonly<Record<string, unknown>>
   /** It is no refusal yet: a person may still say yes, and the task waits for that. */
   readonly waitsFor?: 'approval'
+  /** What it went by, for the log. */
+  readonly applied?: string
 }
 
-export type Verdict = { readonly ok: true; readonly detail: string } | Refused
+export interface Allowed {
+  readonly ok: true
+  readonly detail: string
+  /** What the executor has to keep to. */
+  readonly judged?: Judged
+  /** What it went by, for the log; what is another one when it starts is no longer this yes. */
+  readonly applied?: string
+}
+
+export type Verdict = Allowed | Refused
 
 export interface Check {
   readonly step: Step
   judge(asked: Asked, when: 'admission' | 'start'): Verdict | Promise<Verdict>
 }
 
-/** @returns the first check that does not let the request pass, or undefined. A check that fails counts as a no: it throws. */
-export async function firstRefusal(
-  checks: readonly Check[],
-  asked: Asked,
-  when: 'admission' | 'start',
-): Promise<(Refused & { readonly step: Step }) | undefined> {
+/** What the checks of a request that passes all of them ask of its start. */
+export interface Passed {
+  readonly ok: true
+  readonly judged: Judged
+  /** '' where nothing was gone by. */
+  readonly applied: string
+}
+
+export type Stopped = Refused & { readonly step: Step }
+
+/** Asks all checks, up to the first that does not let the request pass. A check that fails counts as a no: it throws. */
+export async function passAll(checks: readonly Check[], asked: Asked, when: 'admission' | 'start'): Promise<Passed | Stopped> {
+  let judged: Judged = {}
+  const applied: string[] = []
   for (const check of inOrder(checks)) {
     const verdict = check.judge(asked, when)
     const seen = verdict instanceof Promise ? await verdict : verdict
     if (!seen.ok) return { ...seen, step: check.step }
+    judged = { ...judged, ...seen.judged }
+    if (seen.applied !== undefined && seen.applied !== '') applied.push(seen.applied)
   }
-  return undefined
+  return { ok: true, judged, applied: applied.join(' ') }
+}
+
+/** @returns the first check that does not let the request pass, or undefined. */
+export async function firstRefusal(checks: readonly Check[], asked: Asked, when: 'admission' | 'start'): Promise<Stopped | undefined> {
+  const seen = await passAll(checks, asked, when)
+  return seen.ok ? undefined : seen
 }
 
 /** What each check says, in their order, up to and with the first no. */

@@ -9,11 +9,12 @@ import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
 import { type Admission, type Refusal, verifyInvocation } from '../authority/verify.ts'
 import { type Clock, pause } from '../base/clock.ts'
-import { ErrandError } from '../base/errors.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 import type { TaskId } from '../tasks/machine.ts'
 import { type Asked, type Check, deniedBy, firstRefusal, type Refused } from './checks.ts'
 import { DenialMeter, denial } from './denial.ts'
+import type { RateGate } from './rates.ts'
 
 /** Who asks, as the connection proved it. */
 export interface ExecCaller {
@@ -42,8 +43,17 @@ export interface ExecAdmissionOn {
   readonly clock: Clock
   /** What a request has to pass beyond its right. */
   readonly checks: readonly Check[]
+  /** How often a caller may ask at all. */
+  readonly rates: Pick<RateGate, 'take'>
   /** Puts names in the place of the DIDs in a sentence. */
   readonly named: (text: string) => string
+}
+
+interface Denied {
+  readonly caller: ExecCaller
+  readonly args: unknown
+  readonly grant?: string | undefined
+  readonly applied?: string
 }
 
 /** How long a fresh connection's revocations are waited for before a command on it is judged with what is known. */
@@ -57,8 +67,9 @@ export class ExecAdmission {
     this.#denials = new DenialMeter(on.clock)
   }
 
-  /** Security order: 1. what the mesh knows of revocations, 2. the kernel, 3. the command, 4. undeclared environment, 5. the checks of this device; then, in `#takePlace`, room. */
+  /** Security order: 0. how often it asks, before anything costs something, 1. what the mesh knows of revocations, 2. the kernel, 3. the command, 4. undeclared environment, 5. the checks of this device; then, in `#takePlace`, room. */
   async admit(open: Open, caller: ExecCaller): Promise<Admitted> {
+    await this.#count(caller)
     await Promise.race([caller.synced, pause(this.on.clock, SYNC_WAIT_MS)])
     const { self, revocations, clock } = this.on
     const now = Math.floor(clock.now() / 1_000)
@@ -81,14 +92,26 @@ export class ExecAdmission {
     return { admission: seen, warrant, task: args.task as TaskId, spec, ...(waits === undefined ? {} : { waits }) }
   }
 
+  /** @throws TOO_BUSY, written down as far as refusals are. */
+  async #count(caller: ExecCaller): Promise<void> {
+    try {
+      this.on.rates.take(caller.did)
+    } catch (thrown) {
+      throw await this.#denied(asErrand(thrown), { caller, args: undefined })
+    }
+  }
+
   async #check(admission: Admission, caller: ExecCaller): Promise<Refused | undefined> {
     const refused = await firstRefusal(this.on.checks, askedOf(admission, caller.did), 'admission')
     if (refused === undefined || refused.waitsFor !== undefined) return refused
     const error = deniedBy(refused)
-    throw await this.#denied(error, { caller, args: admission.invocation.args, grant: admission.chain.at(-1)?.cid })
+    throw await this.#denied(error, {
+      ...{ caller, args: admission.invocation.args, grant: admission.chain.at(-1)?.cid },
+      ...(refused.applied === undefined ? {} : { applied: refused.applied }),
+    })
   }
 
-  async #denied(error: ErrandError, { caller, args, grant }: { caller: ExecCaller; args: unknown; grant?: string | undefined }): Promise<ErrandError> {
+  async #denied(error: ErrandError, { caller, args, grant, applied }: Denied): Promise<ErrandError> {
     const more = this.#denials.take(caller.did)
     if (more === undefined) return error
     const declared = args as { exe?: unknown; argv?: unknown; task?: unknown } | undefined
@@ -104,6 +127,7 @@ export class ExecAdmission {
         command,
         from: caller.address,
         requestedBy: caller.did,
+        ...(applied === undefined ? {} : { policyApplied: applied }),
       },
     })
     return error

@@ -3,7 +3,7 @@
  * anything is spawned), then the process. Does not talk to the caller but for its place in the queue.
  */
 
-import type { SpoolBounds } from '../../protocols/host/messages.ts'
+import type { Judged, SpoolBounds } from '../../protocols/host/messages.ts'
 import type { About } from '../../protocols/task/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
@@ -17,7 +17,7 @@ import type { Did } from '../identity/identity.ts'
 import type { Carry, TaskBook } from '../tasks/book.ts'
 import { type Change, endedByError, type Submitted, type Task, type TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, PreparedCommand } from '../tasks/ports.ts'
-import { type Check, deniedBy, firstRefusal } from './checks.ts'
+import { type Check, deniedBy, passAll } from './checks.ts'
 import { denial } from './denial.ts'
 import { type Admitted, askedOf, type ExecCaller } from './exec-admission.ts'
 import type { LiveCommand, LiveCommands } from './live.ts'
@@ -70,6 +70,8 @@ interface Starting {
   readonly caller: Did
   readonly asker: Asker
   readonly fact: Fact
+  /** What was gone by when the start was written down. */
+  readonly applied: string
 }
 
 export class Starter {
@@ -92,7 +94,7 @@ export class Starter {
 
   async #begin(submission: Submitted, request: Request, asker: Asker): Promise<LiveCommand> {
     const admittedAt = request.warrant.admittedAt ?? Math.floor(this.on.clock.now() / 1_000)
-    const atOnce = this.on.places.tryTake()
+    const atOnce = this.on.places.tryTake(request.caller.did)
     const leave = atOnce ?? (await this.#queue(submission, request, asker))
     const hasWaited = atOnce === undefined || request.warrant.admittedAt !== undefined
     try {
@@ -124,28 +126,28 @@ export class Starter {
     try {
       await this.on.waiting.keep(request)
       const known = await this.#known(submission)
-      await this.#write(submission, this.#inQueue(known), { known })
-      return await this.#wait(submission.id, asker, gone.signal)
+      await this.#write(submission, this.#inQueue(known, request.caller.did), { known })
+      return await this.#wait(submission, asker, gone.signal)
     } finally {
       done()
       asker.signal.removeEventListener('abort', left)
     }
   }
 
-  #inQueue(known: Task | undefined): Change[] {
+  #inQueue(known: Task | undefined, caller: Did): Change[] {
     const at = this.on.clock.now()
-    const waiting: Change = { t: 'waiting', at, why: 'queue', place: this.on.places.waiting + 1 }
+    const waiting: Change = { t: 'waiting', at, why: 'queue', place: this.on.places.placeFor(caller) }
     return known?.state === 'WAITING' ? [waiting] : [{ t: 'planned', at }, waiting]
   }
 
-  async #wait(id: TaskId, asker: Asker, signal: AbortSignal): Promise<Leave> {
+  async #wait({ id, submittedBy }: Submitted, asker: Asker, signal: AbortSignal): Promise<Leave> {
     const { book, places, clock } = this.on
     const moved = (place: number): void => {
       asker.queued(place)
       void book.note(id, [{ t: 'waiting', at: clock.now(), why: 'queue', place }], { withinMs: QUEUED_WITHIN_MS }).catch(() => undefined)
     }
     try {
-      return await places.take({ moved, signal })
+      return await places.take({ caller: submittedBy, moved, signal })
     } catch (thrown) {
       this.on.waiting.forget(id)
       await book.note(id, [endedByError(asErrand(thrown), clock.now(), 'refused')])
@@ -157,9 +159,10 @@ export class Starter {
   async #start(submission: Submitted, request: Request, asker: Asker): Promise<LiveCommand> {
     const { admission, spec, task, caller, warrant, about } = request
     const at = this.on.clock.now()
+    const applied = await this.#applied(admission, caller.did)
     const details = {
       ...{ command: submission.command, from: caller.address, requestedBy: caller.did, startTime: at },
-      policyApplied: admission.chain.map((one) => one.cid).join(' '),
+      policyApplied: [applied, ...admission.chain.map((one) => one.cid)].filter((one) => one !== '').join(' '),
     }
     const fact: Fact = { actor: caller.did, task, grant: admission.chain.at(-1)?.cid ?? null, action: 'exec.start', result: 'allowed', details }
     const spool: SpoolBounds = about.detached ? this.on.spool : { ...this.on.spool, policy: 'block' }
@@ -172,15 +175,15 @@ export class Starter {
       prepared.drop()
       throw thrown
     }
-    return await this.#spawn(submission, { prepared, admission, caller: caller.did, asker, fact })
+    return await this.#spawn(submission, { prepared, admission, caller: caller.did, asker, fact, applied })
   }
 
   async #spawn(submission: Submitted, o: Starting): Promise<LiveCommand> {
     try {
       this.#refuseDead(o.admission)
-      await this.#refuseBarred(o)
+      const judged = await this.#pass(o)
       if (this.on.live.isUnwanted(submission.id)) throw new ErrandError('CANCELLED', 'the task was cancelled before it started')
-      return this.on.live.add(submission.id, o.admission, await o.prepared.start(o.asker.sink))
+      return this.on.live.add(submission.id, o.admission, await o.prepared.start(o.asker.sink, judged))
     } catch (thrown) {
       o.prepared.drop()
       const error = asErrand(thrown, 'SPAWN_FAILED')
@@ -209,9 +212,20 @@ export class Starter {
     await book.note(submission.id, changes, options)
   }
 
-  async #refuseBarred({ admission, caller }: Starting): Promise<void> {
-    const refused = await firstRefusal(this.on.checks, askedOf(admission, caller), 'start')
-    if (refused !== undefined) throw deniedBy(refused)
+  /** For the record of the start. A no is none yet: it is said, and written down, by the checks after the wait for the disk. */
+  async #applied(admission: Admission, caller: Did): Promise<string> {
+    const seen = await passAll(this.on.checks, askedOf(admission, caller), 'start').catch(() => undefined)
+    return seen?.applied ?? ''
+  }
+
+  /** @returns what the executor has to keep to. @throws DENIED, also when what was written down is not what it went by in the end. */
+  async #pass({ admission, caller, applied }: Starting): Promise<Judged> {
+    const seen = await passAll(this.on.checks, askedOf(admission, caller), 'start')
+    if (!seen.ok) throw deniedBy(seen)
+    const written = applied.split(' ')
+    if (seen.applied.split(' ').every((one) => one === '' || written.includes(one))) return seen.judged
+    const why = 'the policy of this device changed while the command was starting'
+    throw new ErrandError('DENIED', why, { hint: 'run it again', retryable: true, fields: { reason: 'POLICY_CHANGED' } })
   }
 
   /** Also for those who waited long. */

@@ -1,12 +1,24 @@
-/** The places of this device: so many commands at once, and a queue with numbers behind them. Decides nothing about rights. */
+/**
+ * The places of this device: so many commands at once, and a queue with numbers behind them. Callers take turns, so that one of them cannot
+ * starve the others, however much it asks for; each may have only so many at once and waiting. Decides nothing about rights.
+ */
 import type { Clock } from '../base/clock.ts'
+import { sayAbout } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
+import { Turns } from './turns.ts'
 
 export interface PlaceBounds {
   readonly atOnce: number
   readonly queueSize: number
   /** How long somebody may stand in the queue. */
   readonly queueTimeoutMs: number
+}
+
+export interface PlacesOn {
+  readonly clock: Clock
+  readonly bounds: PlaceBounds
+  /** What one caller may have of it; asked at each request, so that a change counts at once. Absent: all of it. */
+  readonly boundsOf?: (caller: string) => Partial<PlaceBounds>
 }
 
 interface Waiting {
@@ -18,19 +30,32 @@ interface Waiting {
 /** Gives a place back; once. */
 export type Leave = () => void
 
+const LEAST_RETRY_MS = 1_000
+const MOST_RETRY_MS = 60_000
+/** How much the newest departure says about how soon the next place is free. */
+const PACE_WEIGHT = 0.2
+
 export class Places {
   #taken = 0
   #isFrozen = false
-  readonly #queue: Waiting[] = []
+  readonly #held = new Map<string, number>()
+  readonly #queue = new Turns<Waiting>()
+  #lastLeftAt: number | undefined
+  #paceMs = LEAST_RETRY_MS
 
-  constructor(private readonly on: { readonly clock: Clock; readonly bounds: PlaceBounds }) {}
+  constructor(private readonly on: PlacesOn) {}
 
   get free(): number {
-    return Math.max(0, this.on.bounds.atOnce - this.#taken - this.#queue.length)
+    return Math.max(0, this.on.bounds.atOnce - this.#taken - this.#queue.size)
   }
 
   get waiting(): number {
-    return this.#queue.length
+    return this.#queue.size
+  }
+
+  /** The place in the queue that a request of this caller would get now. */
+  placeFor(caller: string): number {
+    return this.#queue.placeFor(caller)
   }
 
   /** What would become of somebody who came now. */
@@ -49,43 +74,41 @@ export class Places {
   }
 
   /** A place for a command that runs already, whether or not there is one. */
-  seize(): Leave {
-    this.#taken++
-    return this.#leave()
+  seize(caller = ''): Leave {
+    return this.#sit(caller)
   }
 
   /** A place at once, or undefined. */
-  tryTake(): Leave | undefined {
-    if (this.#isFrozen || this.#taken >= this.on.bounds.atOnce || this.#queue.length > 0) return undefined
-    this.#taken++
-    return this.#leave()
+  tryTake(caller = ''): Leave | undefined {
+    if (!this.#hasRoom() || !this.#mayHave(caller) || this.#queue.sizeOf(caller) > 0) return undefined
+    return this.#sit(caller)
+  }
+
+  /** Bounds of callers have changed: who waits may have become entitled. */
+  revisit(): void {
+    this.#seat()
+    this.#tell()
   }
 
   /**
-   * Waits for a place, first come first served; one that is free is taken at once.
+   * Waits for a place, callers in turn and each caller's requests in their order; one that is free is taken at once.
    * @param moved told whenever the place in the queue changes, from 1.
-   * @throws TOO_BUSY when the queue is full or the wait too long, and what the signal says.
+   * @throws TOO_BUSY when the queue is full or the wait too long, with `retryAfterMs`, and what the signal says.
    */
-  async take({ moved, signal }: { moved: (place: number) => void; signal: AbortSignal }): Promise<Leave> {
-    const { atOnce, queueSize, queueTimeoutMs } = this.on.bounds
+  async take({ caller = '', moved, signal }: { caller?: string; moved: (place: number) => void; signal: AbortSignal }): Promise<Leave> {
     signal.throwIfAborted()
-    const free = this.tryTake()
+    const free = this.tryTake(caller)
     if (free !== undefined) return free
-    if (this.#queue.length >= queueSize) {
-      throw new ErrandError('TOO_BUSY', `all ${atOnce} places of this device are taken, and ${this.#queue.length} wait`, {
-        retryable: true,
-        hint: 'try again in a moment',
-      })
-    }
+    this.#refuseFull(caller)
+    const { queueTimeoutMs } = this.#boundsOf(caller)
     return await new Promise((resolve, reject) => {
       const stop = (why: unknown): void => {
-        this.#queue.splice(this.#queue.indexOf(waiting), 1)
+        this.#queue.remove(caller, waiting)
         this.#tell()
         done()
         reject(why)
       }
-      const late = new ErrandError('TOO_BUSY', `no place became free within ${Math.round(queueTimeoutMs / 1_000)} s`, { retryable: true })
-      const cancel = this.on.clock.after(queueTimeoutMs, () => stop(late))
+      const cancel = this.on.clock.after(queueTimeoutMs, () => stop(this.#busy(`no place became free within ${Math.round(queueTimeoutMs / 1_000)} s`)))
       const aborted = (): void => stop(signal.reason)
       const done = (): void => {
         cancel()
@@ -93,32 +116,78 @@ export class Places {
       }
       const go = (): void => {
         done()
-        this.#taken++
-        resolve(this.#leave())
+        resolve(this.#sit(caller))
       }
       const waiting: Waiting = { place: 0, moved, go }
-      this.#queue.push(waiting)
+      this.#queue.add(caller, waiting)
       signal.addEventListener('abort', aborted, { once: true })
       this.#tell()
     })
   }
 
-  #leave(): Leave {
+  #refuseFull(caller: string): void {
+    const { atOnce, queueSize } = this.on.bounds
+    const own = this.#boundsOf(caller)
+    const waits = this.#queue.sizeOf(caller)
+    if (this.#queue.size >= queueSize) throw this.#busy(`all ${atOnce} places of this device are taken, and ${this.#queue.size} wait`)
+    if (waits < own.queueSize) return
+    throw this.#busy(`${this.#held.get(caller) ?? 0} of your commands run on this device and ${waits} wait; it takes no more of yours`)
+  }
+
+  #busy(message: string): ErrandError {
+    const retryAfterMs = Math.round(Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, this.#paceMs)))
+    return new ErrandError('TOO_BUSY', message, { retryable: true, hint: `try again in ${sayAbout(retryAfterMs)}`, fields: { retryAfterMs } })
+  }
+
+  #boundsOf(caller: string): PlaceBounds {
+    return { ...this.on.bounds, ...this.on.boundsOf?.(caller) }
+  }
+
+  #hasRoom(): boolean {
+    return !this.#isFrozen && this.#taken < this.on.bounds.atOnce
+  }
+
+  #mayHave(caller: string): boolean {
+    return (this.#held.get(caller) ?? 0) < this.#boundsOf(caller).atOnce
+  }
+
+  #sit(caller: string): Leave {
+    this.#taken++
+    this.#held.set(caller, (this.#held.get(caller) ?? 0) + 1)
     let held = true
     return () => {
       if (!held) return
       held = false
-      this.#taken--
-      if (!this.#isFrozen && this.#taken < this.on.bounds.atOnce) this.#queue.shift()?.go()
+      this.#left(caller)
+      this.#seat()
       this.#tell()
     }
   }
 
+  #left(caller: string): void {
+    const [now, rest] = [this.on.clock.monotonic(), (this.#held.get(caller) ?? 1) - 1]
+    if (this.#lastLeftAt !== undefined) this.#paceMs += PACE_WEIGHT * (now - this.#lastLeftAt - this.#paceMs)
+    this.#lastLeftAt = now
+    this.#taken--
+    if (rest > 0) this.#held.set(caller, rest)
+    else this.#held.delete(caller)
+  }
+
+  #seat(): void {
+    while (this.#hasRoom()) {
+      const next = this.#queue.next((caller) => this.#mayHave(caller))
+      if (next === undefined) return
+      next.go()
+    }
+  }
+
   #tell(): void {
-    for (const [at, waiting] of this.#queue.entries()) {
-      if (waiting.place === at + 1) continue
-      waiting.place = at + 1
-      waiting.moved(waiting.place)
+    let place = 0
+    for (const waiting of this.#queue.inOrder()) {
+      place++
+      if (waiting.place === place) continue
+      waiting.place = place
+      waiting.moved(place)
     }
   }
 }

@@ -82,7 +82,7 @@ export class Recovery {
       await this.#leftOf(task.id, (one) => one?.ended !== null)
       return false
     }
-    const leave = this.on.places.seize()
+    const leave = this.on.places.seize(task.submittedBy)
     const { over, attendance } = live.add(task.id, restingOf(left), command)
     if (!task.detached) attendance.expect(task.submittedBy === this.on.self ? 'left' : 'away') // who asked here went down with the daemon
     void over.catch(() => undefined).then(leave)

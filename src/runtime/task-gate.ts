@@ -4,11 +4,13 @@ import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
 import { verifyInvocation } from '../authority/verify.ts'
 import { type Clock, pause } from '../base/clock.ts'
-import { ErrandError } from '../base/errors.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Task } from '../tasks/machine.ts'
+import { type Check, deniedBy, firstRefusal } from './checks.ts'
 import { DenialMeter, denial } from './denial.ts'
-import { type ExecCaller, SYNC_WAIT_MS } from './exec-admission.ts'
+import { askedOf, type ExecCaller, SYNC_WAIT_MS } from './exec-admission.ts'
+import type { RateGate } from './rates.ts'
 
 export interface TaskGateOn {
   readonly self: Did
@@ -16,6 +18,9 @@ export interface TaskGateOn {
   readonly audit: { append(fact: Fact): Promise<unknown> }
   readonly clock: Clock
   readonly named: (text: string) => string
+  /** What whoever shows a right has to pass besides. Whoever submitted a task keeps it: to see and end what is one's own needs no trust. */
+  readonly checks: readonly Check[]
+  readonly rates: Pick<RateGate, 'take'>
 }
 
 export type TaskCommand = '/task/read' | '/task/logs' | '/task/cancel' | '/task/pause' | '/task/resume'
@@ -26,6 +31,12 @@ interface Shown {
   readonly proofs: readonly Uint8Array[]
 }
 
+interface Question {
+  readonly command: TaskCommand
+  readonly task: Pick<Task, 'id'> | undefined
+  readonly caller: ExecCaller
+}
+
 export class TaskGate {
   readonly #seen = new NonceMemory()
   readonly #denials: DenialMeter
@@ -34,10 +45,11 @@ export class TaskGate {
     this.#denials = new DenialMeter(on.clock)
   }
 
-  /** @param task undefined: all tasks of this device. @throws DENIED, written down. */
+  /** @param task undefined: all tasks of this device. @throws DENIED and TOO_BUSY, written down. */
   async admit(command: TaskCommand, task: Pick<Task, 'id' | 'submittedBy'> | undefined, shown: Shown): Promise<void> {
     const { caller } = shown
-    const { self, revocations, clock } = this.on
+    const { self, revocations, clock, rates, checks } = this.on
+    await this.#counted(() => rates.take(caller.did), { command, task, caller })
     if (caller.did === self || (task !== undefined && task.submittedBy === caller.did)) return
     await Promise.race([caller.synced, pause(clock, SYNC_WAIT_MS)])
     const now = Math.floor(clock.now() / 1_000)
@@ -47,9 +59,19 @@ export class TaskGate {
     if (!seen.ok) throw await this.#denied(denial({ ...seen, detail: this.on.named(seen.detail) }, now * 1_000), { command, task, caller })
     const isThis = seen.invocation.cmd === command && seen.invocation.args['task'] === (task?.id ?? '')
     if (!isThis) throw await this.#denied(new ErrandError('DENIED', `the invocation is not for ${command} on this task`), { command, task, caller })
+    const refused = await firstRefusal(checks, askedOf(seen, caller.did), 'admission')
+    if (refused !== undefined) throw await this.#denied(deniedBy(refused), { command, task, caller })
   }
 
-  async #denied(error: ErrandError, o: { command: TaskCommand; task: Pick<Task, 'id'> | undefined; caller: ExecCaller }): Promise<ErrandError> {
+  async #counted(take: () => void, o: Question): Promise<void> {
+    try {
+      take()
+    } catch (thrown) {
+      throw await this.#denied(asErrand(thrown), o)
+    }
+  }
+
+  async #denied(error: ErrandError, o: Question): Promise<ErrandError> {
     if (this.#denials.take(o.caller.did) === undefined) return error
     await this.on.audit.append({
       ...{ actor: o.caller.did, action: 'task.denied', result: 'denied', task: o.task?.id ?? null, grant: null },

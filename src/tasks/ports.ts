@@ -1,7 +1,7 @@
 /** What the workshops (executors) and the hall agree on. Interfaces only. */
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Ended, Why } from '../../protocols/exec/messages.ts'
-import type { Order, Ticket } from '../../protocols/host/messages.ts'
+import type { Judged, Order, Ticket } from '../../protocols/host/messages.ts'
 
 /** Takes output in order. A returned promise means: stop reading the child until it resolves. */
 export interface OutputSink {
@@ -41,9 +41,10 @@ export interface RunningCommand {
 export interface PreparedCommand {
   /**
    * @param sink absent for a detached command: its output goes into the spool only.
-   * @throws ErrandError COMMAND_NOT_FOUND, NOT_EXECUTABLE, BAD_CWD, BAD_ENV, BAD_USER or SPAWN_FAILED; then nothing runs.
+   * @param judged what was looked at when it was allowed: another program or directory is not run, and a longer time-out not kept.
+   * @throws ErrandError DENIED, COMMAND_NOT_FOUND, NOT_EXECUTABLE, BAD_CWD, BAD_ENV, BAD_USER or SPAWN_FAILED; then nothing runs.
    */
-  start(sink?: OutputSink): Promise<RunningCommand>
+  start(sink?: OutputSink, judged?: Judged): Promise<RunningCommand>
   /** For one that is not to start after all. */
   drop(): void
 }

@@ -20,10 +20,15 @@ export interface UpOptions {
 type NodeModule = typeof import('../../node/main.ts')
 type Asked<Call extends (...given: never[]) => unknown> = (...given: Parameters<Call>) => Promise<Awaited<ReturnType<Call>>>
 
+type Lent = 'getSetting' | 'listSettings' | 'typeSetting' | 'checkPolicy' | 'testPolicy' | 'showPolicy'
+
 /** The node's bundle; its errors come back as ours. */
-export async function loadNode(): Promise<{ readonly [Name in 'getSetting' | 'listSettings' | 'typeSetting']: Asked<NodeModule[Name]> }> {
-  const node = await import('../../node/main.ts')
-  return { getSetting: own(node.getSetting), listSettings: own(node.listSettings), typeSetting: own(node.typeSetting) }
+export async function loadNode(): Promise<{ readonly [Name in Lent]: Asked<NodeModule[Name]> }> {
+  const { getSetting, listSettings, typeSetting, checkPolicy, testPolicy, showPolicy } = await import('../../node/main.ts')
+  return {
+    ...{ getSetting: own(getSetting), listSettings: own(listSettings), typeSetting: own(typeSetting) },
+    ...{ checkPolicy: own(checkPolicy), testPolicy: own(testPolicy), showPolicy: own(showPolicy) },
+  }
 }
 
 function own<Given extends unknown[], T>(call: (...given: Given) => T | Promise<T>): (...given: Given) => Promise<T> {

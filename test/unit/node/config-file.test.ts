@@ -29,7 +29,7 @@ const DEFAULTS: Config = {
   transport: { listen: [], bootstrap: [], mdns: true, dht: true, addressSync: true, api: undefined, grpc: { socket: false } },
   security: { requireAuth: true, allowRemoteSessions: true, defaultRoles: [] },
   deployment: {
-    ...{ maxConcurrentTasks: 256, queueSize: 1_024, queueTimeoutMs: 3_600_000, shutdown: 'drain', drainTimeoutMs: 10_000 },
+    ...{ maxConcurrentTasks: 256, queueSize: 1_024, queueTimeoutMs: 3_600_000, requestsPerMinute: 6_000, shutdown: 'drain', drainTimeoutMs: 10_000 },
     ...{ spoolBytes: 64 << 20, spoolPolicy: 'drop-oldest' },
   },
   exec: { path: [] },

@@ -16,6 +16,7 @@ import type { ExecCaller } from '../../../src/runtime/exec-admission.ts'
 import { ExecDoor } from '../../../src/runtime/exec-door.ts'
 import { LiveCommands } from '../../../src/runtime/live.ts'
 import { Places } from '../../../src/runtime/places.ts'
+import { RateGate } from '../../../src/runtime/rates.ts'
 import { TaskGate } from '../../../src/runtime/task-gate.ts'
 import { TaskSteward } from '../../../src/runtime/task-steward.ts'
 import { WaitingList } from '../../../src/runtime/waiting-list.ts'
@@ -60,6 +61,8 @@ interface WorldOptions {
   readonly queue?: number
   readonly allowsOthers?: boolean
   readonly checks?: readonly Check[]
+  /** Requests that one caller may make. */
+  readonly perMinute?: number
 }
 
 export class World {
@@ -87,14 +90,15 @@ export class World {
     this.disk = at.disk
     this.store = store
     const { executor, revocations, random } = this
-    const { slots = 4, queue = 0, allowsOthers = true, checks = [] } = o
+    const { slots = 4, queue = 0, allowsOthers = true, checks = [], perMinute = 6_000 } = o
     const named = (text: string): string => text
     this.audit = new RecordingAudit((ops) => store.commit(ops))
     const on = { self: device.did, executor, audit: this.audit, revocations, book, clock, random, named, besideDoor: () => null }
     this.live = new LiveCommands(on)
     this.places = new Places({ clock, bounds: { atOnce: slots, queueSize: queue, queueTimeoutMs: 60_000 } })
     const session = { ...on, live: this.live }
-    this.gate = new TaskGate(on)
+    const rates = new RateGate({ clock, self: device.did, perMinute: () => perMinute })
+    this.gate = new TaskGate({ ...on, checks, rates })
     this.steward = new TaskSteward({ ...on, live: this.live, gate: this.gate })
     const attachments = new Attachments({ ...session, gate: this.gate })
     this.waiting = new WaitingList({ ...on, shelf: store.shelf('waiting') })
@@ -103,6 +107,7 @@ export class World {
       attachments,
       places: this.places,
       waiting: this.waiting,
+      rates,
       spool: { maxBytes: 1 << 20, policy: 'block' },
       checks: [new OthersCheck({ self: device.did, allowsOthers }), ...checks],
     })

@@ -1,5 +1,6 @@
 /** An executor that does what a test says, in the place of processes. */
 import type { Ended } from '../../../protocols/exec/messages.ts'
+import type { Judged } from '../../../protocols/host/messages.ts'
 import type { CommandSpec } from '../../../protocols/task/messages.ts'
 import { ErrandError } from '../../../src/base/errors.ts'
 import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../../../src/tasks/ports.ts'
@@ -61,6 +62,8 @@ export class Scripted implements RunningCommand {
 export class ScriptedExecutor implements Executor {
   readonly orders: CommandOrder[] = []
   readonly started: Scripted[] = []
+  /** What each start was bounded by. */
+  readonly judged: Judged[] = []
   refusal: ErrandError | undefined
   /** What a start waits for. */
   wait: Promise<void> = Promise.resolve()
@@ -74,7 +77,13 @@ export class ScriptedExecutor implements Executor {
   prepare(order: CommandOrder): PreparedCommand {
     const { task, spec } = order
     this.orders.push(order)
-    return { start: (sink = { output: () => undefined }) => this.#start(task, spec, sink), drop: () => undefined }
+    return {
+      start: (sink = { output: () => undefined }, judged = {}) => {
+        this.judged.push(judged)
+        return this.#start(task, spec, sink)
+      },
+      drop: () => undefined,
+    }
   }
 
   follow(task: string, _from: number | null, sink: OutputSink = { output: () => undefined }): Promise<RunningCommand> {

@@ -17,6 +17,7 @@ const BREACHES: readonly (readonly [rule: string, file: string, imports: string]
   ['authority may import only', 'src/authority/breach.ts', '../registry/ok.ts'],
   ['registry may import only', 'src/registry/breach.ts', '../audit/ok.ts'],
   ['audit may import only', 'src/audit/breach.ts', '../tasks/ok.ts'],
+  ['policy may import only', 'src/policy/breach.ts', '../registry/ok.ts'],
   ['tasks may import only', 'src/tasks/breach.ts', '../identity/ok.ts'],
   ['files may import only', 'src/files/breach.ts', '../sessions/ok.ts'],
   ['sessions may import only', 'src/sessions/breach.ts', '../files/ok.ts'],

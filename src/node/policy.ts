@@ -1,0 +1,77 @@
+/** The policies of a node: its file and who keeps an eye on it, the checks that come of them, and how much each caller may ask for. */
+import type { Fact } from '../audit/facts.ts'
+import { systemClock as clock } from '../base/clock.ts'
+import { lookAround } from '../exec/look.ts'
+import { POLICY_FILE, PolicyKeeper, type PolicyNews } from '../policy/keeper.ts'
+import { holds } from '../policy/permissions.ts'
+import { Workspaces } from '../policy/workspace.ts'
+import type { Check } from '../runtime/checks.ts'
+import type { PlaceBounds } from '../runtime/places.ts'
+import { PolicyDesk, type Standings } from '../runtime/policy-desk.ts'
+import { RateGate } from '../runtime/rates.ts'
+import { writeWhole } from './home.ts'
+import type { NodeParts } from './parts.ts'
+
+/** Beside the sockets: what held when the file was last good. */
+export const LAST_FILE = 'policy.last.yaml'
+
+export interface Policies {
+  readonly checks: readonly Check[]
+  readonly rates: RateGate
+  boundsOf(caller: string): Partial<PlaceBounds>
+  /** Told of a change that may let somebody in who waits. */
+  onChange(changed: () => void): void
+  /** What a person should mend. */
+  problem(): string | undefined
+  stop(): void
+}
+
+export interface PoliciesOn {
+  readonly audit: { append(fact: Fact): Promise<unknown> }
+  readonly of?: Partial<Standings>
+}
+
+export function openPolicies(p: Pick<NodeParts, 'home' | 'config' | 'device' | 'log'>, on: PoliciesOn): Policies {
+  const self = p.device.did
+  const owner = { uid: process.getuid?.() ?? 0 }
+  let changed = (): void => undefined
+  const told = (news: PolicyNews): void => {
+    p.log(`policy ${news.t}`, { ...news })
+    void on.audit.append(factOf(news, self)).catch(() => undefined) // the log is held back: it is in errand.log and in the status
+    changed()
+  }
+  const keeper = new PolicyKeeper({ path: p.home.at(POLICY_FILE), lastPath: p.home.at('run', LAST_FILE), owner, clock, write: writeWhole, told })
+  const of: Standings = { trustOf: () => undefined, rolesOf: adminOf, may: holds, ...on.of }
+  const desk = new PolicyDesk({ self, standings: [keeper], workspaces: new Workspaces(owner), ground: lookAround({ path: p.config.exec.path }), of })
+  const { requestsPerMinute } = p.config.deployment
+  return {
+    checks: desk.checks(),
+    rates: new RateGate({ clock, self, perMinute: () => desk.rates('now').requestsPerMinute ?? requestsPerMinute }),
+    boundsOf: () => boundsIn(desk),
+    onChange: (act) => {
+      changed = act
+    },
+    problem: () => keeper.problem,
+    stop: keeper.watch(),
+  }
+}
+
+function boundsIn(desk: PolicyDesk): Partial<PlaceBounds> {
+  const { concurrentLimit, queueSize, queueTimeout } = desk.rates('held')
+  return {
+    ...(concurrentLimit === undefined ? {} : { atOnce: concurrentLimit }),
+    ...(queueSize === undefined ? {} : { queueSize }),
+    ...(queueTimeout === undefined ? {} : { queueTimeoutMs: queueTimeout }),
+  }
+}
+
+/** The one role there is so far: everything, on everything. */
+function adminOf(chain: readonly { readonly cmd: string; readonly pol: readonly unknown[] }[]): readonly string[] {
+  return chain.length > 0 && chain.every(({ cmd, pol }) => cmd === '/' && pol.length === 0) ? ['admin'] : []
+}
+
+function factOf(news: PolicyNews, self: NodeParts['device']['did']): Fact {
+  const { t, hash } = news
+  const details = { ...(hash === undefined ? {} : { policyApplied: `${POLICY_FILE}@${hash}` }), ...(news.t === 'invalid' ? { reason: news.why } : {}) }
+  return { actor: self, action: `policy.${t}`, result: t === 'invalid' ? 'failed' : 'ok', subject: self, details }
+}

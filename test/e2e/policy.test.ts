@@ -1,0 +1,71 @@
+/** A policy on a device that others may use: it narrows, an edit counts at once, a broken file keeps the last good one, a rate is a rate. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Status } from '../../protocols/local/messages.ts'
+import { failureOf, jsonOf, type Node, type World, world } from '../support/world.ts'
+
+let w: World
+let alice: Node
+let bob: Node
+beforeAll(async () => {
+  w = world()
+  alice = await w.founder('alice')
+  bob = await w.joiner(alice, 'bob', { invite: ['--ask', 'exec: *'] })
+})
+afterAll(() => w[Symbol.asyncDispose]())
+
+const policy = (text: string): void => writeFileSync(join(bob.home, 'policy.yaml'), text, { mode: 0o600 })
+const run = async (...command: string[]): Promise<number | null> => (await w.run(alice.home, 'bob', ...command)).code
+
+test('what a policy forbids is not run, by no other name; who is refused hears the rule, and the log the policy', async () => {
+  expect(await run('ls')).toBe(0)
+  policy('exec:\n  deniedCommands: [ls]\n  maxTimeout: 1s\n')
+  for (const exe of ['ls', '/bin/ls', '/usr/bin/../bin/ls']) expect(await run(exe), exe).toBe(126)
+  const refused = await w.errand(alice.home, 'run', 'bob', '--json', '--', 'ls')
+  expect(failureOf(refused)).toMatchObject({
+    code: 'DENIED',
+    message: 'ls is denied here (exec.deniedCommands, policy.yaml line 2)',
+    fields: { step: 'policy', reason: 'POLICY', rule: 'exec.deniedCommands' },
+  })
+  expect(await run('sleep', '30'), 'a command without an end gets one').toBe(124)
+  const denied = (await w.audit(bob.home, '--action', 'exec.denied')).at(-1)
+  expect(denied?.policyApplied).toMatch(/^policy\.yaml@[0-9a-f]{16}$/)
+})
+
+test('the policy of a workspace counts for what runs in it', async () => {
+  const at = w.at('work')
+  mkdirSync(join(at, '.errand'), { recursive: true, mode: 0o700 })
+  writeFileSync(join(at, '.errand', 'security.yaml'), 'exec: { allowedCommands: [pwd] }\n', { mode: 0o600 })
+  const there = async (exe: string): Promise<number | null> => (await w.errand(alice.home, 'run', 'bob', '--cwd', at, '--', exe)).code
+  expect([await there('pwd'), await there('env'), await run('env')]).toEqual([0, 126, 0])
+  const shown = await w.errand(bob.home, 'policy', 'show', '--cwd', at, '--json')
+  expect(jsonOf(shown)).toMatchObject({ rules: expect.arrayContaining([{ rule: 'exec.allowedCommands', value: 'pwd', from: '.errand/security.yaml line 1' }]) })
+})
+
+test('a broken file keeps the last good policy, says so, and outlives a restart', async () => {
+  policy('exec:\n  deniedCommand: [pwd]\n')
+  expect([await run('ls'), await run('pwd')]).toEqual([126, 0])
+  const checked = await w.errand(bob.home, 'policy', 'check')
+  expect(checked).toMatchObject({ code: 1, stdout: 'policy.yaml:2:3 exec.deniedCommand: unknown field "deniedCommand", did you mean "deniedCommands"?\n' })
+  await bob.stop()
+  bob = await w.up(bob.home)
+  await w.connected(alice.home, 'bob')
+  expect(await run('ls')).toBe(126)
+  const { healthy, problems } = jsonOf<Status>(await w.errand(bob.home, 'status', '--json'))
+  expect({ healthy, problems }).toEqual({ healthy: false, problems: [expect.stringContaining('policy.yaml: line 2: exec.deniedCommand: unknown field')] })
+  expect((await w.audit(bob.home, '--action', 'policy.invalid')).length).toBeGreaterThanOrEqual(2)
+})
+
+test('whoever asks too often is told when to come again; the device itself is not counted', async () => {
+  policy('rateLimit: { requestsPerMinute: 2 }\n')
+  const codes = [await run('true'), await run('true'), await run('true')]
+  expect(codes).toEqual([0, 0, 125])
+  const refused = await w.errand(alice.home, 'run', 'bob', '--json', '--', 'true')
+  expect(failureOf(refused)).toMatchObject({
+    code: 'TOO_BUSY',
+    hint: expect.stringMatching(/^try again in \d+s$/),
+    fields: { reason: 'RATE', requestsPerMinute: 2 },
+  })
+  for (let i = 0; i < 4; i++) expect((await w.run(bob.home, 'bob', 'true')).code).toBe(0)
+})
