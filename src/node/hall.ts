@@ -66,7 +66,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
     checks,
   })
   records.onRevocation(() => live.stopRevoked())
-  const questions = new Questions({ self, revocations, audit, clock, checks, places, named })
+  const questions = new Questions({ self, revocations, audit, clock, checks, places, rates, named })
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
   const invites: Invites = openInvites(p, cellar, rooms, () => mesh)
   const mesh: MeshNode = openMesh(p, cellar, rooms, { door, invites, calls: answering(steward, questions), places })

@@ -58,14 +58,17 @@ export class Places {
     return this.#queue.placeFor(caller)
   }
 
-  /** What would become of somebody who came now. */
-  outlook(): { readonly ok: boolean; readonly detail: string; readonly hint?: string } {
+  /** What would become of a request of this caller that came now. */
+  outlook(caller = ''): { readonly ok: boolean; readonly detail: string; readonly hint?: string } {
     const { atOnce, queueSize } = this.on.bounds
     if (this.#isFrozen) return { ok: false, detail: 'this device is stopping and takes no new work', hint: 'try again when it is up' }
-    if (this.free > 0) return { ok: true, detail: `${this.free} of ${atOnce} places are free` }
-    const waiting = this.#queue.length
-    if (waiting < queueSize) return { ok: true, detail: `all ${atOnce} places are taken; it would wait at place ${waiting + 1}` }
-    return { ok: false, detail: `all ${atOnce} places are taken, and ${waiting} wait`, hint: 'try again in a moment' }
+    const own = this.#boundsOf(caller)
+    const isFull = !this.#mayHave(caller)
+    if (this.free > 0 && !isFull) return { ok: true, detail: `${this.free} of ${atOnce} places are free` }
+    const taken = isFull ? `you have all ${own.atOnce} places that one caller gets` : `all ${atOnce} places are taken`
+    if (this.#queue.size < queueSize && this.#queue.sizeOf(caller) < own.queueSize)
+      return { ok: true, detail: `${taken}; it would wait at place ${this.placeFor(caller)}` }
+    return { ok: false, detail: `${taken}, and ${this.#queue.size} wait`, hint: `try again in ${sayAbout(this.#retryAfterMs())}` }
   }
 
   /** From now on nobody gets a place; who waits goes on waiting. */
@@ -135,8 +138,13 @@ export class Places {
   }
 
   #busy(message: string): ErrandError {
-    const retryAfterMs = Math.round(Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, this.#paceMs)))
+    const retryAfterMs = this.#retryAfterMs()
     return new ErrandError('TOO_BUSY', message, { retryable: true, hint: `try again in ${sayAbout(retryAfterMs)}`, fields: { retryAfterMs } })
+  }
+
+  /** About when the next place becomes free, by those that did. */
+  #retryAfterMs(): number {
+    return Math.round(Math.min(MOST_RETRY_MS, Math.max(LEAST_RETRY_MS, this.#paceMs)))
   }
 
   #boundsOf(caller: string): PlaceBounds {

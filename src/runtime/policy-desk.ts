@@ -154,7 +154,7 @@ function judgedOf(ruling: Ruling, { request, layers, cwd }: Pick<Case, 'request'
 }
 
 function verdictOf(ruling: Ruling, code: string, applied: string): Verdict {
-  return ruling.t === 'deny' ? refusal(ruling, code, applied) : { ok: true, detail: 'as far as trust goes' }
+  return ruling.t === 'deny' ? refusal(ruling, code, applied) : { ok: true, detail: 'no policy asks for more trust' }
 }
 
 function refusal({ rule, detail, layer, hint }: No, code: string, applied: string): Verdict & { ok: false } {

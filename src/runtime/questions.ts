@@ -11,12 +11,13 @@ import type { Invocation } from '../authority/token.ts'
 import { type Admission, verifyInvocation } from '../authority/verify.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { sayAbout } from '../base/duration.ts'
-import { ErrandError } from '../base/errors.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 import { type Check, verdicts } from './checks.ts'
 import { DenialMeter } from './denial.ts'
 import { askedOf, type ExecCaller, kernelSaidNo, SYNC_WAIT_MS } from './exec-admission.ts'
 import type { Places } from './places.ts'
+import type { RateGate } from './rates.ts'
 
 export interface QuestionsOn {
   readonly self: Did
@@ -25,6 +26,8 @@ export interface QuestionsOn {
   readonly clock: Clock
   readonly checks: readonly Check[]
   readonly places: Pick<Places, 'outlook'>
+  /** A question costs the kernel as much as a command. */
+  readonly rates: Pick<RateGate, 'take'>
   readonly named: (text: string) => string
 }
 
@@ -36,8 +39,9 @@ export class Questions {
     this.#meter = new DenialMeter(on.clock)
   }
 
-  /** Security order: 1. revocations, 2. the kernel, exactly as for the command itself, 3. only then what this device would say beyond it. @throws DENIED */
+  /** Security order: 0. how often it asks, 1. revocations, 2. the kernel, exactly as for the command itself, 3. only then what this device would say beyond it. @throws DENIED, TOO_BUSY */
   async answer({ invocation, proofs }: Pick<Ask, 'invocation' | 'proofs'>, caller: ExecCaller): Promise<WhyStep[]> {
+    await this.#count(caller)
     await Promise.race([caller.synced, pause(this.on.clock, SYNC_WAIT_MS)])
     const { self, revocations, clock } = this.on
     const now = Math.floor(clock.now() / 1_000)
@@ -54,6 +58,14 @@ export class Questions {
     return steps
   }
 
+  async #count(caller: ExecCaller): Promise<void> {
+    try {
+      this.on.rates.take(caller.did)
+    } catch (thrown) {
+      throw await this.#refused(asErrand(thrown), caller, undefined)
+    }
+  }
+
   async #steps(admission: Admission, caller: ExecCaller): Promise<WhyStep[]> {
     const steps: WhyStep[] = [{ step: 'authority', ok: true, detail: this.#sayRight(admission) }]
     for (const verdict of await verdicts(this.on.checks, askedOf(admission, caller.did), 'admission')) {
@@ -62,7 +74,7 @@ export class Questions {
       steps.push({ step, ok, detail, ...(verdict.ok || verdict.hint === undefined ? {} : { hint: verdict.hint }) })
       if (!ok) return steps
     }
-    return [...steps, this.#limits(admission.invocation)]
+    return [...steps, this.#limits(admission.invocation, caller)]
   }
 
   #sayRight({ chain, expiresAt }: Admission): string {
@@ -73,9 +85,9 @@ export class Questions {
     return `${left} · ${sayRight(narrowest.cmd, narrowest.pol)} · ${chain.length === 1 ? 'one grant' : `a chain of ${chain.length} grants`}`
   }
 
-  #limits({ args }: Invocation): WhyStep {
+  #limits({ args }: Invocation, caller: ExecCaller): WhyStep {
     if (args['tty'] === true) return { step: 'limits', ok: false, detail: 'this device has no terminals to give yet', hint: 'ask without -t' }
-    return { step: 'limits', ...this.on.places.outlook() }
+    return { step: 'limits', ...this.on.places.outlook(caller.did) }
   }
 
   async #refused(error: ErrandError, caller: ExecCaller, invocation: Invocation | undefined): Promise<ErrandError> {

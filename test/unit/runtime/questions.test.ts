@@ -22,7 +22,7 @@ function check(step: Step, verdict: Verdict): Check {
 
 function questionsOf(world: World, checks: readonly Check[] = []): Questions {
   const { revocations, audit, clock, places } = world
-  return new Questions({ ...{ self: device.did, revocations, audit, clock, places, named: (text) => text }, checks })
+  return new Questions({ ...{ self: device.did, revocations, audit, clock, places, rates: { take: () => undefined }, named: (text) => text }, checks })
 }
 
 interface Shown {
@@ -154,5 +154,5 @@ test('full places are said, and so is where one would wait', async () => {
   world.places.seize()
   expect(await ask()).toMatchObject({ step: 'limits', ok: true, detail: 'all 1 places are taken; it would wait at place 1' })
   void world.places.take({ moved: () => undefined, signal: new AbortController().signal })
-  expect(await ask()).toMatchObject({ step: 'limits', ok: false, hint: 'try again in a moment' })
+  expect(await ask()).toMatchObject({ step: 'limits', ok: false, hint: 'try again in 1s' })
 })
