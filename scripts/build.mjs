@@ -53,6 +53,7 @@ function plan(root) {
   const all = [
     ...BUNDLES,
     free('conformance', 'scripts/conformance.ts'),
+    free('fuzz', 'scripts/fuzz.ts'),
     ...benches.map((file) => free(`bench/${basename(file, '.ts')}`, `scripts/bench/${file}`)),
   ]
   // Tests build trees with a few of the programs; here a missing one is an error.

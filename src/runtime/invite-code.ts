@@ -11,7 +11,8 @@ import { open } from '../identity/envelope.ts'
 import { type Did, Identity } from '../identity/identity.ts'
 import { wordsOf } from './words.ts'
 
-const MAX_CODE_CHARS = 16_384
+/** Base58 takes time with the square of its length: 50 ms for this. */
+const MAX_CODE_CHARS = 8_192
 const CHECK_BYTES = 4
 
 export interface ReadCode {
