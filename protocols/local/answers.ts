@@ -1,6 +1,8 @@
 /** What the local API answers: JSON, as the command line prints it. Types only; views.ts has their schemas. Requests are in messages.ts. */
 import type { TASK_STATES } from '../task/messages.ts'
 
+export type * from './joining.ts'
+
 export interface Status {
   ready: boolean
   apiVersion: number
@@ -67,44 +69,6 @@ export interface OfferedView {
   device: string
   online: boolean
   description: string
-}
-
-/** One right in an offer: who may do what where, in words. */
-export interface RightView {
-  can: string
-  words: string
-  device: string
-  expiresAt: string | null
-}
-
-export interface InviteView {
-  code: string
-  expiresAt: string
-  membership: 'member'
-  asks: RightView[]
-  gives: RightView[]
-  /** Said when the code is of limited use, for example because nothing listens beyond this machine. */
-  notes: string[]
-}
-
-/** The three parts of joining, shown apart before anybody agrees. */
-export interface OfferView {
-  mesh: { id: string; name: string }
-  inviter: { name: string; did: string; words: string }
-  membership: 'member'
-  name: string | null
-  give: RightView[]
-  get: RightView[]
-  expiresAt: string
-}
-
-export interface JoinView {
-  mesh: { id: string; name: string }
-  did: string
-  name: string
-  membership: 'member'
-  gave: RightView[]
-  got: RightView[]
 }
 
 export interface GrantView {

@@ -18,11 +18,23 @@ export const InviteRequest = v.strictObject({
   forMs: v.optional(Duration),
   /** How long the code can be used. */
   expiresMs: v.optional(Duration),
+  /** A short code as well, for a person to type; this device can be found by it until it expires or is tried. */
+  short: v.optional(v.boolean()),
+  /** Whoever comes waits until somebody on this device has said yes. */
+  approve: v.optional(v.boolean()),
 })
 export type InviteRequest = v.InferOutput<typeof InviteRequest>
 
 export const JoinRequest = v.strictObject({ code: Text(16_384), name: v.optional(Text(64)), via: v.optional(List(Text(512), 16)) })
 export type JoinRequest = v.InferOutput<typeof JoinRequest>
+
+/** A short code, as it was typed. Without `via` the inviter is looked for on the local network. */
+export const PairRequest = v.strictObject({ code: Text(256), name: v.optional(Text(64)), via: v.optional(List(Text(512), 16)) })
+export type PairRequest = v.InferOutput<typeof PairRequest>
+
+/** To whoever waits to be let in. */
+export const InviteAnswer = v.strictObject({ allow: v.boolean() })
+export type InviteAnswer = v.InferOutput<typeof InviteAnswer>
 
 const Label = v.pipe(v.string(), v.minLength(1), v.maxLength(128))
 

@@ -83,12 +83,26 @@ const RightView = v.object({ can: v.string(), words: v.string(), device: v.strin
 
 export const InviteView = as<m.InviteView>()(
   v.object({
+    id: v.string(),
     code: v.string(),
+    shortCode: nullable(v.string()),
     expiresAt: Time,
     membership: v.literal('member'),
     asks: v.array(RightView),
     gives: v.array(RightView),
     notes: texts,
+  }),
+)
+
+export const InviteProgressView = as<m.InviteProgressView>()(
+  v.object({
+    id: v.string(),
+    seq: v.number(),
+    state: v.picklist(['open', 'paired', 'asking', 'allowed', 'joined', 'void', 'denied', 'expired']),
+    device: nullable(v.object({ did: v.string(), name: v.string(), words: v.string() })),
+    check: nullable(v.string()),
+    why: nullable(v.string()),
+    expiresAt: Time,
   }),
 )
 
@@ -102,9 +116,12 @@ export const OfferView = as<m.OfferView>()(
     name: nullable(v.string()),
     give: v.array(RightView),
     get: v.array(RightView),
+    check: v.string(),
     expiresAt: Time,
   }),
 )
+
+export const PairView = as<m.PairView>()(v.object({ code: v.string(), via: texts, check: v.string(), offer: OfferView }))
 
 export const JoinView = as<m.JoinView>()(
   v.object({ mesh: MeshName, did: v.string(), name: v.string(), membership: v.literal('member'), gave: v.array(RightView), got: v.array(RightView) }),

@@ -50,6 +50,8 @@ export type {
   ExecRequest,
   GrantRequest,
   GrantView,
+  InviteAnswer,
+  InviteProgressView,
   InviteRequest,
   InviteView,
   JoinRequest,
@@ -57,6 +59,8 @@ export type {
   ListenRequest,
   OfferedView,
   OfferView,
+  PairRequest,
+  PairView,
   RevokeRequest,
   RevokeView,
   RightView,
@@ -67,6 +71,7 @@ export type {
 export { ErrandError } from '../base/errors.ts'
 export { homeOf, socketPathOf } from '../base/paths.ts'
 export type { AttachOptions, ExecOptions, OutputTaker } from './exec.ts'
+export { type InviteCalls, inviteCalls } from './invite-calls.ts'
 export type {
   AttachOptions as AttachStreamOptions,
   ExecuteEnd,

@@ -12,6 +12,8 @@ import {
   ExecRequest,
   GrantRequest,
   type GrantView,
+  InviteAnswer,
+  type InviteProgressView,
   InviteRequest,
   type InviteView,
   JoinRequest,
@@ -19,6 +21,8 @@ import {
   ListenRequest,
   type OfferedView,
   type OfferView,
+  PairRequest,
+  type PairView,
   RevokeRequest,
   type RevokeView,
   type Status,
@@ -115,6 +119,18 @@ export class InProcess implements Calls, OwnerClient {
 
   readOffer(request: JoinRequest, o?: Waiting): Promise<OfferView> {
     return this.#with(JoinRequest, request, o, ({ runtime }, asked) => runtime.readOffer(asked))
+  }
+
+  watchInvite(id: string, { after, ...o }: Waiting & { readonly after?: number } = {}): Promise<InviteProgressView> {
+    return this.#ask(o, ({ runtime }) => runtime.watchInvite(id, { after, signal: o.signal ?? new AbortController().signal }))
+  }
+
+  answerInvite(id: string, answer: InviteAnswer, o?: Waiting): Promise<InviteProgressView> {
+    return this.#with(InviteAnswer, answer, o, ({ runtime, actor }, asked) => runtime.answerInvite(actor, id, asked))
+  }
+
+  pair(request: PairRequest, o?: Waiting): Promise<PairView> {
+    return this.#with(PairRequest, request, o, ({ runtime, actor }, asked) => runtime.pair(actor, asked))
   }
 
   join(request: JoinRequest, o?: Waiting): Promise<JoinView> {

@@ -9,7 +9,8 @@ const AT = '2026-11-21T09:30:00.000Z'
 const LATER = '2026-11-21T17:30:00.000Z'
 const MESH = { id: '9f'.repeat(32), name: 'home' }
 const RIGHT = { can: 'exec: nvidia-smi, npm test', words: 'run nvidia-smi, npm test', device: 'gpu1', expiresAt: LATER }
-const CODE = '7-velvet-canoe-quartz-moss'
+const CODE = 'errand14Qm7cRzV9n2p8aF…'
+const INVITE = 'did:key:z6MknGc3ocHs3zdPiJbnaaqDi58NGb4pk1Sp9WxWufuXSdxf'
 
 const task = {
   task: TASK,
@@ -54,6 +55,11 @@ const record = {
 
 const grant = { cid: GRANT, issuer: GPU1, audience: LAPTOP, device: GPU1, can: [RIGHT.can], words: RIGHT.words, expiresAt: LATER, revoked: false, parents: [] }
 
+const offer = {
+  ...{ mesh: MESH, inviter: { name: 'laptop', did: LAPTOP, words: 'otter-lamp-fjord' }, membership: 'member', name: 'gpu1', give: [RIGHT], get: [] },
+  ...{ check: 'meadow · drum · 41', expiresAt: LATER },
+}
+
 export const EXAMPLES: Readonly<Record<string, unknown>> = {
   Error: {
     error: {
@@ -75,10 +81,12 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     capabilities: { os: 'linux', arch: 'x64', cpus: 64, memoryBytes: 274_877_906_944, load: 1.25, version: '0.1.0', freeSlots: 255 },
   },
   OfferedView: { id: 'reviewer', device: 'gpu1', online: true, description: 'reads a change and says what is wrong with it' },
-  InviteView: { code: CODE, expiresAt: LATER, membership: 'member', asks: [RIGHT], gives: [], notes: [] },
-  OfferView: {
-    ...{ mesh: MESH, inviter: { name: 'laptop', did: LAPTOP, words: 'otter-lamp-fjord' }, membership: 'member', name: 'gpu1', give: [RIGHT], get: [] },
-    expiresAt: LATER,
+  InviteView: { id: INVITE, code: CODE, shortCode: '7-velvet-canoe-piano-fossil', expiresAt: LATER, membership: 'member', asks: [RIGHT], gives: [], notes: [] },
+  OfferView: offer,
+  PairView: { code: CODE, via: ['/ip4/192.168.1.7/tcp/4701'], check: 'meadow · drum · 41', offer },
+  InviteProgressView: {
+    ...{ id: INVITE, seq: 2, state: 'asking', device: { did: GPU1, name: 'gpu1', words: 'canal-brick-moon' } },
+    ...{ check: 'meadow · drum · 41', why: null, expiresAt: LATER },
   },
   JoinView: { mesh: MESH, did: GPU1, name: 'gpu1', membership: 'member', gave: [RIGHT], got: [] },
   GrantView: grant,
@@ -121,7 +129,9 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   ImportGrantRequest: { token: JWT, agreed: true },
   ExportGrantRequest: { grant: GRANT, format: 'jwt' },
   RevokeRequest: { on: 'gpu1', to: 'laptop' },
-  InviteRequest: { name: 'gpu1', ask: [RIGHT.can], forMs: 28_800_000 },
+  InviteRequest: { name: 'gpu1', ask: [RIGHT.can], forMs: 28_800_000, short: true, approve: true },
+  InviteAnswer: { allow: true },
+  PairRequest: { code: '7 velvet canoe piano fossil' },
   JoinRequest: { code: CODE, name: 'gpu1' },
   ListenRequest: { preset: 'lan' },
   DownRequest: { drainMs: 30_000 },

@@ -30,7 +30,9 @@ export const NAMED: Readonly<Record<string, Schema>> = {
   RevokeRequest: messages.RevokeRequest,
   WhyRequest: messages.WhyRequest,
   InviteRequest: messages.InviteRequest,
+  InviteAnswer: messages.InviteAnswer,
   JoinRequest: messages.JoinRequest,
+  PairRequest: messages.PairRequest,
   ListenRequest: messages.ListenRequest,
   DownRequest: messages.DownRequest,
 }

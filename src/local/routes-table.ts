@@ -7,9 +7,11 @@ import {
   ExportGrantRequest,
   GrantRequest,
   ImportGrantRequest,
+  InviteAnswer,
   InviteRequest,
   JoinRequest,
   ListenRequest,
+  PairRequest,
   RevokeRequest,
   WhyRequest,
 } from '../../protocols/local/messages.ts'
@@ -133,6 +135,26 @@ const RIGHTS: readonly Route[] = [
   ),
 ]
 
+const InvitePath = v.object({ invite: Text(128) })
+const After = v.strictObject({ after: v.optional(v.pipe(v.string(), v.regex(/^\d{1,9}$/, 'a seq'), v.transform(Number))) })
+
+/** Short codes: what becomes of one on the inviting device, and the try of one on the joining device. */
+const PAIRING: readonly Route[] = [
+  route(
+    get('/api/runtime/invites/{invite}', 'What has become of an invite; with `after`, waits up to 20 s for more than that.', json(views.InviteProgressView)),
+    { params: InvitePath, query: After },
+    ({ runtime, params, query, signal }) => runtime.watchInvite(params.invite, { after: query.after, signal }),
+  ),
+  route(
+    post('/api/runtime/invites/{invite}/answer', 'Lets in, or not, the device that waits with an invite.', json(views.InviteProgressView)),
+    { params: InvitePath, body: InviteAnswer },
+    ({ runtime, actor, params, body }) => runtime.answerInvite(actor, params.invite, body),
+  ),
+  route(post('/api/runtime/pair', 'Tries a short code, which can be tried once.', json(views.PairView)), { body: PairRequest }, ({ runtime, actor, body }) =>
+    runtime.pair(actor, body),
+  ),
+]
+
 const LINES: Answer = { type: LINES_TYPE, schema: views.AuditRecordView }
 
 const AUDIT: readonly Route[] = [
@@ -147,4 +169,4 @@ const AUDIT: readonly Route[] = [
   route(get('/api/audit/verify', 'Proves the chains of all logs.', json(views.AuditVerifyView)), {}, ({ runtime }) => runtime.verifyAudit()),
 ]
 
-export const ROUTES: readonly Route[] = [...NODE, ...TASKS, ...RIGHTS, ...ORDER_ROUTES, ...AUDIT]
+export const ROUTES: readonly Route[] = [...NODE, ...TASKS, ...RIGHTS, ...PAIRING, ...ORDER_ROUTES, ...AUDIT]

@@ -9,6 +9,8 @@ import type {
   DeviceView,
   GrantRequest,
   GrantView,
+  InviteAnswer,
+  InviteProgressView,
   InviteRequest,
   InviteView,
   JoinRequest,
@@ -16,6 +18,8 @@ import type {
   ListenRequest,
   OfferedView,
   OfferView,
+  PairRequest,
+  PairView,
   RevokeRequest,
   RevokeView,
   Status,
@@ -159,6 +163,13 @@ export interface OwnerClient {
   invite(request: InviteRequest, o?: Waiting): Promise<InviteView>
   /** Reads a code without using it: what joining would make of this device, what it would give and get. @throws BAD_INVITE */
   readOffer(request: JoinRequest, o?: Waiting): Promise<OfferView>
+  /** What has become of an invite; with `after`, the next that does, within 20 s. @throws NO_SUCH_INVITE */
+  watchInvite(id: string, o?: Waiting & { readonly after?: number }): Promise<InviteProgressView>
+  /** Lets in, or not, the device that waits with an invite. @throws NO_SUCH_INVITE, NOBODY_WAITS */
+  answerInvite(id: string, answer: InviteAnswer, o?: Waiting): Promise<InviteProgressView>
+  /** The one try of a short code. @throws BAD_CODE before anything is tried; WRONG_CODE, CODE_UNKNOWN, NO_INVITER, NO_ROUTE */
+  pair(request: PairRequest, o?: Waiting): Promise<PairView>
+  /** @throws JOIN_HELD while somebody on the inviting device has yet to say yes: ask again. */
   join(request: JoinRequest, o?: Waiting): Promise<JoinView>
   grant(request: GrantRequest, o?: Waiting): Promise<GrantView[]>
   listGrants(o?: Waiting): Promise<GrantView[]>

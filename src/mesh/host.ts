@@ -15,6 +15,7 @@ import { yamux } from '@libp2p/yamux'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { ErrandError } from '../base/errors.ts'
 import type { Identity } from '../identity/identity.ts'
+import { type PairDoor, pairEncrypter } from './pair.ts'
 import { gatherWrites, roomyTcp } from './tcp.ts'
 
 export interface HostOptions {
@@ -26,6 +27,8 @@ export interface HostOptions {
   readonly datastore?: Libp2pOptions['datastore']
   readonly mdns: boolean
   readonly dht: boolean
+  /** Serves devices that typed a short code; a node that only joins has none. */
+  readonly pairing?: PairDoor
 }
 
 export type Services = { identify: Identify; ping: Ping; pubsub: GossipSub; dht?: KadDHT }
@@ -77,7 +80,10 @@ async function createHost(o: HostOptions): Promise<Host> {
     nodeInfo: { name: 'errand', version: o.version, userAgent: `errand/${o.version}` },
     addresses: { listen: [...o.listen] },
     transports: [roomyTcp()],
-    connectionEncrypters: [gatherWrites(noise({ prologueBytes: Buffer.concat([Buffer.from('errand noise v1\0'), o.meshId]) }))],
+    connectionEncrypters: [
+      gatherWrites(noise({ prologueBytes: Buffer.concat([Buffer.from('errand noise v1\0'), o.meshId]) })),
+      ...(o.pairing === undefined ? [] : [pairEncrypter(o.pairing)]),
+    ],
     streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: MAX_WINDOW_BYTES, maxReadBufferLength: MAX_WINDOW_BYTES * 2 } })],
     // Devices behind one NAT or on one machine share an address; libp2p's default of 5/s would leave them alone.
     connectionManager: {

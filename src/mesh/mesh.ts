@@ -22,6 +22,7 @@ import { type Host, pingOn, startHost } from './host.ts'
 import { type AdmitJoin, serveJoin } from './join.ts'
 import { Links, type Peer } from './links.ts'
 import { type Move, watchMoves } from './moves.ts'
+import { announceCodes, type PairDoor } from './pair.ts'
 import { Pulse } from './pulse.ts'
 import { Rejoin } from './rejoin.ts'
 import { type PushResult, Sync, type SyncedRecords } from './sync.ts'
@@ -42,7 +43,7 @@ export interface MeshOn {
   readonly records: SyncedRecords
   readonly door: ExecDoor
   readonly calls: CallDoor
-  readonly admitJoin: AdmitJoin
+  readonly joins: { readonly admit: AdmitJoin; readonly pairing: PairDoor }
   readonly auditLog: AuditLog
   readonly replica: Replica
   readonly mayRead: (did: Did) => boolean
@@ -118,13 +119,15 @@ export class MeshNode {
   /** @throws PORT_TAKEN, CANNOT_LISTEN */
   async start(): Promise<void> {
     const { identity, meshId, listen, version, datastore, discovery } = this.o
-    this.#host = await startHost({ identity, meshId, listen, version, datastore, mdns: discovery.mdns, dht: discovery.dht }, async (host) => {
+    const { pairing, admit } = this.on.joins
+    this.#host = await startHost({ identity, meshId, listen, version, datastore, pairing, mdns: discovery.mdns, dht: discovery.dht }, async (host) => {
       await this.#links.attach(host)
       await this.#sync.attach(host)
       await this.#exchange.attach(host)
       await serveExec(host, { links: this.#links, door: this.on.door })
       await serveCalls(host, { links: this.#links, door: this.on.calls, clock: this.on.clock })
-      await serveJoin(host, { admit: this.on.admitJoin, random: this.on.random, clock: this.on.clock })
+      if (discovery.mdns) announceCodes(host, pairing)
+      await serveJoin(host, { admit, random: this.on.random, clock: this.on.clock })
     })
     await this.#publishAddress()
     this.#gossip.start(this.#host)

@@ -3,7 +3,7 @@
  * Works around three measured traps: `for await` over a stream hides an unbounded queue, `onDrain()` is broken after its
  * first use, and a stream that ended before anybody listened never says so again.
  */
-import type { Stream } from '@libp2p/interface'
+import type { MessageStream, Stream } from '@libp2p/interface'
 import * as lp from 'it-length-prefixed'
 import { pipe } from 'it-pipe'
 import { Uint8ArrayList } from 'uint8arraylist'
@@ -25,13 +25,16 @@ export class LinkClosed extends ErrandError {
   }
 }
 
+/** A stream, or a whole connection that nothing was put on yet; libp2p does not declare that the latter can be paused. */
+type Wire = MessageStream & Partial<Pick<Stream, 'readStatus'>>
+
 /** Takes a stream over completely: from here on only this link reads it. */
-export function byteLink(stream: Stream): ByteLink {
+export function byteLink(stream: Wire): ByteLink {
   return { source: readable(stream), write: (bytes) => send(stream, bytes), end: () => endLater(stream), abort: (error) => stream.abort(error) }
 }
 
 /** In a turn of its own: what was said last leaves with the turn it was said in, and must not wait until the end behind it is encrypted. */
-async function endLater(stream: Stream): Promise<void> {
+async function endLater(stream: Wire): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
   await stream.close()
 }
@@ -45,7 +48,7 @@ class Inbox {
   /** True inside `stream.resume()`, which hands over everything held back and only then opens the window. */
   #resuming = false
 
-  constructor(private readonly stream: Stream) {
+  constructor(private readonly stream: Wire) {
     this.#ended = stream.readableEnded || (stream.status !== 'open' && stream.readBufferLength === 0)
     stream.addEventListener('message', (event) => {
       this.#queue.append(event.data)
@@ -95,11 +98,11 @@ class Inbox {
   }
 }
 
-function readable(stream: Stream): AsyncIterable<Uint8ArrayList> {
+function readable(stream: Wire): AsyncIterable<Uint8ArrayList> {
   return new Inbox(stream).read()
 }
 
-function send(stream: Stream, bytes: Uint8ArrayList | Uint8Array): Promise<void> | undefined {
+function send(stream: Wire, bytes: Uint8ArrayList | Uint8Array): Promise<void> | undefined {
   try {
     if (stream.send(bytes) || stream.writeBufferLength < SEND_AHEAD_BYTES) return undefined
   } catch (cause) {
@@ -124,7 +127,7 @@ export class MessageLink {
   readonly #messages: AsyncIterator<Uint8ArrayList>
 
   constructor(
-    private readonly stream: Stream,
+    private readonly stream: Wire,
     private readonly maxBytes: number,
     private readonly signal: AbortSignal,
   ) {

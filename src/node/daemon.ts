@@ -5,9 +5,9 @@ import { hostname } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import pino from 'pino'
 import pack from '../../package.json' with { type: 'json' }
-import { type JoinRequest, type JoinView, type ListenRequest, LOCAL, type Status } from '../../protocols/local/messages.ts'
+import type { JoinRequest, JoinView, ListenRequest, PairRequest, PairView, Status } from '../../protocols/local/messages.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
-import { asErrand, ErrandError } from '../base/errors.ts'
+import { ErrandError } from '../base/errors.ts'
 import { socketPathOf } from '../base/paths.ts'
 import type { Identity } from '../identity/identity.ts'
 import { startLocalServer } from '../local/server.ts'
@@ -25,10 +25,12 @@ import { switchedRuntime, waitingRuntime } from './door.ts'
 import { foundMesh } from './found.ts'
 import { GrpcDoor } from './grpc-door.ts'
 import { type Home, makePrivateDirectory } from './home.ts'
-import { askInviter, joinView, refuseJoin } from './joiner.ts'
+import { askInviter, type Here, joinView, refuseJoin, refuseLeaving } from './joiner.ts'
 import { type RunningNode, startNode } from './node.ts'
+import { pairByWords } from './pairer.ts'
 import type { NodeParts } from './parts.ts'
-import { rememberPorts, withLastPorts } from './ports.ts'
+import { firstThatListens, rememberPorts, withLastPorts } from './ports.ts'
+import { statusWithoutMesh } from './status.ts'
 
 const VERSION: string = pack.version
 /** How long a join waits for the first line to the inviter; without it the device is a member all the same. */
@@ -83,7 +85,12 @@ export class Daemon {
     this.stopRequest = new Promise((resolve) => (this.#stopRequested = resolve))
     const waiting = this.#waiting()
     this.#grpc = new GrpcDoor({ home: home.path, wanted: config.transport.grpc.socket, actorDid: this.did, clock, logger: this.#log })
-    this.runtime = this.#grpc.seenBy(switchedRuntime(() => this.#node?.runtime ?? waiting))
+    this.runtime = this.#grpc.seenBy(
+      switchedRuntime(
+        () => this.#node?.runtime ?? waiting,
+        (request) => this.#pair(request),
+      ),
+    )
   }
 
   get did(): string {
@@ -170,16 +177,29 @@ export class Daemon {
     this.#warnings.push(...this.#node.warnings)
   }
 
+  /** The one try of a short code. A home that could not join anyway spends none. */
+  async #pair(request: PairRequest): Promise<PairView> {
+    refuseLeaving(this.#here())
+    return await pairByWords(request, { did: this.#device.identity.did, name: this.#nameIn(request) })
+  }
+
+  #here(): Here | undefined {
+    const known = this.home.mesh()
+    return known === undefined ? undefined : { mesh: known.mesh, others: (this.#node?.directory.members().length ?? 1) - 1 }
+  }
+
+  #nameIn({ name }: { readonly name?: string | undefined }): string {
+    return name === undefined ? this.#ownName() : deviceName(name)
+  }
+
   /** Asks to join, then swaps the node behind the socket for one of the new mesh. The answer goes out when that one is ready. */
   async #join(request: JoinRequest): Promise<JoinView> {
     const code = readCode(request.code)
-    const here = this.home.mesh()
-    refuseJoin(code, here === undefined ? undefined : { mesh: here.mesh, others: (this.#node?.directory.members().length ?? 1) - 1 })
+    refuseJoin(code, this.#here())
     if (this.#joining) throw new ErrandError('BUSY', 'another join is under way', { retryable: true })
     this.#joining = true
     try {
-      const name = request.name === undefined ? this.#ownName() : deviceName(request.name)
-      const joined = await askInviter(code, request, { device: this.#device.identity, name, version: VERSION })
+      const joined = await askInviter(code, request, { device: this.#device.identity, name: this.#nameIn(request), version: VERSION })
       await this.#leave()
       this.#listenLikeInviter(code)
       this.home.saveMesh(joined.mesh.bytes, joined.start.membership)
@@ -249,21 +269,10 @@ export class Daemon {
   }
 
   #waitingStatus(): Status {
-    const { did, peerId } = this.#device.identity
-    return {
-      ...{ ready: true, apiVersion: LOCAL.version, did, peerId, name: this.#ownName(), words: wordsOf(did), version: VERSION, mesh: null, pid: process.pid },
+    return statusWithoutMesh(this.#device.identity, {
+      ...{ name: this.#ownName(), version: VERSION, api: this.#api?.view ?? null },
       uptimeSeconds: Math.round((clock.monotonic() - this.#startedAt) / 1_000),
-      ...{
-        addresses: [],
-        devices: { known: 0, online: 0 },
-        tasks: { active: 0, total: 0 },
-        api: this.#api?.view ?? null,
-        preset: 'local',
-        mode: 'local-only',
-        healthy: true,
-        problems: [],
-      },
-    }
+    })
   }
 
   #ready(): NodeReady {
@@ -283,15 +292,4 @@ export class Daemon {
       warnings: this.#warnings,
     }
   }
-}
-
-async function firstThatListens(tries: readonly (readonly string[])[], start: (listen: readonly string[]) => Promise<RunningNode>): Promise<RunningNode> {
-  for (const listen of tries.slice(0, -1)) {
-    try {
-      return await start(listen)
-    } catch (thrown) {
-      if (asErrand(thrown).code !== 'PORT_TAKEN') throw thrown
-    }
-  }
-  return await start(tries.at(-1) ?? [])
 }

@@ -1,5 +1,5 @@
 /** The Runtime that the local socket talks to while the node behind it changes: none yet, one mesh, another mesh after a join. */
-import type { JoinRequest, JoinView, OfferView, Status } from '../../protocols/local/messages.ts'
+import type { JoinRequest, JoinView, OfferView, PairRequest, PairView, Status } from '../../protocols/local/messages.ts'
 import { ErrandError } from '../base/errors.ts'
 import { offerView, readCode } from '../runtime/invite-code.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
@@ -11,7 +11,7 @@ export function waitingRuntime(o: {
   readonly did: string
   readonly join: (request: JoinRequest) => Promise<JoinView>
   readonly shutdown: (request: { drainMs?: number | undefined }) => void
-}): Runtime {
+}): Omit<Runtime, 'pair'> {
   const none = (): never => {
     throw new ErrandError('NO_MESH', 'this device belongs to no mesh yet', { hint: 'join one: errand join CODE   or begin one: errand down, then errand up' })
   }
@@ -30,6 +30,8 @@ export function waitingRuntime(o: {
     attach: () => Promise.resolve().then(none),
     exec: () => Promise.resolve().then(none),
     invite: () => Promise.resolve().then(none),
+    watchInvite: () => Promise.resolve().then(none),
+    answerInvite: () => Promise.resolve().then(none),
     readOffer: (request): Promise<OfferView> => Promise.resolve().then(() => offerView(readCode(request.code), { name: request.name ?? o.name, did: o.did })),
     join: (_actor: Actor, request) => o.join(request),
     listen: () => Promise.resolve().then(none),
@@ -50,8 +52,8 @@ export function waitingRuntime(o: {
 
 async function* nothing(): AsyncGenerator<never> {}
 
-/** Hands every call to whatever runtime is current. */
-export function switchedRuntime(current: () => Runtime): Runtime {
+/** Hands every call to whatever runtime is current; trying a short code is the same for all of them. */
+export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (request: PairRequest) => Promise<PairView>): Runtime {
   return {
     getStatus: () => current().getStatus(),
     listDevices: () => current().listDevices(),
@@ -68,6 +70,9 @@ export function switchedRuntime(current: () => Runtime): Runtime {
     exec: (actor, request, link, o) => current().exec(actor, request, link, o),
     invite: (actor, request) => current().invite(actor, request),
     readOffer: (request) => current().readOffer(request),
+    watchInvite: (id, o) => current().watchInvite(id, o),
+    answerInvite: (actor, id, answer) => current().answerInvite(actor, id, answer),
+    pair: (_actor, request) => pair(request),
     join: (actor, request) => current().join(actor, request),
     listen: (actor, request) => current().listen(actor, request),
     grant: (actor, request) => current().grant(actor, request),

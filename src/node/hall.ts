@@ -10,7 +10,6 @@ import { Attachments } from '../runtime/attachments.ts'
 import { BridgeDesk } from '../runtime/bridge-desk.ts'
 import { type Check, OthersCheck } from '../runtime/checks.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
-import { Invites } from '../runtime/invites.ts'
 import { LiveCommands } from '../runtime/live.ts'
 import { LocalRuntime } from '../runtime/local.ts'
 import { OrderDesk } from '../runtime/order-desk.ts'
@@ -23,16 +22,17 @@ import type { Submitter } from '../runtime/submit.ts'
 import { TaskGate } from '../runtime/task-gate.ts'
 import { type TaskAsk, TaskSteward } from '../runtime/task-steward.ts'
 import { WaitingList } from '../runtime/waiting-list.ts'
-import { besideDoor, dialable } from './addresses.ts'
+import { besideDoor } from './addresses.ts'
 import { type Asking, openAsking } from './asking.ts'
 import { describeMachine } from './describe.ts'
+import { type Inviting, openInvites } from './inviting.ts'
 import type { NodeParts } from './parts.ts'
 import { openPolicies, type Policies } from './policy.ts'
 import type { Cellar, Rooms } from './rooms.ts'
 import { statusOf } from './status.ts'
 
 export interface Hall {
-  readonly runtime: Runtime
+  readonly runtime: Omit<Runtime, 'pair'>
   readonly mesh: MeshNode
   readonly door: ExecDoor
   readonly executor: ReturnType<typeof createExecutor>
@@ -68,8 +68,8 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   records.onRevocation(() => live.stopRevoked())
   const questions = new Questions({ self, revocations, audit, clock, checks, places, rates, named })
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
-  const invites: Invites = openInvites(p, cellar, rooms, () => mesh)
-  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, invites, calls: answering(steward, questions), places })
+  const inviting = openInvites(p, cellar, rooms, () => mesh)
+  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls: answering(steward, questions), places })
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
   const rights = new RightsDesk({ keyring, wallet, revocations, directory, records, telling, audit, clock, random })
   const orders = new OrderDesk({ keyring, orders: rooms.orders, directory, records, telling, audit, clock })
@@ -77,7 +77,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions })
   const { submitter } = asking
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
-  const runtime = openRuntime(p, cellar, rooms, { mesh, invites, rights, orders, bridge, policies, ...asking })
+  const runtime = openRuntime(p, cellar, rooms, { mesh, inviting, rights, orders, bridge, policies, ...asking })
   return { runtime, mesh, door, executor, live, places, submitter, recovery, policies }
 }
 
@@ -101,43 +101,22 @@ function answering(steward: TaskSteward, questions: Questions): CallDoor {
   }
 }
 
-/** Invites name this device's addresses and tell the mesh of members; the mesh serves joins through invites. So one of them gets the other late. */
-function openInvites(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, mesh: () => MeshNode): Invites {
-  const { directory, wallet, revocations, records, keyring } = rooms
-  return new Invites({
-    ...{ keyring, directory, wallet, revocations, records, audit, clock, random },
-    mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
-    shelf: store.shelf('invites'),
-    defaultRoles: p.config.security.defaultRoles,
-    addresses: () => dialable(mesh().addresses()),
-    announceMember: (membership, given) => {
-      const owned = directory
-        .members()
-        .filter((member) => member.own)
-        .map((member) => member.device as Did)
-      void mesh()
-        .push('members', [membership])
-        .then(() => mesh().push('delegations', given, owned)) // a grant counts only for members
-    },
-  })
-}
-
 function openMesh(
   p: NodeParts,
   { datastore, audit }: Cellar,
   rooms: Rooms,
-  on: { door: ExecDoor; invites: Invites; calls: CallDoor; places: Places },
+  on: { door: ExecDoor; inviting: Inviting; calls: CallDoor; places: Places },
 ): MeshNode {
   const { directory, records, replica } = rooms
   const { config, device, version, listen, log } = p
   const { labels, transport } = config
-  const { door, invites, calls, places } = on
+  const { door, inviting, calls, places } = on
   return new MeshNode(
     { identity: device, meshId: p.mesh.id, version, listen, bootstrap: [...transport.bootstrap, ...(p.met ?? [])], datastore, discovery: transport },
     {
       ...{ directory, records, door, calls, replica, clock, random, log },
       auditLog: audit,
-      admitJoin: (ask, from) => invites.admit(ask, from),
+      joins: { admit: (ask, from) => inviting.invites.admit(ask, from), pairing: inviting.pairings },
       machineAddresses: () => Object.values(networkInterfaces()).flatMap((ones) => (ones ?? []).map(({ address }) => address)),
       mayRead: (did: Did) => directory.member(did)?.own === true,
       describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free }),
@@ -149,12 +128,12 @@ function openRuntime(
   p: NodeParts,
   { store, audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; invites: Invites; rights: RightsDesk; orders: OrderDesk; bridge: BridgeDesk; policies: Policies } & Asking,
-): Runtime {
+  on: { mesh: MeshNode; inviting: Inviting; rights: RightsDesk; orders: OrderDesk; bridge: BridgeDesk; policies: Policies } & Asking,
+): Omit<Runtime, 'pair'> {
   const { directory, orders, book, replica, damaged } = rooms
-  const { mesh, policies, ...desks } = on
+  const { mesh, inviting, policies, ...desks } = on
   return new LocalRuntime({
-    ...{ self: p.device.did, directory, book, clock, witnesses: replica.witnesses, ...desks },
+    ...{ self: p.device.did, directory, book, clock, witnesses: replica.witnesses, invites: inviting.invites, hold: inviting.hold, ...desks },
     logs: { store: store.logs, mesh: p.mesh.id, nameOf: (did) => directory.nameOf(did) },
     labelsOf: (did) => orders.get('label', did)?.labels ?? {},
     lineTo: (did) => mesh.lineTo(did),

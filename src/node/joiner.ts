@@ -9,8 +9,14 @@ import { getsOf, givesOf, type ReadCode } from '../runtime/invite-code.ts'
 import { checkWelcome, type KnownMesh, makeAsk } from '../runtime/joining.ts'
 import type { NodeParts } from './parts.ts'
 
+/** The mesh of this home, and how many others are in it. */
+export interface Here {
+  readonly mesh: KnownMesh
+  readonly others: number
+}
+
 /** @throws INVITE_EXPIRED, ALREADY_MEMBER, OTHER_MESH. A mesh of one that was never shared may be left. */
-export function refuseJoin({ offer, meshId }: ReadCode, here: { readonly mesh: KnownMesh; readonly others: number } | undefined): void {
+export function refuseJoin({ offer, meshId }: ReadCode, here: Here | undefined): void {
   if (offer.expiresAt * 1_000 < clock.now()) {
     throw new ErrandError('INVITE_EXPIRED', `this code expired at ${new Date(offer.expiresAt * 1_000).toISOString()}`, {
       hint: 'ask for a new one: errand invite',
@@ -20,10 +26,16 @@ export function refuseJoin({ offer, meshId }: ReadCode, here: { readonly mesh: K
   if (Buffer.compare(here.mesh.id, meshId) === 0) {
     throw new ErrandError('ALREADY_MEMBER', `this device is a member of mesh "${offer.meshName}" already`, { hint: 'errand devices shows it' })
   }
-  if (here.others === 0) return
-  const devices = `${here.others} other ${here.others === 1 ? 'device' : 'devices'}`
-  throw new ErrandError('OTHER_MESH', `this home belongs to mesh "${here.mesh.genesis.name}" with ${devices}; the code is for mesh "${offer.meshName}"`, {
-    hint: 'one home, one mesh: join with another home: errand join --home DIR CODE',
+  refuseLeaving(here, `; the code is for mesh "${offer.meshName}"`)
+}
+
+/** @throws OTHER_MESH when somebody else is in the mesh of this home. */
+export function refuseLeaving(here: Here | undefined, more = ''): void {
+  if (here === undefined || here.others === 0) return
+  const { mesh, others } = here
+  const devices = `${others} other ${others === 1 ? 'device' : 'devices'}`
+  throw new ErrandError('OTHER_MESH', `this home belongs to mesh "${mesh.genesis.name}" with ${devices}${more}`, {
+    hint: 'one home, one mesh: join with another home: errand join --home DIR',
   })
 }
 

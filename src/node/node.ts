@@ -19,7 +19,7 @@ import { type Cellar, openCellar, openRooms, type Rooms } from './rooms.ts'
 const STOP_MS = 8_000
 
 export interface RunningNode {
-  readonly runtime: Runtime
+  readonly runtime: Omit<Runtime, 'pair'>
   readonly directory: Directory
   readonly standing: Standing
   /** Said to whoever starts the node. */

@@ -4,6 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import * as v from 'valibot'
+import { asErrand } from '../base/errors.ts'
 
 const Remembered = v.record(v.string(), v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(65_535)))
 const ANY_PORT = /\/tcp\/0$/
@@ -36,4 +37,16 @@ function read(file: string): Readonly<Record<string, number | undefined>> {
   } catch {
     return {} // a convenience: without it any free port will do
   }
+}
+
+/** Tries one list of addresses after the other, as long as ports are taken. */
+export async function firstThatListens<T>(tries: readonly (readonly string[])[], start: (listen: readonly string[]) => Promise<T>): Promise<T> {
+  for (const listen of tries.slice(0, -1)) {
+    try {
+      return await start(listen)
+    } catch (thrown) {
+      if (asErrand(thrown).code !== 'PORT_TAKEN') throw thrown
+    }
+  }
+  return await start(tries.at(-1) ?? [])
 }

@@ -1,6 +1,7 @@
 /** How a node is, as far as only the whole node knows it. */
-import { LOCAL } from '../../protocols/local/messages.ts'
+import { LOCAL, type Status } from '../../protocols/local/messages.ts'
 import { systemClock as clock } from '../base/clock.ts'
+import type { Identity } from '../identity/identity.ts'
 import type { LocalRuntimeOn } from '../runtime/local.ts'
 import { wordsOf } from '../runtime/words.ts'
 import { isLoopback } from './addresses.ts'
@@ -28,5 +29,15 @@ export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged, p
     api: p.api(),
     preset: p.config.transport.listen.length > 0 ? null : p.config.preset,
     localOnly: p.listen.every(isLoopback),
+  }
+}
+
+/** How a node is that waits to be invited. */
+export function statusWithoutMesh({ did, peerId }: Identity, known: Pick<Status, 'name' | 'version' | 'uptimeSeconds' | 'api'>): Status {
+  return {
+    ...{ ready: true, apiVersion: LOCAL.version, did, peerId, words: wordsOf(did), mesh: null, pid: process.pid },
+    ...{ addresses: [], devices: { known: 0, online: 0 }, tasks: { active: 0, total: 0 } },
+    ...{ preset: 'local', mode: 'local-only', healthy: true, problems: [] },
+    ...known,
   }
 }

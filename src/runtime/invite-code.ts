@@ -9,6 +9,7 @@ import { sayRight } from '../authority/rights.ts'
 import { ErrandError } from '../base/errors.ts'
 import { open } from '../identity/envelope.ts'
 import { type Did, Identity } from '../identity/identity.ts'
+import { checkWords } from './pair-channel.ts'
 import { wordsOf } from './words.ts'
 
 /** Base58 takes time with the square of its length: 50 ms for this. */
@@ -55,8 +56,14 @@ export function offerView({ offer, inviter, meshId }: ReadCode, self: { name: st
     name: offer.name,
     give: givesOf(offer, offer.name ?? self.name),
     get: getsOf(offer),
+    check: checkOf({ invite: offer.invite, inviter, joiner: self.did }),
     expiresAt: new Date(offer.expiresAt * 1_000).toISOString(),
   }
+}
+
+/** What two people compare before one lets the other in who came with a long code: this invite, and these two devices. */
+export function checkOf({ invite, inviter, joiner }: { readonly invite: string; readonly inviter: string; readonly joiner: string }): string {
+  return checkWords(createHash('sha256').update(`errand join check v1\0${invite}\0${inviter}\0${joiner}`).digest())
 }
 
 /** What the joining device gives. */

@@ -18,8 +18,10 @@ import { type Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import { DenialMeter } from './denial.ts'
 import { getsOf, givesOf, writeCode } from './invite-code.ts'
+import type { InviteHold } from './invite-hold.ts'
 import { type Keyring, NONCE_BYTES } from './keyring.ts'
 import { deviceName, makeOffer, notesOn } from './offers.ts'
+import type { Pairings } from './pairings.ts'
 import type { MeshRecords } from './records.ts'
 
 export interface InviteShelf {
@@ -42,12 +44,14 @@ export interface InvitesOn {
   readonly addresses: () => string[]
   /** What an invite gives that names neither a role nor rights. */
   readonly defaultRoles: readonly string[]
+  readonly hold: InviteHold
+  readonly pairings: Pick<Pairings, 'open'>
   /** Tells the mesh of a new member, and the owner's devices of what it gave. */
   readonly announceMember: (membership: Uint8Array, given: Uint8Array[]) => void
 }
 
 /** An invite as it is kept: the signed offer, the delegation behind it, and who used it when. */
-const Kept = v.object({ offer: Bytes(16_384), proof: Bytes(8_192), usedBy: v.nullable(v.string()), usedAt: v.number() })
+const Kept = v.object({ offer: Bytes(16_384), proof: Bytes(8_192), usedBy: v.nullable(v.string()), usedAt: v.number(), approve: v.optional(v.boolean()) })
 type Kept = v.InferOutput<typeof Kept>
 
 export class Invites {
@@ -69,7 +73,7 @@ export class Invites {
     const offer = this.#offer(request, inviteKey.did)
     const proof = this.#proof(inviteKey.did, offer.expiresAt)
     const sealed = seal(keyring.device, DOMAIN.offer, mesh.id, { ...offer, proof: proof.cid })
-    await shelf.put(inviteKey.did, encode({ offer: sealed, proof: proof.bytes, usedBy: null, usedAt: 0 } satisfies Kept))
+    await shelf.put(inviteKey.did, encode({ offer: sealed, proof: proof.bytes, usedBy: null, usedAt: 0, approve: request.approve === true } satisfies Kept))
     const gives = getsOf(offer)
     const asks = givesOf(offer, offer.name ?? 'the joining device')
     await audit.append({
@@ -84,8 +88,12 @@ export class Invites {
         ...(offer.name === null ? {} : { name: offer.name }),
       },
     })
+    const prize = { id: inviteKey.did, code: writeCode(mesh.id, seed, sealed), expiresAtMs: offer.expiresAt * 1_000 }
+    this.on.hold.begin(prize)
     return {
-      code: writeCode(mesh.id, seed, sealed),
+      id: prize.id,
+      code: prize.code,
+      shortCode: request.short === true ? await this.on.pairings.open(prize) : null,
       expiresAt: new Date(offer.expiresAt * 1_000).toISOString(),
       membership: 'member',
       asks,
@@ -96,7 +104,8 @@ export class Invites {
 
   /**
    * Security order: 1. the code exists, 2. the invocation is the joiner's own, on this connection, from the invite key,
-   * 3. the code is unused, 4. what is given is exactly what was asked, 5. the use is durable, 6. only then anything is signed.
+   * 3. the code is unused, 4. what is given is exactly what was asked, 5. somebody has said yes, where one has to, 6. the use is durable,
+   * 7. only then anything is signed.
    */
   async admit(ask: Ask, from: { readonly did: Did; readonly challenge: Uint8Array; readonly address: string }): Promise<Welcome> {
     const { kept, offer } = await this.#find(ask, from)
@@ -123,8 +132,12 @@ export class Invites {
     }
     if (offer.expiresAt <= now) throw await this.#refused('INVITE_EXPIRED', `this code expired at ${new Date(offer.expiresAt * 1_000).toISOString()}`, from)
     const given = await this.#checkGifts(ask.gives, offer, from)
-    await this.on.shelf.put(offer.invite, encode({ ...kept, usedBy: from.did, usedAt: this.on.clock.now() } satisfies Kept))
-    return await this.#welcome({ offer, given, from, name: this.on.directory.freeName(offer.name ?? name, from.did) })
+    const no = await this.on.hold.look(offer, { did: from.did, name, address: from.address }, kept.approve === true)
+    if (no?.isSpent !== false) await this.on.shelf.put(offer.invite, encode({ ...kept, usedBy: from.did, usedAt: this.on.clock.now() } satisfies Kept))
+    if (no !== undefined) throw await this.#refused(no.code, no.message, from)
+    const welcome = await this.#welcome({ offer, given, from, name: this.on.directory.freeName(offer.name ?? name, from.did) })
+    this.on.hold.joined(offer, { did: from.did, name: this.on.directory.nameOf(from.did) ?? name })
+    return welcome
   }
 
   async #welcome(o: { offer: Offer; given: Delegation[]; from: { did: Did; address: string }; name: string }): Promise<Welcome> {

@@ -11,6 +11,8 @@ import type {
   ExecRequest,
   GrantRequest,
   GrantView,
+  InviteAnswer,
+  InviteProgressView,
   InviteRequest,
   InviteView,
   JoinRequest,
@@ -41,6 +43,7 @@ import type { TaskBook } from '../tasks/book.ts'
 import { sayProblems } from './audit-words.ts'
 import { type DeviceViewOn, deviceView } from './device-view.ts'
 import { offerView, readCode } from './invite-code.ts'
+import type { InviteHold } from './invite-hold.ts'
 import type { Invites } from './invites.ts'
 import { offeredIn } from './offered.ts'
 import type { OrderRoom } from './order-desk.ts'
@@ -58,6 +61,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly tasks: TaskDesk
   readonly submitter: Submitter
   readonly invites: Invites
+  readonly hold: InviteHold
   readonly rights: RightsDesk
   readonly orders: OrderRoom
   readonly bridge: BridgeRoom
@@ -75,7 +79,8 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly drainTimeoutMs: number
 }
 
-export class LocalRuntime implements Runtime {
+/** All of a node but the pairing of this device with another mesh, which is its daemon's. */
+export class LocalRuntime implements Omit<Runtime, 'pair'> {
   constructor(private readonly on: LocalRuntimeOn) {}
 
   get bridge(): BridgeRoom {
@@ -154,6 +159,14 @@ export class LocalRuntime implements Runtime {
 
   async invite(_actor: Actor, request: InviteRequest): Promise<InviteView> {
     return await this.on.invites.create(request)
+  }
+
+  async watchInvite(id: string, o: { after?: number | undefined; signal: AbortSignal }): Promise<InviteProgressView> {
+    return await this.on.hold.watch(id, o)
+  }
+
+  async answerInvite(_actor: Actor, id: string, answer: InviteAnswer): Promise<InviteProgressView> {
+    return await this.on.hold.answer(id, answer)
   }
 
   async readOffer(request: JoinRequest): Promise<OfferView> {

@@ -17,6 +17,8 @@ import type {
   GrantView,
   ImportGrantRequest,
   ImportView,
+  InviteAnswer,
+  InviteProgressView,
   InviteRequest,
   InviteView,
   JoinRequest,
@@ -24,6 +26,8 @@ import type {
   ListenRequest,
   OfferedView,
   OfferView,
+  PairRequest,
+  PairView,
   RevokeRequest,
   RevokeView,
   Status,
@@ -65,6 +69,12 @@ export interface Runtime {
   invite(actor: Actor, request: InviteRequest): Promise<InviteView>
   /** Reads a code without using it. @throws BAD_INVITE */
   readOffer(request: JoinRequest): Promise<OfferView>
+  /** What has become of an invite; with `after`, the next that does, within 20 s. @throws NO_SUCH_INVITE */
+  watchInvite(id: string, o: { after?: number | undefined; signal: AbortSignal }): Promise<InviteProgressView>
+  /** Lets in, or not, whoever waits with an invite. @throws NO_SUCH_INVITE, NOBODY_WAITS */
+  answerInvite(actor: Actor, id: string, answer: InviteAnswer): Promise<InviteProgressView>
+  /** The one try of a short code. @throws BAD_CODE before anything is tried; WRONG_CODE, CODE_UNKNOWN, NO_ROUTE */
+  pair(actor: Actor, request: PairRequest): Promise<PairView>
   join(actor: Actor, request: JoinRequest): Promise<JoinView>
   grant(actor: Actor, request: GrantRequest): Promise<GrantView[]>
   listGrants(): Promise<GrantView[]>

@@ -1,4 +1,4 @@
-/** `errand invite`: one code for one device, with what it asks and gives said beside it. */
+/** `errand invite`: one code for one device, with what it asks and gives said beside it, and what becomes of it while somebody watches. */
 
 import { networkInterfaces } from 'node:os'
 import type { InviteView, RightView } from '../../../protocols/local/messages.ts'
@@ -7,6 +7,8 @@ import { sayAbout } from '../../base/duration.ts'
 import { ask as question } from '../ask.ts'
 import type { Context } from '../context.ts'
 import { clean } from '../render.ts'
+import { drawCode } from './qr.ts'
+import { watchInvite } from './watch-invite.ts'
 
 export interface InviteOptions {
   readonly name?: string
@@ -16,10 +18,16 @@ export interface InviteOptions {
   readonly give?: string[]
   readonly for?: number
   readonly expires?: number
+  readonly approve?: boolean
+  readonly short?: boolean
+  readonly long?: boolean
+  readonly qr?: boolean
 }
 
-export async function invite(context: Context, { for: forMs, expires: expiresMs, name, mine, ask, role, give }: InviteOptions): Promise<number> {
+export async function invite(context: Context, options: InviteOptions): Promise<number> {
   await offerNetwork(context)
+  const { for: forMs, expires: expiresMs, name, mine, ask, role, give, approve } = options
+  const short = wantsShort(context, options)
   const made = await context.client.invite({
     ...(name === undefined ? {} : { name }),
     ...(mine === undefined ? {} : { mine }),
@@ -28,9 +36,18 @@ export async function invite(context: Context, { for: forMs, expires: expiresMs,
     ...(give === undefined ? {} : { give }),
     ...(forMs === undefined ? {} : { forMs }),
     ...(expiresMs === undefined ? {} : { expiresMs }),
+    ...(approve === undefined ? {} : { approve }),
+    ...(short ? { short } : {}),
   })
-  context.print(made, () => inviteText(made))
-  return 0
+  context.print(made, () => inviteText(made, options))
+  if (context.json) return 0
+  const isWatched = process.stdin.isTTY === true && process.stdout.isTTY === true
+  return approve === true || (made.shortCode !== null && isWatched) ? await watchInvite(context, made) : 0
+}
+
+/** Programs get what they can hand on in one piece; people get what they can type. */
+function wantsShort({ json }: Context, { short, long, qr }: InviteOptions): boolean {
+  return short ?? (!json && long !== true && qr !== true)
 }
 
 /** A code of a node that only this machine can reach is of little use: offers to listen on the local network, where a person can answer. */
@@ -49,18 +66,25 @@ function networkAddress(): string | undefined {
     .find((one) => one.family === 'IPv4' && !one.internal)?.address
 }
 
-function inviteText({ code, expiresAt, membership, asks, gives, notes }: InviteView): string {
+function inviteText(made: InviteView, options: InviteOptions): string {
+  const { expiresAt, membership, asks, gives, notes } = made
+  const life = sayAbout(Date.parse(expiresAt) - systemClock.now())
   return [
     '  On the other device:   errand join',
-    `  and give it this code  (once, within ${sayAbout(Date.parse(expiresAt) - systemClock.now())}):`,
-    '',
-    clean(code),
-    '',
+    ...codeLines(made, options, life),
     `  it becomes:   a ${membership}`,
     `  it gives:     ${rights(asks)}`,
     `  it gets:      ${rights(gives)}`,
     ...notes.map((note) => `  note: ${clean(note)}`),
   ].join('\n')
+}
+
+/** Into a pipe goes the long code as well: whoever reads there may have no keyboard on the other side. */
+function codeLines({ code, shortCode }: InviteView, { qr }: InviteOptions, life: string): string[] {
+  const drawn = qr === true ? ['', drawCode(code, process.stdout)] : []
+  if (shortCode === null) return [`  and give it this code  (once, within ${life}):`, ...drawn, '', clean(code), '']
+  const typed = `  and type this code:    ${clean(shortCode)}     (once, ${life}, same network; elsewhere: errand invite --long)`
+  return process.stdout.isTTY === true ? [typed] : [typed, '  or paste this one:', '', clean(code), '']
 }
 
 /** Rights in words, one a line; the following lines stand below the first. */

@@ -10,7 +10,7 @@ export function addMembers(program: Command, does: Does): void {
   )
   const invite = program
     .command('invite')
-    .usage('[--name N] [--mine | --ask RIGHT…] [--role R | --give RIGHT…] [--for DURATION] [--expires DURATION]')
+    .usage('[--name N] [--mine | --ask RIGHT…] [--role R | --give RIGHT…] [--for DURATION] [--expires DURATION] [--approve] [--short | --long] [--qr]')
     .description('make a code that admits one device')
     .option('--name <name>', 'what the new device will be called')
     .addOption(new Option('--mine', 'it is my own device: its rights go to the owners (the default)').conflicts('ask'))
@@ -19,13 +19,18 @@ export function addMembers(program: Command, does: Does): void {
     .option('--give <right>', 'what the new device may do: single rights (repeatable)', list)
     .option('--for <duration>', 'how long those rights last', duration)
     .option('--expires <duration>', 'how long the code can be used (default: 10m)', duration)
-    .option('--long', 'a code that carries addresses, for devices on other networks (every code does so far)')
+    .option('--approve', 'hold the new device until somebody here has looked at it and said yes')
+    .addOption(new Option('--short', 'also with --json: a code of four words to be typed, in the field shortCode').conflicts(['long', 'qr']))
+    .option('--long', 'one code that carries all it takes, to be pasted; for scripts and for devices on other networks')
+    .option('--qr', 'the long code, and a drawing of it')
   does(invite, async () => (await import('../commands/invite.ts')).invite)
   const join = program
     .command('join')
-    .argument('[code]', 'asked for when absent')
+    .argument('[code]', 'a long one; asked for when absent, and a short one is only ever typed there')
     .usage('[CODE] [--via MULTIADDR] [--yes]')
     .description('join the mesh that a code is for')
-  join.option('--via <multiaddr>', 'where to reach the inviting device (repeatable)', addresses).option('--yes', 'agree to what is shown')
+  join
+    .option('--via <multiaddr>', 'where to reach the inviting device, when it is not on this network (repeatable)', addresses)
+    .option('--yes', 'agree to what is shown')
   does(join, async () => (await import('../commands/join.ts')).join)
 }

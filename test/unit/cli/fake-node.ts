@@ -24,6 +24,7 @@ export const OFFER: OfferView = {
   name: 'gpu1',
   give: [{ can: 'exec: git', words: 'exec git', device: 'this device', expiresAt: null }],
   get: [],
+  check: 'meadow · drum · 41',
   expiresAt: '2030-01-01T00:00:00.000Z',
 }
 
@@ -110,7 +111,16 @@ function runtimeOf(o: Options, stop: () => void): Partial<Runtime> {
       asked.push(request)
       return { mesh: { id: 'bafymesh', name: 'home' }, did: DID, name: 'gpu1', membership: 'member', gave: [], got: [] }
     },
-    invite: async (_actor, request) => ({ code: JSON.stringify(request), expiresAt: OUTCOME.endTime, membership: 'member', asks: [], gives: [], notes: [] }),
+    invite: async (_actor, request) => ({
+      id: DID,
+      shortCode: null,
+      code: JSON.stringify(request),
+      expiresAt: OUTCOME.endTime,
+      membership: 'member',
+      asks: [],
+      gives: [],
+      notes: [],
+    }),
     grant: async (_actor, { who, on, can, passOn = true }) => [
       {
         cid: 'bafyreigrant',

@@ -20,7 +20,8 @@ test('without a terminal nothing is coloured', async () => {
 test('invite sends what was asked and prints the code on a line of its own', async () => {
   const { stdout } = await errand.run(['invite', '--name', 'gpu1', '--ask', 'exec: git', '--ask', 'exec: npm test', '--role', 'admin', '--for', '8h', '--json'])
   expect(JSON.parse(JSON.parse(stdout).code)).toEqual({ name: 'gpu1', ask: ['exec: git', 'exec: npm test'], role: 'admin', forMs: 28_800_000 })
-  expect((await errand.run(['invite', '--mine'])).stdout.split('\n')).toContain('{"mine":true}')
+  expect((await errand.run(['invite', '--mine', '--long'])).stdout.split('\n')).toContain('{"mine":true}')
+  expect((await errand.run(['invite', '--mine'])).stdout.split('\n')).toContain('{"mine":true,"short":true}') // for people, a code to type as well
 })
 
 test('grant and revoke say what was given and who has heard that it is gone', async () => {

@@ -24,6 +24,7 @@ test.each([
   [['revoke', 'bafy', '--on', 'gpu1'], 'name either one grant, or a device'],
   [['revoke', '--can', 'exec'], 'name either one grant, or a device'],
   [['invite', '--mine', '--ask', 'exec: ls'], 'cannot be used with'],
+  [['invite', '--short', '--long'], 'cannot be used with'],
   [['audit', 'verfy'], 'audit has list and verify'],
   [['audit', '--since', 'soon'], 'how long ago'],
   [['status', 'now'], 'too many arguments'],
@@ -37,7 +38,6 @@ test.each([
 test.each([
   ['run', '-t', 'gpu1', '--', 'ls'],
   ['run', '--on', 'gpu', '--', 'ls'],
-  ['invite', '--qr'],
   ['invite', '--guest'],
   ['audit', 'prune'],
   ['shell', 'gpu1'],

@@ -8,10 +8,13 @@ import { decodeDelegation, signDelegation } from '../../../src/authority/token.t
 import { seal } from '../../../src/identity/envelope.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
 import { offerView, readCode, writeCode } from '../../../src/runtime/invite-code.ts'
+import { InviteHold } from '../../../src/runtime/invite-hold.ts'
+import { InviteProgress } from '../../../src/runtime/invite-progress.ts'
 import { Invites } from '../../../src/runtime/invites.ts'
 import { checkWelcome, makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
 import { Keyring } from '../../../src/runtime/keyring.ts'
 import { deviceName } from '../../../src/runtime/offers.ts'
+import { Pairings } from '../../../src/runtime/pairings.ts'
 import { alice, bob, carol, MemoryShelf, MeshWorld, mallory, owner, type Rooms } from './mesh-world.ts'
 
 const CHALLENGE = new Uint8Array(16).fill(0xc4)
@@ -20,14 +23,18 @@ let rooms: Rooms
 let shelf: MemoryShelf
 let facts: Fact[]
 let invites: Invites
+let hold: InviteHold
 
 function invitesOf(device: Identity, holder?: Identity, defaultRoles: readonly string[] = []): Invites {
   const { mesh, clock, random } = world
+  const audit = { append: (fact: Fact) => Promise.resolve(facts.push(fact)) }
+  const on = { self: device.did, progress: new InviteProgress(clock), audit }
+  hold = new InviteHold(on)
   return new Invites({
+    ...{ hold, pairings: new Pairings({ ...on, clock, random }), audit },
     keyring: new Keyring({ device, ...(holder === undefined ? {} : { owner: holder }), wallet: rooms.wallet, revocations: rooms.revocations, clock, random }),
     ...{ ...rooms, clock, random, shelf },
     mesh: { id: mesh.id, name: mesh.genesis.name, owners: mesh.genesis.owners, genesis: mesh.bytes },
-    audit: { append: (fact) => Promise.resolve(facts.push(fact)) },
     addresses: () => ['/ip4/127.0.0.1/tcp/4701'],
     defaultRoles,
     announceMember: () => undefined,
@@ -205,4 +212,50 @@ test('any text becomes a device name', async () => {
   )
   expect(deviceName('Ana’s MacBook Pro')).toBe('ana-s-macbook-pro')
   expect(deviceName('…')).toBe('device')
+})
+
+test('with --approve a device waits until somebody here has said yes, and another one does not slip in meanwhile', async () => {
+  const { id, code } = await invites.create({ approve: true })
+  await expect(admit(askOf(code, bob), bob)).rejects.toThrowError(refusal('JOIN_HELD'))
+  await expect(admit(askOf(code, bob), bob)).rejects.toThrowError(refusal('JOIN_HELD'))
+  await expect(admit(askOf(code, carol), carol)).rejects.toThrowError(refusal('INVITE_USED'))
+  expect(rooms.directory.isMember(bob.did)).toBe(false)
+  const { signal } = new AbortController()
+  const { check } = offerView(readCode(code), { name: 'x', did: bob.did })
+  expect(await hold.watch(id, { signal })).toMatchObject({ state: 'asking', device: { did: bob.did }, check })
+  await hold.answer(id, { allow: true })
+  await admit(askOf(code, bob), bob)
+  expect(await hold.watch(id, { signal })).toMatchObject({ state: 'joined' })
+  expect(facts.map((fact) => fact.action)).toEqual(
+    expect.arrayContaining(['device.invite', 'device.join-asked', 'device.join-denied', 'device.join-allowed', 'device.join']),
+  )
+  expect(facts.filter((fact) => fact.action === 'device.join-asked')).toHaveLength(1)
+})
+
+test('a no ends the invite, also after a restart', async () => {
+  const { id, code } = await invites.create({ approve: true })
+  await expect(admit(askOf(code, bob), bob)).rejects.toThrowError(refusal('JOIN_HELD'))
+  await hold.answer(id, { allow: false })
+  await expect(admit(askOf(code, bob), bob)).rejects.toThrowError(refusal('JOIN_DENIED'))
+  await expect(hold.answer(id, { allow: true })).rejects.toThrowError(refusal('NOBODY_WAITS'))
+  invites = invitesOf(alice, owner)
+  await expect(admit(askOf(code, bob), bob)).rejects.toThrowError(refusal('INVITE_USED'))
+})
+
+test('a restart forgets a yes, never that one is needed', async () => {
+  const { id, code } = await invites.create({ approve: true })
+  await expect(admit(askOf(code, bob), bob)).rejects.toThrowError(refusal('JOIN_HELD'))
+  await hold.answer(id, { allow: true })
+  invites = invitesOf(alice, owner)
+  await expect(admit(askOf(code, bob), bob)).rejects.toThrowError(refusal('JOIN_HELD'))
+})
+
+test('whoever watches an invite hears of its end, and does not wait longer than it lives', async () => {
+  const { id } = await invites.create({ expiresMs: 5_000 })
+  const { signal } = new AbortController()
+  const { seq } = await hold.watch(id, { signal })
+  const next = hold.watch(id, { after: seq, signal })
+  world.clock.advance(5_001)
+  expect(await next).toMatchObject({ state: 'expired' })
+  await expect(hold.watch('did:key:nobody', { signal })).rejects.toThrowError(refusal('NO_SUCH_INVITE'))
 })

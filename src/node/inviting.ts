@@ -1,0 +1,44 @@
+/** Everything about inviting on one node: codes, who may come in with them, and who may try the short ones. */
+import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
+import type { Did } from '../identity/identity.ts'
+import type { MeshNode } from '../mesh/mesh.ts'
+import { InviteHold } from '../runtime/invite-hold.ts'
+import { InviteProgress } from '../runtime/invite-progress.ts'
+import { Invites } from '../runtime/invites.ts'
+import { Pairings } from '../runtime/pairings.ts'
+import { dialable } from './addresses.ts'
+import type { NodeParts } from './parts.ts'
+import type { Cellar, Rooms } from './rooms.ts'
+
+export interface Inviting {
+  readonly invites: Invites
+  readonly hold: InviteHold
+  readonly pairings: Pairings
+}
+
+/** Invites name this device's addresses and tell the mesh of members; the mesh serves joins through invites. So one of them gets the other late. */
+export function openInvites(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, mesh: () => MeshNode): Inviting {
+  const { directory, wallet, revocations, records, keyring } = rooms
+  const self = p.device.did
+  const progress = new InviteProgress(clock)
+  const hold = new InviteHold({ self, progress, audit })
+  const pairings = new Pairings({ self, progress, audit, clock, random })
+  const invites = new Invites({
+    ...{ hold, pairings },
+    ...{ keyring, directory, wallet, revocations, records, audit, clock, random },
+    mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
+    shelf: store.shelf('invites'),
+    defaultRoles: p.config.security.defaultRoles,
+    addresses: () => dialable(mesh().addresses()),
+    announceMember: (membership, given) => {
+      const owned = directory
+        .members()
+        .filter((member) => member.own)
+        .map((member) => member.device as Did)
+      void mesh()
+        .push('members', [membership])
+        .then(() => mesh().push('delegations', given, owned)) // a grant counts only for members
+    },
+  })
+  return { invites, hold, pairings }
+}
