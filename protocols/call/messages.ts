@@ -11,6 +11,8 @@ export const CALL = {
   /** How long a caller waits for the answer: ending a command takes 7 s at most. */
   answerMs: 20_000,
   streamsPerPeer: 64,
+  maxSupposed: 256,
+  maxStops: 1_024,
 } as const
 
 /** A tag once used is never given a second meaning. */
@@ -18,18 +20,22 @@ export const CALL_TAG = { ask: 0x01, answer: 0x02, refused: 0x03 } as const
 
 const TASK_QUESTIONS = ['/task/read', '/task/cancel', '/task/pause', '/task/resume'] as const
 export type TaskQuestion = (typeof TASK_QUESTIONS)[number]
+/** What a revocation would end here. Shows no right: it is signed by who could sign the revocation. */
+export const WHAT_IF = 'what-if'
 /** Besides those about tasks: whether a command would run. Its invocation is that command's own, marked as a question. */
 export const WHY = 'why'
 
 /** caller → device. */
 export const Ask = v.object({
-  question: v.picklist([...TASK_QUESTIONS, WHY]),
+  question: v.picklist([...TASK_QUESTIONS, WHY, WHAT_IF]),
   /** '' is all tasks that live, or ended lately. */
   task: Text(64),
   /** With `task`: its history too. */
   events: v.exactOptional(v.boolean()),
   invocation: Bytes(65_536),
   proofs: List(Bytes(8_192), 8),
+  /** With `what-if`: revocations as they would be signed, marked as questions and bound to this connection. */
+  supposed: v.exactOptional(List(Bytes(1_024), CALL.maxSupposed)),
 })
 export type Ask = v.InferOutput<typeof Ask>
 
@@ -54,6 +60,8 @@ export const Answer = v.object({
   events: v.exactOptional(List(v.union([TaskEvent, Gap]), 10_000)),
   /** To `why`, in their order, up to the first that is not passed. */
   steps: v.exactOptional(List(WhyStep, 32)),
+  /** To `what-if`: the tasks that would end. */
+  stops: v.exactOptional(List(Text(64), CALL.maxStops)),
 })
 export type Answer = v.InferOutput<typeof Answer>
 

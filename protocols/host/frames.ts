@@ -17,6 +17,7 @@ export const HOST_TAG = {
   follow: 0x03,
   attend: 0x04,
   ticket: 0x05,
+  expel: 0x06,
   stdin: 0x10,
   stdinEnd: 0x11,
   stdinCredit: 0x12,

@@ -68,6 +68,8 @@ export type Attend = v.InferOutput<typeof Attend>
 /** On the lifeline: one reader from the network may follow this task, with this key, once, soon. */
 export const Ticket = v.strictObject({ task: Task, id: ExactBytes(16), key: ExactBytes(32), address: Text(64) })
 export type Ticket = v.InferOutput<typeof Ticket>
+/** On the lifeline: whoever came, or comes, with this ticket reads no more; a host that does not know the frame passes over it. */
+export const Expel = v.strictObject({ id: ExactBytes(16) })
 export const Ticketed = v.strictObject({ id: ExactBytes(16), port: v.nullable(Count) })
 export type Ticketed = v.InferOutput<typeof Ticketed>
 

@@ -107,7 +107,11 @@ export interface RevokeView {
   grants: string[]
   stopped: string[]
   acknowledged: string[]
+  /** The same devices, and how long each took, in milliseconds. */
+  acks: { device: string; ms: number }[]
   unreachable: { device: string; expiresAt: string | null }[]
+  /** Nothing was revoked: this is what would have been. `acknowledged` have answered. */
+  whatIf?: true
 }
 
 /** One chain of grants that was tried for a command. */

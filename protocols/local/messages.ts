@@ -114,6 +114,8 @@ export const RevokeRequest = v.strictObject({
   on: v.optional(Text(128)),
   can: v.optional(Text(1_024)),
   to: v.optional(Text(128)),
+  /** True: nothing is revoked; the answer says what would be. */
+  whatIf: v.optional(v.boolean()),
 })
 export type RevokeRequest = v.InferOutput<typeof RevokeRequest>
 

@@ -155,7 +155,12 @@ export const ExportView = as<m.ExportView>()(
 )
 
 export const RevokeView = as<m.RevokeView>()(
-  v.object({ grants: texts, stopped: texts, acknowledged: texts, unreachable: v.array(v.object({ device: v.string(), expiresAt: When })) }),
+  v.object({
+    ...{ grants: texts, stopped: texts, acknowledged: texts },
+    acks: v.array(v.object({ device: v.string(), ms: v.number() })),
+    unreachable: v.array(v.object({ device: v.string(), expiresAt: When })),
+    whatIf: v.exactOptional(v.literal(true)),
+  }),
 )
 
 const PathView = v.object({ grants: texts, ok: v.boolean(), detail: v.string() })

@@ -103,7 +103,7 @@ function frameDoors(root: string): Door[] {
       feed: async (bytes) => {
         const desk = {
           ...refusesAll,
-          bulk: { admit: () => Promise.resolve(null) },
+          bulk: { admit: () => Promise.resolve(null), expel: () => undefined },
           attended: () => () => undefined,
           attending: () => ({ v: 1, pid: 1, jobs: [] }),
         }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import * as v from 'valibot'
-import { TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import { QUESTION_META, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import { type Random, systemRandom } from '../base/clock.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import { RevokeArgs } from './commands.ts'
@@ -98,8 +98,9 @@ export class Revocations implements RevocationView {
 }
 
 function revocationOf(token: Invocation): Revocation {
-  const { iss, sub, aud, cmd, args, prf, exp } = token
-  if (cmd !== REVOKE || sub !== iss || (aud !== undefined && aud !== iss) || prf.length > 0 || exp !== null) {
+  const { iss, sub, aud, cmd, args, prf, exp, meta } = token
+  const isWhole = cmd === REVOKE && sub === iss && (aud === undefined || aud === iss) && prf.length === 0 && exp === null
+  if (!isWhole || meta?.[QUESTION_META] !== undefined) {
     throw new TokenError('BAD_REVOCATION', `a revocation is ${REVOKE} by its signer on itself, without proofs and without expiry`)
   }
   const seen = v.safeParse(RevokeArgs, args)

@@ -37,6 +37,8 @@ export class BulkDoor {
   readonly #tickets = new Map<string, Issued>()
   readonly #doors = new Map<string, Door>()
   readonly #readers = new Set<TLSSocket>()
+  /** Who came with which ticket, for as long as they read. */
+  readonly #cameWith = new Map<string, TLSSocket>()
   /** At all doors, those that have closed meanwhile too. */
   #connections = 0
 
@@ -62,6 +64,13 @@ export class BulkDoor {
     const port = await door.port
     if (port === null) this.#void(id)
     return port
+  }
+
+  /** The reader of this ticket may read no more: cut off, in the middle of a handshake too. */
+  expel(ticket: Uint8Array): void {
+    const id = Buffer.from(ticket).toString('hex')
+    this.#void(id)
+    this.#cameWith.get(id)?.destroy()
   }
 
   #open(address: string): Door {
@@ -107,6 +116,8 @@ export class BulkDoor {
     const job = this.on.find(issued.ticket.task)
     if (job === undefined) return null
     JOB_OF.set(socket, job)
+    this.#cameWith.set(identity, socket)
+    socket.once('close', () => this.#cameWith.delete(identity))
     return issued.ticket.key
   }
 

@@ -1,5 +1,5 @@
 /** One connection to the host: its first frame says what it is for, and that is all it is ever for. */
-import { Attend, type Attending, Follow, HOST, HOST_TAG, Judged, Order, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
+import { Attend, type Attending, Expel, Follow, HOST, HOST_TAG, Judged, Order, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -13,7 +13,7 @@ const MAX_ORDER_BYTES = HOST.maxFrameBytes
 
 /** What a conversation asks of the host. */
 export interface Desk {
-  readonly bulk: { admit(ticket: Ticket): Promise<number | null> }
+  readonly bulk: { admit(ticket: Ticket): Promise<number | null>; expel(id: Uint8Array): void }
   prepare(order: Order): Promise<Prepared>
   start(order: Order, prepared: Prepared, judged: Judged): Promise<Job>
   find(task: string): Job | undefined
@@ -151,6 +151,7 @@ export class Conversation {
     try {
       await this.#tell(HOST_TAG.attending, this.host.attending())
       for (let frame = await this.link.read(); frame !== undefined; frame = await this.link.read()) {
+        if (frame.tag === HOST_TAG.expel) this.host.bulk.expel(bodyOf(Expel, frame).id)
         if (frame.tag !== HOST_TAG.ticket) continue
         const ticket = bodyOf(Ticket, frame)
         void this.host.bulk.admit(ticket).then((port) => this.#tell(HOST_TAG.ticketed, { id: ticket.id, port }))

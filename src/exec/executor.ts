@@ -139,6 +139,10 @@ class HostedExecutor implements DeviceExecutor {
     return (await this.#where.get(ticket.task)?.admit(ticket)) ?? null
   }
 
+  expel(task: string, ticket: Uint8Array): void {
+    this.#where.get(task)?.expel(ticket)
+  }
+
   left(task: string): Left | undefined {
     const record = readRecord(this.options.jobsDir, task)
     if (record === undefined) return undefined

@@ -105,6 +105,11 @@ export class HostClient {
     return await port
   }
 
+  /** Cuts off the reader of a ticket. */
+  expel(id: Uint8Array): void {
+    if (!this.#isGone) void this.lifeline.link.write(HOST_TAG.expel, encode({ id }))
+  }
+
   /** Lets go of it: it ends with its last command. Resolves when it is gone, or at once when commands still run there. */
   async close(o: { readonly isIdle: boolean }): Promise<void> {
     this.#isClosed = true

@@ -95,7 +95,13 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     ...{ jwt: JWT, issuer: GPU1, audience: LAPTOP, capability: { with: `errand:${GPU1}/exec%3A%20npm%20test%20%E2%80%A6`, can: 'exec/run' } },
     ...{ words: RIGHT.words, expiresAt: LATER },
   },
-  RevokeView: { grants: [GRANT], stopped: [TASK], acknowledged: ['gpu1'], unreachable: [{ device: 'jetson', expiresAt: LATER }] },
+  RevokeView: {
+    grants: [GRANT],
+    stopped: [TASK],
+    acknowledged: ['gpu1'],
+    acks: [{ device: 'gpu1', ms: 300 }],
+    unreachable: [{ device: 'jetson', expiresAt: LATER }],
+  },
   WhyView: {
     ...{ allowed: false, device: 'gpu1', next: "ask for it: errand grant laptop --on gpu1 --can 'exec: rm' --for 1h" },
     steps: [

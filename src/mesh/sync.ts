@@ -27,6 +27,8 @@ export interface PushResult {
   readonly did: Did
   readonly acknowledged: boolean
   readonly stopped: string[]
+  /** From the question to the answer. */
+  readonly ms: number
 }
 
 const ANTI_ENTROPY_MS = 15_000
@@ -77,14 +79,16 @@ export class Sync {
 
   /** Hands records to the given devices (all connected ones by default); resolves when each has acknowledged or failed. */
   async push(set: SetName, records: Uint8Array[], to: readonly Peer[] = this.on.links.all()): Promise<PushResult[]> {
+    const begun = this.on.clock.monotonic()
+    const ms = (): number => Math.round(this.on.clock.monotonic() - begun)
     return await Promise.all(
       to.map(async (peer): Promise<PushResult> => {
         try {
           const answer = await this.#ask(peer, { t: 'push', set, records })
-          return { did: peer.did, acknowledged: answer.t === 'ack', stopped: answer.t === 'ack' ? answer.stopped : [] }
+          return { did: peer.did, acknowledged: answer.t === 'ack', stopped: answer.t === 'ack' ? answer.stopped : [], ms: ms() }
         } catch (thrown) {
           this.on.log('push failed', { set, did: peer.did, why: asErrand(thrown).message })
-          return { did: peer.did, acknowledged: false, stopped: [] }
+          return { did: peer.did, acknowledged: false, stopped: [], ms: ms() }
         }
       }),
     )

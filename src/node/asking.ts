@@ -5,11 +5,14 @@ import type { Did } from '../identity/identity.ts'
 import type { MeshNode } from '../mesh/mesh.ts'
 import type { ExecDoor } from '../runtime/exec-door.ts'
 import { FarSide } from '../runtime/far.ts'
+import type { LiveCommands } from '../runtime/live.ts'
 import type { Questions } from '../runtime/questions.ts'
+import type { RightsDesk } from '../runtime/rights-desk.ts'
 import { Submitter } from '../runtime/submit.ts'
 import { TaskDesk } from '../runtime/task-desk.ts'
 import { TaskFinder } from '../runtime/task-finder.ts'
 import type { TaskSteward } from '../runtime/task-steward.ts'
+import { WhatIf } from '../runtime/what-if.ts'
 import { WhyDesk } from '../runtime/why-desk.ts'
 import type { NodeParts } from './parts.ts'
 import type { Cellar, Rooms } from './rooms.ts'
@@ -18,6 +21,7 @@ export interface Asking {
   readonly submitter: Submitter
   readonly tasks: TaskDesk
   readonly whys: WhyDesk
+  readonly whatIf: WhatIf
 }
 
 export interface AskingOn {
@@ -25,9 +29,11 @@ export interface AskingOn {
   readonly door: ExecDoor
   readonly steward: TaskSteward
   readonly questions: Questions
+  readonly rights: RightsDesk
+  readonly live: LiveCommands
 }
 
-export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, { mesh, door, steward, questions }: AskingOn): Asking {
+export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, { mesh, door, steward, questions, rights, live }: AskingOn): Asking {
   const { directory, wallet, revocations, book, keyring } = rooms
   const self = p.device.did
   const far = { keyring, route: mesh, door, clock, random }
@@ -44,5 +50,6 @@ export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms,
     submitter: new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 }),
     tasks: new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs: () => mesh.refreshLogs() }), clock }),
     whys,
+    whatIf: new WhatIf({ self, rights, live, wallet, revocations, directory, calls: mesh, isOnline, clock, random }),
   }
 }

@@ -1,6 +1,6 @@
 /** The hall of a node: who decides, who runs, who answers, and how they know of each other. Builds, starts nothing. */
 import { networkInterfaces } from 'node:os'
-import { type Answer, WHY } from '../../protocols/call/messages.ts'
+import { type Answer, WHAT_IF, WHY } from '../../protocols/call/messages.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { createExecutor } from '../exec/executor.ts'
 import type { Did } from '../identity/identity.ts'
@@ -22,6 +22,7 @@ import type { Submitter } from '../runtime/submit.ts'
 import { TaskGate } from '../runtime/task-gate.ts'
 import { type TaskAsk, TaskSteward } from '../runtime/task-steward.ts'
 import { WaitingList } from '../runtime/waiting-list.ts'
+import { Suppositions } from '../runtime/what-if.ts'
 import { besideDoor } from './addresses.ts'
 import { type Asking, openAsking } from './asking.ts'
 import { describeMachine } from './describe.ts'
@@ -69,12 +70,13 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const questions = new Questions({ self, revocations, audit, clock, checks, places, rates, named })
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
   const inviting = openInvites(p, cellar, rooms, () => mesh)
-  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls: answering(steward, questions), places })
+  const calls = answering(steward, questions, new Suppositions({ live, clock, rates }))
+  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls, places })
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
   const rights = new RightsDesk({ keyring, wallet, revocations, directory, records, telling, audit, clock, random })
   const orders = new OrderDesk({ keyring, orders: rooms.orders, directory, records, telling, audit, clock })
   const bridge = new BridgeDesk({ keyring, wallet, revocations, directory, rights, audit, clock, bridgeFile: p.bridgeFile })
-  const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions })
+  const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights, live })
   const { submitter } = asking
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
   const runtime = openRuntime(p, cellar, rooms, { mesh, inviting, rights, orders, bridge, policies, ...asking })
@@ -94,10 +96,12 @@ function openExecutor(p: NodeParts): Hall['executor'] {
 }
 
 /** One door for all questions of other devices. */
-function answering(steward: TaskSteward, questions: Questions): CallDoor {
+function answering(steward: TaskSteward, questions: Questions, suppositions: Suppositions): CallDoor {
   return {
-    answer: async (ask, caller): Promise<Answer> =>
-      ask.question === WHY ? { tasks: [], steps: await questions.answer(ask, caller) } : await steward.answer(ask as TaskAsk, caller),
+    answer: async (ask, caller): Promise<Answer> => {
+      if (ask.question === WHY) return { tasks: [], steps: await questions.answer(ask, caller) }
+      return ask.question === WHAT_IF ? suppositions.answer(ask, caller) : await steward.answer(ask as TaskAsk, caller)
+    },
   }
 }
 

@@ -30,10 +30,25 @@ export class Attachments {
   async serve(link: FrameLink, { asked, caller, signal }: Asked): Promise<void> {
     const task = await this.on.book.get(asked.task as TaskId)
     if (task === undefined) throw noSuchTask(asked.task)
-    await this.on.gate.admit('/task/logs', task, { caller, ...asked })
+    const right = await this.on.gate.admit('/task/logs', task, { caller, ...asked })
+    if (right === undefined) return await this.#serve(link, { asked, caller, signal, task })
+    const lost = new AbortController()
+    const whenLost = new Promise<never>((_resolve, reject) => lost.signal.addEventListener('abort', () => reject(lost.signal.reason), { once: true }))
+    const release = this.on.live.rests.hold({ right, end: (why) => lost.abort(why) })
+    try {
+      await Promise.race([this.#serve(link, { asked, caller, task, lost: lost.signal, signal: AbortSignal.any([signal, lost.signal]) }), whenLost])
+    } finally {
+      release()
+    }
+  }
+
+  /** Who is let in by a right is there as long as that is: `lost` aborts in the moment in which it is revoked or expires. */
+  async #serve(link: FrameLink, { asked, caller, signal, task, lost }: Asked & { readonly task: Task; readonly lost?: AbortSignal }): Promise<void> {
     const live = await this.#live(task.id, signal)
     if (live === undefined) return await this.#replay(link, asked, task.id)
     const session = new ExecSession(link, { caller, signal, task: task.id }, this.on)
+    lost?.addEventListener('abort', () => session.expel(), { once: true })
+    if (lost?.aborted === true) return session.expel()
     const isSubmitter = task.submittedBy === caller.did
     if (asked.follow) await session.join(live, { from: asked.from, mayWrite: isSubmitter, isItsOwn: isSubmitter && !task.detached })
     else await this.#soFar(link, asked)

@@ -13,7 +13,7 @@ const ID_BYTES = 16
 const KEY_BYTES = 32
 
 export interface OutputOn {
-  readonly executor: Pick<Executor, 'admit' | 'follow' | 'printed'>
+  readonly executor: Pick<Executor, 'admit' | 'expel' | 'follow' | 'printed'>
   readonly random: Random
 }
 
@@ -23,6 +23,9 @@ export class OutputWay {
   /** The one order in which the output moves: each step once, whatever the caller says how often. */
   #where: 'here' | 'offered' | 'there' = 'there'
   #isCut = false
+  #isExpelled = false
+  /** What lets the reader in at the other door. */
+  #ticket: Uint8Array | undefined
   #cut: () => void = () => undefined
   readonly #whenCut = new Promise<void>((resolve) => {
     this.#cut = resolve
@@ -69,6 +72,13 @@ export class OutputWay {
     void this.#source?.hold()
   }
 
+  /** The reader has lost its right: nothing more comes here, nor out of the exec-host's door. */
+  expel(): void {
+    this.cut()
+    this.#isExpelled = true
+    if (this.#ticket !== undefined) this.on.executor.expel(this.at.task, this.#ticket)
+  }
+
   /** The caller has come to the other door: nothing more is sent here. */
   async moved(): Promise<void> {
     if (this.#where !== 'offered') return
@@ -111,9 +121,11 @@ export class OutputWay {
     this.#isOffered = true
     const { task, address } = this.at
     if (address === null) return
+    if (this.#isExpelled) return
     const [id, key] = [this.on.random(ID_BYTES), this.on.random(KEY_BYTES)]
+    this.#ticket = id
     const port = await this.on.executor.admit({ task, id, key, address })
-    if (port === null) return
+    if (port === null || this.#isExpelled) return
     this.#where = 'offered'
     await this.link.write(TAG.bulk, encode({ port, id, key }))
   }

@@ -16,7 +16,7 @@ import { Input } from './input.ts'
 import type { LiveCommand, LiveCommands } from './live.ts'
 
 export interface SessionOn {
-  readonly executor: Pick<Executor, 'admit' | 'follow' | 'printed'>
+  readonly executor: Pick<Executor, 'admit' | 'expel' | 'follow' | 'printed'>
   readonly live: LiveCommands
   readonly clock: Clock
   readonly random: Random
@@ -61,6 +61,11 @@ export class ExecSession {
 
   queued(place: number): void {
     void tell(this.link, TAG.queued, { task: this.at.task, place })
+  }
+
+  /** The caller may hear no more, on whatever way. */
+  expel(): void {
+    this.#way.expel()
   }
 
   /** Resolves when the caller knows how the command ended, or is gone. */

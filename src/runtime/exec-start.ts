@@ -18,10 +18,10 @@ import type { Carry, TaskBook } from '../tasks/book.ts'
 import { type Change, endedByError, type Submitted, type Task, type TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, PreparedCommand } from '../tasks/ports.ts'
 import { type Check, deniedBy, passAll } from './checks.ts'
-import { denial } from './denial.ts'
 import { type Admitted, askedOf, type ExecCaller } from './exec-admission.ts'
 import type { LiveCommand, LiveCommands } from './live.ts'
 import type { Leave, Places } from './places.ts'
+import { whyDead } from './rests.ts'
 import { submissionFor } from './submission.ts'
 
 /** A report in the queue may be on the disk so much later. */
@@ -121,15 +121,18 @@ export class Starter {
     const left = (): void => gone.abort(new ErrandError('CANCELLED', 'whoever asked is gone'))
     const cancelled = (): void => gone.abort(new ErrandError('CANCELLED', 'the task was cancelled while it waited'))
     const done = this.on.live.whenCancelled(submission.id, cancelled)
+    const { id } = submission
+    const release = this.on.live.rests.hold({ task: id, right: request.admission, end: (why) => gone.abort(why) })
     if (!about.detached) asker.signal.addEventListener('abort', left, { once: true })
     if (!about.detached && asker.signal.aborted) left()
     try {
       await this.on.waiting.keep(request)
       const known = await this.#known(submission)
       await this.#write(submission, this.#inQueue(known, request.caller.did), { known })
-      return await this.#wait(submission, asker, gone.signal)
+      return await this.#wait(request, asker, gone.signal)
     } finally {
       done()
+      release()
       asker.signal.removeEventListener('abort', left)
     }
   }
@@ -140,17 +143,20 @@ export class Starter {
     return known?.state === 'WAITING' ? [waiting] : [{ t: 'planned', at }, waiting]
   }
 
-  async #wait({ id, submittedBy }: Submitted, asker: Asker, signal: AbortSignal): Promise<Leave> {
+  async #wait(request: Request, asker: Asker, signal: AbortSignal): Promise<Leave> {
     const { book, places, clock } = this.on
+    const id = request.task
     const moved = (place: number): void => {
       asker.queued(place)
       void book.note(id, [{ t: 'waiting', at: clock.now(), why: 'queue', place }], { withinMs: QUEUED_WITHIN_MS }).catch(() => undefined)
     }
     try {
-      return await places.take({ caller: submittedBy, moved, signal })
+      return await places.take({ caller: request.caller.did, moved, signal })
     } catch (thrown) {
       this.on.waiting.forget(id)
-      await book.note(id, [endedByError(asErrand(thrown), clock.now(), 'refused')])
+      const error = asErrand(thrown)
+      const carry: Carry | undefined = error.code === 'DENIED' ? (ops) => this.on.audit.append(refusedFact(request, error), ops) : undefined
+      await book.note(id, [endedByError(error, clock.now(), 'refused')], carry === undefined ? {} : { carry })
       throw thrown
     }
   }
@@ -229,16 +235,9 @@ export class Starter {
   }
 
   /** Also for those who waited long. */
-  #refuseDead({ chain, expiresAt }: Admission): void {
-    const now = this.on.clock.now()
-    if (expiresAt !== null && now >= expiresAt * 1_000) {
-      const link = chain.find(({ exp }) => exp === expiresAt)
-      throw denial({ ok: false, code: 'GRANT_EXPIRED', detail: 'the grant expired', expiresAt, ...(link === undefined ? {} : { grant: link.cid }) }, now)
-    }
-    const dead = this.on.revocations.kills(chain)
-    if (dead === undefined) return
-    const detail = this.on.named(`the grant was revoked by ${dead.revocation.by}`)
-    throw denial({ ok: false, code: 'REVOKED', detail, grant: dead.link.cid, expiresAt: dead.link.exp }, this.on.clock.now())
+  #refuseDead(admission: Admission): void {
+    const why = whyDead(admission, this.on)
+    if (why !== undefined) throw why
   }
 }
 
@@ -253,6 +252,13 @@ function startOf(known: Task | undefined, at: number): Change[] {
     { t: 'planned', at },
     { t: 'started', at },
   ]
+}
+
+/** A right that died in the queue: the log says so, as of every other refusal. */
+function refusedFact({ task, caller, admission }: Request, { message }: ErrandError): Fact {
+  const { exe, argv } = shapeOf(ExecRunArgs, admission.invocation.args)
+  const details = { reason: message, command: [exe, ...argv], from: caller.address, requestedBy: caller.did }
+  return { actor: caller.did, action: 'exec.denied', result: 'denied', task, grant: admission.chain.at(-1)?.cid ?? null, details }
 }
 
 function taskExists(id: TaskId, state?: string): ErrandError {

@@ -3,7 +3,7 @@ import type { Ended } from '../../protocols/exec/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
-import type { Revocations } from '../authority/revocations.ts'
+import type { Revocations, RevocationView } from '../authority/revocations.ts'
 import type { Admission } from '../authority/verify.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Op } from '../base/op.ts'
@@ -11,6 +11,7 @@ import type { TaskBook } from '../tasks/book.ts'
 import { type Change, endedBy, type TaskId } from '../tasks/machine.ts'
 import type { RunningCommand } from '../tasks/ports.ts'
 import { Attendance } from './attendance.ts'
+import { Rests } from './rests.ts'
 
 /** How much later a report may be on the disk than it came. */
 const PROGRESS_WITHIN_MS = 1_000
@@ -36,6 +37,8 @@ export interface LiveCommand {
 }
 
 export class LiveCommands {
+  /** What rests on a right and is no running command. */
+  readonly rests: Rests
   readonly #live = new Map<string, LiveCommand>()
   /** Tasks that stand in the queue, and how they are taken out of it. */
   readonly #queued = new Map<string, () => void>()
@@ -43,7 +46,9 @@ export class LiveCommands {
   readonly #unwanted = new Set<string>()
   readonly #awaited = new Map<string, Set<(live: LiveCommand) => void>>()
 
-  constructor(private readonly on: LiveOn) {}
+  constructor(private readonly on: LiveOn) {
+    this.rests = new Rests(on)
+  }
 
   get size(): number {
     return this.#live.size
@@ -123,11 +128,17 @@ export class LiveCommands {
     return [...this.#live.values()]
   }
 
-  /** Ends every command that rests on a chain which is dead by now. @returns their tasks. */
+  /** Ends everything that rests on a chain which is dead by now: what runs, what waits in the queue, and who follows. @returns the tasks among it. */
   stopRevoked(): string[] {
     const dead = this.all().filter(({ resting }) => this.on.revocations.kills(resting.chain) !== undefined)
     for (const { running } of dead) running.stop('revoked')
-    return dead.map(({ task }) => task)
+    return [...dead.map(({ task }) => task), ...this.rests.endDead()]
+  }
+
+  /** The tasks that would end if these revocations counted. */
+  killedBy(view: RevocationView): TaskId[] {
+    const dead = this.all().filter(({ resting }) => view.kills(resting.chain) !== undefined)
+    return [...dead.map(({ task }) => task), ...this.rests.tasksKilledBy(view)]
   }
 
   /** The end in the log and in the task's history, in one commit. */

@@ -51,6 +51,7 @@ import type { RightsDesk } from './rights-desk.ts'
 import type { Actor, BridgeRoom, Runtime } from './runtime.ts'
 import type { Submitter } from './submit.ts'
 import type { TaskDesk } from './task-desk.ts'
+import type { WhatIf } from './what-if.ts'
 import type { WhyDesk } from './why-desk.ts'
 
 /** While somebody watches, devices that run what was submitted here are asked so often how it stands. */
@@ -66,6 +67,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly orders: OrderRoom
   readonly bridge: BridgeRoom
   readonly whys: WhyDesk
+  readonly whatIf: WhatIf
   readonly logs: LogReader
   readonly witnesses: Witnesses
   /** Asks the connected devices for the news of their logs; bounded. */
@@ -195,7 +197,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
   }
 
   async revoke(_actor: Actor, request: RevokeRequest): Promise<RevokeView> {
-    return await this.on.rights.revoke(request)
+    return await (request.whatIf === true ? this.on.whatIf : this.on.rights).revoke(request)
   }
 
   async why(_actor: Actor, request: WhyRequest): Promise<WhyView> {

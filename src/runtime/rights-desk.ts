@@ -16,10 +16,11 @@ import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import { type Keyring, NONCE_BYTES } from './keyring.ts'
 import type { MeshRecords } from './records.ts'
+import { unreached } from './unreached.ts'
 
 /** Tells other devices; resolves with who has acknowledged. */
 export interface Telling {
-  push(set: SetName, records: Uint8Array[], to?: readonly Did[]): Promise<{ did: Did; acknowledged: boolean; stopped: string[] }[]>
+  push(set: SetName, records: Uint8Array[], to?: readonly Did[]): Promise<{ did: Did; acknowledged: boolean; stopped: string[]; ms: number }[]>
   gossipRevocation(bytes: Uint8Array): void
 }
 
@@ -84,11 +85,17 @@ export class RightsDesk {
       .sort((a, b) => (a.device ?? '').localeCompare(b.device ?? '') || a.cid.localeCompare(b.cid))
   }
 
+  /** What a request is about, and whose word takes it back. @throws NO_SUCH_GRANT, AMBIGUOUS_GRANT, CANNOT_REVOKE */
+  plan(request: RevokeRequest): { readonly link: Delegation; readonly by: Identity }[] {
+    return this.#chosen(request).map((link) => ({ link, by: this.#revoker(link) }))
+  }
+
   /** @throws NO_SUCH_GRANT, AMBIGUOUS_GRANT, CANNOT_REVOKE */
   async revoke(request: RevokeRequest): Promise<RevokeView> {
     const { keyring, records, telling, audit } = this.on
-    const links = this.#chosen(request)
-    const signed = links.map((link) => ({ link, revocation: revoke(this.#revoker(link), link.cid, this.on.random) }))
+    const planned = this.plan(request)
+    const links = planned.map(({ link }) => link)
+    const signed = planned.map(({ link, by }) => ({ link, revocation: revoke(by, link.cid, this.on.random) }))
     const stopped = new Set<string>()
     for (const { link, revocation } of signed) {
       await audit.append({
@@ -109,12 +116,15 @@ export class RightsDesk {
       signed.map(({ revocation }) => revocation.bytes),
     )
     for (const task of told.flatMap((one) => one.stopped)) stopped.add(task)
-    const acknowledged = told.filter((one) => one.acknowledged).map((one) => one.did)
+    const heard = told.filter((one) => one.acknowledged)
+    const hearers = heard.map(({ did }) => did)
+    const acks = heard.map(({ did, ms }) => ({ device: this.#name(did), ms }))
     return {
       grants: links.map((link) => link.cid),
       stopped: [...stopped],
-      acknowledged: acknowledged.map((did) => this.#name(did)),
-      unreachable: this.#unreached(links, acknowledged),
+      acknowledged: acks.map(({ device }) => device),
+      acks,
+      unreachable: unreached(links, hearers, { directory: this.on.directory, self: keyring.device.did }),
     }
   }
 
@@ -251,14 +261,6 @@ export class RightsDesk {
       .members()
       .filter((member) => member.own)
       .map((member) => member.device as Did)
-  }
-
-  #unreached(links: readonly Delegation[], acknowledged: readonly Did[]): RevokeView['unreachable'] {
-    const latest = links.some((link) => link.exp === null) ? null : Math.max(...links.map((link) => link.exp ?? 0))
-    return this.on.directory
-      .members()
-      .filter((member) => member.device !== this.on.keyring.device.did && !acknowledged.includes(member.device as Did))
-      .map((member) => ({ device: member.name, expiresAt: latest === null ? null : new Date(latest * 1_000).toISOString() }))
   }
 
   #view(link: Delegation): GrantView {

@@ -2,7 +2,7 @@
 import type { Fact } from '../audit/facts.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
-import { verifyInvocation } from '../authority/verify.ts'
+import { type Admission, verifyInvocation } from '../authority/verify.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
@@ -45,12 +45,12 @@ export class TaskGate {
     this.#denials = new DenialMeter(on.clock)
   }
 
-  /** @param task undefined: all tasks of this device. @throws DENIED and TOO_BUSY, written down. */
-  async admit(command: TaskCommand, task: Pick<Task, 'id' | 'submittedBy'> | undefined, shown: Shown): Promise<void> {
+  /** @param task undefined: all tasks of this device. @returns the right that was shown; undefined for who needs none. @throws DENIED and TOO_BUSY, written down. */
+  async admit(command: TaskCommand, task: Pick<Task, 'id' | 'submittedBy'> | undefined, shown: Shown): Promise<Admission | undefined> {
     const { caller } = shown
     const { self, revocations, clock, rates, checks } = this.on
     await this.#counted(() => rates.take(caller.did), { command, task, caller })
-    if (caller.did === self || (task !== undefined && task.submittedBy === caller.did)) return
+    if (caller.did === self || (task !== undefined && task.submittedBy === caller.did)) return undefined
     await Promise.race([caller.synced, pause(clock, SYNC_WAIT_MS)])
     const now = Math.floor(clock.now() / 1_000)
     const seen = verifyInvocation(shown.invocation, shown.proofs, {
@@ -61,6 +61,7 @@ export class TaskGate {
     if (!isThis) throw await this.#denied(new ErrandError('DENIED', `the invocation is not for ${command} on this task`), { command, task, caller })
     const refused = await firstRefusal(checks, askedOf(seen, caller.did), 'admission')
     if (refused !== undefined) throw await this.#denied(deniedBy(refused), { command, task, caller })
+    return seen
   }
 
   async #counted(take: () => void, o: Question): Promise<void> {

@@ -60,4 +60,6 @@ export interface Executor {
   printed(task: string, from: number): AsyncIterable<Printed>
   /** Lets one reader from the network follow a task at the host's own door. @returns the port, null when there is none. */
   admit(ticket: Ticket): Promise<number | null>
+  /** Cuts off the reader that this ticket let in, or would: its right is gone. */
+  expel(task: string, ticket: Uint8Array): void
 }

@@ -23,11 +23,12 @@ export function addRights(program: Command, does: Does): void {
   const revoke = program
     .command('revoke')
     .argument('[grant]', 'the CID of a grant')
-    .usage('GRANT | --on DEVICE [--can RIGHT] [--to WHO]')
+    .usage('GRANT | --on DEVICE [--can RIGHT] [--to WHO] [--what-if]')
     .description('take rights back; what rests on them is stopped')
     .option('--on <device>', 'all that is granted on this device …')
     .option('--can <right>', '… of this right')
     .option('--to <who>', '… to these')
+    .option('--what-if', 'change nothing; say what would die')
   revoke.hook('preAction', () => {
     const { on, can, to } = revoke.opts<{ on?: string; can?: string; to?: string }>()
     const filtered = on !== undefined || can !== undefined || to !== undefined

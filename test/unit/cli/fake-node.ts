@@ -138,6 +138,7 @@ function runtimeOf(o: Options, stop: () => void): Partial<Runtime> {
       grants: [grant ?? 'bafyreigrant'],
       stopped: ['t1'],
       acknowledged: ['gpu1'],
+      acks: [{ device: 'gpu1', ms: 300 }],
       unreachable: [{ device: 'jetson', expiresAt: null }],
     }),
     audit: async function* (query) {

@@ -30,7 +30,7 @@ test('grant and revoke say what was given and who has heard that it is gone', as
     'exec: git; exec: ls, not to be passed on',
   )
   const { stdout } = await errand.run(['revoke', '--on', 'gpu1', '--can', 'exec'])
-  expect(Buffer.from(stdout, 'latin1').toString()).toBe('✓ 1 grant revoked · 1 live task stopped · acknowledged by gpu1 · jetson offline\n')
+  expect(Buffer.from(stdout, 'latin1').toString()).toBe('✓ 1 grant revoked · 1 live task stopped · acknowledged by gpu1 0.3 s · jetson offline\n')
 })
 
 test('audit prints one line a record, with and without its list, and its filters reach the node', async () => {

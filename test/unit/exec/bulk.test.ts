@@ -64,6 +64,17 @@ const offerOf = ({ port, id, key }: Issued) => ({ host: '127.0.0.1', port, id: h
 
 const ALERT = 0x15
 
+test('a reader that has lost its right is cut off, and its ticket opens nothing any more', async () => {
+  const { task, ticket, end } = await ticketed()
+  const { whole } = await entered(ticket)
+  const late = await ticketFor(task)
+  world.executor.expel(task, ticket.id)
+  world.executor.expel(task, late.id)
+  expect((await whole).toString('latin1')).toContain('secret') // it was let in, and the door is shut behind it now
+  expect((await knock(late)).toString('latin1')).not.toContain('secret')
+  await end()
+})
+
 test('the holder of a ticket gets the output from the offset it names, to its end', async () => {
   const bytes = 24 << 20
   const task = randomUUID()

@@ -48,6 +48,7 @@ export const hostVectors = {
     said('follow: what there is now', 'follow', { v: 1, task: TASK, from: 0, now: true }),
     said('attend', 'attend', { v: 1 }),
     said('ticket', 'ticket', TICKET),
+    said('expel: the reader of a ticket has lost its right', 'expel', { id: TICKET.id }),
     raw('stdin', 'stdin', text('yes\n')),
     raw('stdinEnd', 'stdinEnd'),
     said('stdinCredit', 'stdinCredit', { bytes: 4 }),

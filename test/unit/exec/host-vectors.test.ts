@@ -6,6 +6,7 @@ import {
   At,
   Attend,
   Attending,
+  Expel,
   Failed,
   Follow,
   Held,
@@ -36,7 +37,7 @@ holdsItsVectors({
   tags: HOST_TAG,
   maxFrameBytes: HOST.maxFrameBytes,
   schemas: {
-    ...{ order: Order, follow: Follow, attend: Attend, ticket: Ticket, stop: Stop, stdinCredit: StdinCredit, at: At, ended: Ended },
+    ...{ order: Order, follow: Follow, attend: Attend, ticket: Ticket, expel: Expel, stop: Stop, stdinCredit: StdinCredit, at: At, ended: Ended },
     ...{ started: Started, failed: Failed, attending: Attending, ticketed: Ticketed, held: Held },
   },
 })

@@ -8,6 +8,7 @@ import { Identity } from '../../../src/identity/identity.ts'
 import { digestOf, have, recordId } from '../../../src/registry/records.ts'
 import { readCode, writeCode } from '../../../src/runtime/invite-code.ts'
 import { makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
+import { BAD_CALL_MESSAGES, CALL_MESSAGES } from './golden-call.ts'
 import { BAD_TASK_MESSAGES, TASK_MESSAGES } from './golden-task.ts'
 import { legible, type SchemaName } from './shapes.ts'
 
@@ -257,6 +258,12 @@ export const golden = {
         ['keys out of order', 'Ack', UNSORTED, 'NOT_CANONICAL'],
       ] satisfies BadMessage[]
     ).map(bad),
+  },
+  call: {
+    protocol: '/errand/call/1',
+    ...common,
+    messages: CALL_MESSAGES.map((one) => message(...one)),
+    badMessages: BAD_CALL_MESSAGES.map(bad),
   },
   task: {
     protocol: 'task',

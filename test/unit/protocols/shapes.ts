@@ -1,6 +1,7 @@
 /** The messages and records of these protocols by name, each with its longest form; and how a value with bytes is written as JSON. */
 
 import { ANNOUNCE, Announcement } from '../../../protocols/announce/messages.ts'
+import { CALL, Answer as CallAnswer, Ask as CallAsk } from '../../../protocols/call/messages.ts'
 import { HELLO, Hello, HelloRefused } from '../../../protocols/hello/messages.ts'
 import { Ask, Challenge, JOIN, JoinRefused, Offer, Welcome } from '../../../protocols/join/messages.ts'
 import { AddressRecord, Genesis, Membership } from '../../../protocols/member/messages.ts'
@@ -27,6 +28,8 @@ export const SCHEMAS = {
   Records: { schema: Records, max: SYNC.maxMessageBytes },
   Ack: { schema: Ack, max: SYNC.maxMessageBytes },
   SyncRefused: { schema: SyncRefused, max: SYNC.maxMessageBytes },
+  CallAsk: { schema: CallAsk, max: CALL.maxFrameBytes },
+  CallAnswer: { schema: CallAnswer, max: CALL.maxFrameBytes },
   CommandSpec: { schema: CommandSpec, max: 4 << 20 },
   Submission: { schema: Submission, max: TASK.maxSubmissionBytes },
   TaskEvent: { schema: TaskEvent, max: TASK.maxEventBytes },

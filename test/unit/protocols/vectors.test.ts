@@ -9,7 +9,7 @@ import { readCode } from '../../../src/runtime/invite-code.ts'
 import { filled, golden, SEEDS } from './golden.ts'
 import { RECORD_SCHEMA, revived, SCHEMAS } from './shapes.ts'
 
-const FOLDERS = ['member', 'announce', 'hello', 'join', 'sync', 'task'] as const
+const FOLDERS = ['member', 'announce', 'hello', 'join', 'sync', 'task', 'call'] as const
 const fileOf = (folder: string): URL => new URL(`../../../protocols/${folder}/vectors.json`, import.meta.url)
 // The one way to make a file: ERRAND_WRITE_VECTORS=hello npx vitest run test/unit/protocols
 const rewritten = FOLDERS.filter((folder) => folder === process.env['ERRAND_WRITE_VECTORS'])

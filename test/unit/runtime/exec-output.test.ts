@@ -36,6 +36,7 @@ async function scene(address: string | null): Promise<Scene> {
   const { executor } = world
   const counting = {
     admit: executor.admit.bind(executor),
+    expel: executor.expel.bind(executor),
     printed: executor.printed.bind(executor),
     follow: (...asked: Parameters<typeof executor.follow>) => {
       seen.follows++

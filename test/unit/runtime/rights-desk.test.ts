@@ -22,7 +22,7 @@ function deskOf(device: Identity, o: { holdsOwner?: boolean; stopped?: string[] 
   const { clock, random } = world
   const keyring = new Keyring({ device, wallet: here.wallet, revocations: here.revocations, clock, random, ...(o.holdsOwner === true ? { owner } : {}) })
   const telling: Telling = {
-    push: (_set, _records, to = [bob.did]) => Promise.resolve(to.map((did) => ({ did, acknowledged: true, stopped: o.stopped ?? [] }))),
+    push: (_set, _records, to = [bob.did]) => Promise.resolve(to.map((did) => ({ did, acknowledged: true, stopped: o.stopped ?? [], ms: 1 }))),
     gossipRevocation: () => undefined,
   }
   return new RightsDesk({ ...here, keyring, telling, audit: { append: (fact) => Promise.resolve(facts.push(fact)) }, clock, random })

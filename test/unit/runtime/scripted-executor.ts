@@ -99,6 +99,8 @@ export class ScriptedExecutor implements Executor {
     for (const one of this.kept.get(task) ?? []) if (one.offset >= from) yield one
   }
 
+  expel(): void {}
+
   admit(): Promise<null> {
     return Promise.resolve(null)
   }
