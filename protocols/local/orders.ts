@@ -11,6 +11,10 @@ export const LabelRequest = v.strictObject({
 })
 export type LabelRequest = v.InferOutput<typeof LabelRequest>
 
+/** The policy of the mesh, as its author wrote it; empty for none any more. */
+export const PolicyRequest = v.strictObject({ text: ORDERS.policy.body.entries.text })
+export type PolicyRequest = v.InferOutput<typeof PolicyRequest>
+
 const Names = v.array(v.string())
 
 /** An order that was given: the tasks it ended, and which devices know of it. */

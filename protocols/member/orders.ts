@@ -4,6 +4,8 @@ import { Count, DidText, Text } from '../wire.ts'
 
 export const ORDER = {
   maxBodyBytes: 32_768,
+  /** An order of the longest policy in the widest letters fits. */
+  maxPolicyChars: 8_000,
   /** Orders kept: all of them must be named in a pull request. */
   maxOrders: 16_384,
 } as const
@@ -27,6 +29,8 @@ const LabelName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/
 export const ORDERS = {
   /** Labels that an owner gives a device; they count before what the device says of itself. Empty: none any more. */
   label: { subject: DidText, body: v.strictObject({ labels: v.pipe(v.record(LabelName, Text(256)), v.maxEntries(64)) }) },
+  /** The policy of the mesh (docs/policy.md), as its author wrote it. Empty: none any more. */
+  policy: { subject: v.literal(''), body: v.strictObject({ text: Text(ORDER.maxPolicyChars) }) },
 } as const
 export type OrderKind = keyof typeof ORDERS
 export type OrderBody<K extends OrderKind> = v.InferOutput<(typeof ORDERS)[K]['body']>

@@ -51,7 +51,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const named = (text: string): string => directory.named(text)
   const executor = openExecutor(p)
   const live = new LiveCommands({ revocations, audit, book, clock })
-  const policies = openPolicies(p, { audit })
+  const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text })
   const { rates } = policies
   const gate = new TaskGate({ self, revocations, audit, clock, named, checks: policies.checks, rates })
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment

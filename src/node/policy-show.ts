@@ -8,12 +8,13 @@ import { sayItem } from '../policy/commands.ts'
 import { type Tried, tryExamples } from '../policy/examples.ts'
 import type { Layer } from '../policy/judge.ts'
 import { POLICY_FILE } from '../policy/keeper.ts'
+import { MESH_NAME } from '../policy/mesh.ts'
 import { type Fault, type PolicyRead, readPolicy } from '../policy/read.ts'
 import type { Policy, PolicyKind } from '../policy/schema.ts'
 import { readSource } from '../policy/source.ts'
 import { Workspaces } from '../policy/workspace.ts'
 import { loadConfig } from './config.ts'
-import { LAST_FILE } from './policy.ts'
+import { LAST_FILE, MESH_FILE } from './policy.ts'
 
 export interface PolicyCheckView {
   readonly ok: boolean
@@ -66,15 +67,20 @@ export function testPolicy(home: string, file?: string): PolicyTestView {
 /** What holds for a command in `cwd`, and where each rule comes from. */
 export function showPolicy(home: string, cwd?: string): PolicyShowView {
   const own = ownLayer(home)
+  const mesh = meshLayer(home)
   const real = cwd === undefined ? null : lookAround().directory(resolve(cwd))
   if (cwd !== undefined && real === null) throw new ErrandError('BAD_CWD', `there is no directory ${cwd}`, { hint: 'name one of this device' })
   const found = real === null ? ({ ok: true, layers: [] } as const) : new Workspaces(owner).above(real)
   const spoilt = found.ok ? undefined : `${found.path}: ${found.why}; nothing runs below it`
-  const layers = [...own.layers, ...(found.ok ? found.layers : [])]
+  const layers = [...own.layers, ...mesh, ...(found.ok ? found.layers : [])]
   return {
     problem: own.problem ?? spoilt ?? null,
     closed: own.closed,
-    layers: layers.map(({ name, root, hash }) => ({ name, file: root === null ? join(home, POLICY_FILE) : join(root, WORKSPACE), hash })),
+    layers: layers.map(({ name, root, hash }) => ({
+      name,
+      file: root === null ? join(home, name === POLICY_FILE ? POLICY_FILE : join('run', MESH_FILE)) : join(root, WORKSPACE),
+      hash,
+    })),
     rules: [...layers.flatMap(rulesOf), ...defaultsOf(home, layers)],
   }
 }
@@ -103,6 +109,13 @@ function ownLayer(home: string): { readonly layers: readonly Layer[]; readonly p
   const why = `${POLICY_FILE}:${fault?.line}:${fault?.column} ${fault?.message}`
   if (last?.ok === true) return { layers: [layerOf(last)], problem: `${why}; the last good one holds`, closed: false }
   return { layers: [], problem: `${why}; nothing is done for other devices until it is mended`, closed: true }
+}
+
+/** As the node was told last. */
+function meshLayer(home: string): readonly Layer[] {
+  const path = join(home, 'run', MESH_FILE)
+  const { read } = existsSync(path) ? readAt(home, path) : { read: undefined }
+  return read?.ok === true ? [{ ...layerOf(read), name: MESH_NAME }] : []
 }
 
 function layerOf({ policy, hash, lineOf }: PolicyRead & { ok: true }): Layer {

@@ -1,8 +1,11 @@
 /** The policies of a node: its file and who keeps an eye on it, the checks that come of them, and how much each caller may ask for. */
+import { rmSync } from 'node:fs'
 import type { Fact } from '../audit/facts.ts'
-import { systemClock as clock } from '../base/clock.ts'
+import { systemClock as clock, every } from '../base/clock.ts'
 import { lookAround } from '../exec/look.ts'
-import { POLICY_FILE, PolicyKeeper, type PolicyNews } from '../policy/keeper.ts'
+import type { Did } from '../identity/identity.ts'
+import { LOOK_MS, POLICY_FILE, PolicyKeeper, type PolicyNews } from '../policy/keeper.ts'
+import { MESH_NAME, MeshPolicy } from '../policy/mesh.ts'
 import { holds } from '../policy/permissions.ts'
 import { Workspaces } from '../policy/workspace.ts'
 import type { Check } from '../runtime/checks.ts'
@@ -14,6 +17,8 @@ import type { NodeParts } from './parts.ts'
 
 /** Beside the sockets: what held when the file was last good. */
 export const LAST_FILE = 'policy.last.yaml'
+/** What the mesh's policy says, for `errand policy show`. */
+export const MESH_FILE = 'policy.mesh.yaml'
 
 export interface Policies {
   readonly checks: readonly Check[]
@@ -28,6 +33,8 @@ export interface Policies {
 
 export interface PoliciesOn {
   readonly audit: { append(fact: Fact): Promise<unknown> }
+  /** What an owner gave the mesh. */
+  readonly meshText: () => string | undefined
   readonly of?: Partial<Standings>
 }
 
@@ -35,14 +42,18 @@ export function openPolicies(p: Pick<NodeParts, 'home' | 'config' | 'device' | '
   const self = p.device.did
   const owner = { uid: process.getuid?.() ?? 0 }
   let changed = (): void => undefined
-  const told = (news: PolicyNews): void => {
-    p.log(`policy ${news.t}`, { ...news })
-    void on.audit.append(factOf(news, self)).catch(() => undefined) // the log is held back: it is in errand.log and in the status
-    changed()
-  }
+  const teller =
+    (name: string) =>
+    (news: PolicyNews): void => {
+      p.log(`policy ${news.t}`, { name, ...news })
+      void on.audit.append(factOf(news, { name, self })).catch(() => undefined) // the log is held back: it is in errand.log and in the status
+      changed()
+    }
+  const told = teller(POLICY_FILE)
   const keeper = new PolicyKeeper({ path: p.home.at(POLICY_FILE), lastPath: p.home.at('run', LAST_FILE), owner, clock, write: writeWhole, told })
+  const mesh = new MeshPolicy({ text: on.meshText, told: teller(MESH_NAME), keep: (text) => keepMesh(p.home.at('run', MESH_FILE), text) })
   const of: Standings = { trustOf: () => undefined, rolesOf: adminOf, may: holds, ...on.of }
-  const desk = new PolicyDesk({ self, standings: [keeper], workspaces: new Workspaces(owner), ground: lookAround({ path: p.config.exec.path }), of })
+  const desk = new PolicyDesk({ self, standings: [keeper, mesh], workspaces: new Workspaces(owner), ground: lookAround({ path: p.config.exec.path }), of })
   const { requestsPerMinute } = p.config.deployment
   return {
     checks: desk.checks(),
@@ -51,8 +62,11 @@ export function openPolicies(p: Pick<NodeParts, 'home' | 'config' | 'device' | '
     onChange: (act) => {
       changed = act
     },
-    problem: () => keeper.problem,
-    stop: keeper.watch(),
+    problem: () => keeper.problem ?? mesh.problem,
+    stop: every(clock, LOOK_MS, () => {
+      keeper.look()
+      mesh.look()
+    }),
   }
 }
 
@@ -65,13 +79,22 @@ function boundsIn(desk: PolicyDesk): Partial<PlaceBounds> {
   }
 }
 
+function keepMesh(path: string, text: string): void {
+  try {
+    if (text === '') rmSync(path, { force: true })
+    else writeWhole(path, Buffer.from(text))
+  } catch {
+    // A full disk: the policy holds all the same, only `errand policy show` does not know.
+  }
+}
+
 /** The one role there is so far: everything, on everything. */
 function adminOf(chain: readonly { readonly cmd: string; readonly pol: readonly unknown[] }[]): readonly string[] {
   return chain.length > 0 && chain.every(({ cmd, pol }) => cmd === '/' && pol.length === 0) ? ['admin'] : []
 }
 
-function factOf(news: PolicyNews, self: NodeParts['device']['did']): Fact {
+function factOf(news: PolicyNews, { name, self }: { name: string; self: Did }): Fact {
   const { t, hash } = news
-  const details = { ...(hash === undefined ? {} : { policyApplied: `${POLICY_FILE}@${hash}` }), ...(news.t === 'invalid' ? { reason: news.why } : {}) }
+  const details = { ...(hash === undefined ? {} : { policyApplied: `${name}@${hash}` }), ...(news.t === 'invalid' ? { reason: news.why } : {}) }
   return { actor: self, action: `policy.${t}`, result: t === 'invalid' ? 'failed' : 'ok', subject: self, details }
 }

@@ -4,7 +4,7 @@
  * While a file is being written, the policy before and the one that is read hold both: half a file never opens a door.
  */
 import { readFileSync, rmSync } from 'node:fs'
-import { type Clock, every } from '../base/clock.ts'
+import type { Clock } from '../base/clock.ts'
 import type { Layer } from './judge.ts'
 import { type Fault, type PolicyText, readPolicy } from './read.ts'
 import { markOf, type Owner, readSource } from './source.ts'
@@ -13,7 +13,7 @@ export const POLICY_FILE = 'policy.yaml'
 /** For so long after a change the policy before it holds as well. An editor replaces a file within a moment. */
 const SETTLE_MS = 1_000
 /** A change is found by the next request; without one, by this look. */
-const LOOK_MS = 2_000
+export const LOOK_MS = 2_000
 
 /** What happened to the file, for the log and for people. */
 export type PolicyNews =
@@ -66,11 +66,6 @@ export class PolicyKeeper {
   /** What a person should know of, once it is so. */
   get problem(): string | undefined {
     return this.#problem
-  }
-
-  /** Looks again now and then, so that a broken file is said before somebody is refused. The returned function ends it. */
-  watch(): () => void {
-    return every(this.on.clock, LOOK_MS, () => this.look())
   }
 
   look(): void {

@@ -1,11 +1,13 @@
 /** Gives orders: what an owner decides for the whole mesh. Signed here where the owner's key lies, told to everybody, and in the log. */
 
-import type { LabelRequest, OrderView } from '../../protocols/local/orders.ts'
+import type { LabelRequest, OrderView, PolicyRequest } from '../../protocols/local/orders.ts'
 import type { OrderBody, OrderKind } from '../../protocols/member/orders.ts'
 import type { Fact } from '../audit/facts.ts'
 import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
+import { MESH_NAME } from '../policy/mesh.ts'
+import { readPolicy } from '../policy/read.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { Orders } from '../registry/orders.ts'
 import type { Keyring } from './keyring.ts'
@@ -16,6 +18,8 @@ import type { Telling } from './rights-desk.ts'
 export interface OrderRoom {
   /** @throws NOT_AN_OWNER, UNKNOWN_DEVICE */
   label(request: LabelRequest): Promise<OrderView>
+  /** Gives the mesh a policy. @throws NOT_AN_OWNER, BAD_POLICY */
+  policy(request: PolicyRequest): Promise<OrderView>
 }
 
 export interface OrderDeskOn {
@@ -45,6 +49,17 @@ export class OrderDesk implements OrderRoom {
     const kept = Object.entries({ ...orders.get('label', subject)?.labels, ...labels }).filter(([name]) => !remove?.includes(name))
     const body = { labels: Object.fromEntries(kept) }
     return await this.decide({ kind: 'label', subject, body, fact: { action: 'device.label', details: { words: sayLabels(body.labels) } } })
+  }
+
+  async policy({ text }: PolicyRequest): Promise<OrderView> {
+    const read = readPolicy(text, 'mesh')
+    if (!read.ok) {
+      const [fault] = read.faults
+      const what = `line ${fault?.line}: ${fault?.message}`
+      throw new ErrandError('BAD_POLICY', `this is no policy of a mesh: ${what}`, { hint: 'errand policy check FILE says all that is wrong with it' })
+    }
+    const policyApplied = text === '' ? 'none' : `${MESH_NAME}@${read.hash}`
+    return await this.decide({ kind: 'policy', subject: '', body: { text }, fact: { action: 'policy.order', details: { policyApplied } } })
   }
 
   /** It counts here at once, is in the log and on the disk, and everybody who is connected has been told when this resolves. @throws NOT_AN_OWNER */

@@ -69,3 +69,18 @@ test('whoever asks too often is told when to come again; the device itself is no
   })
   for (let i = 0; i < 4; i++) expect((await w.run(bob.home, 'bob', 'true')).code).toBe(0)
 })
+
+test('an owner gives the mesh a policy: every device keeps to it beside its own, and nobody else can give one', async () => {
+  policy('version: 1\n')
+  const file = w.at('mesh.yaml')
+  writeFileSync(file, 'exec: { deniedCommands: [uname] }\n', { mode: 0o600 })
+  expect(failureOf(await w.errand(bob.home, 'policy', 'set', file, '--mesh', '--json'))).toMatchObject({ code: 'NOT_AN_OWNER' })
+  expect(jsonOf(await w.errand(alice.home, 'policy', 'set', file, '--mesh', '--json'))).toMatchObject({ acknowledged: ['bob'] })
+  for (const home of [alice.home, bob.home])
+    expect(await w.run(home, 'bob', 'uname')).toMatchObject({ code: 126, stderr: expect.stringContaining('uname is denied here') })
+  expect(jsonOf(await w.errand(bob.home, 'policy', 'show', '--json'))).toMatchObject({
+    rules: expect.arrayContaining([{ rule: 'exec.deniedCommands', value: 'uname', from: 'the policy of the mesh line 1' }]),
+  })
+  expect((await w.errand(alice.home, 'policy', 'unset', '--mesh')).code).toBe(0)
+  expect((await w.run(bob.home, 'bob', 'uname')).code).toBe(0)
+})

@@ -1,7 +1,10 @@
-/** `errand policy`: checks, tries and shows the policies of this device. Needs no node that runs. */
+/** `errand policy`: checks, tries and shows the policies of this device, which needs no node that runs; and gives the mesh one, which does. */
+import { readFileSync } from 'node:fs'
+import type { OrderView } from '../../../protocols/local/orders.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exitcodes.ts'
 import { clean, table } from '../render.ts'
+import { heardBy } from './device.ts'
 import { loadNode } from './node.ts'
 
 interface Fault {
@@ -44,6 +47,24 @@ export async function show(context: Context, { cwd }: { readonly cwd?: string })
   )
   if (seen.problem !== null) context.say(seen.problem)
   return seen.problem === null ? EXIT.ok : EXIT.untrue
+}
+
+export async function set(context: Context, file: string): Promise<number> {
+  const { checkPolicy } = await loadNode()
+  const seen = await checkPolicy(context.home, file)
+  if (seen.ok) return await give(context, readFileSync(file, 'utf8'))
+  context.print(seen, () => faultsIn(file, seen.faults))
+  return EXIT.untrue
+}
+
+export async function unset(context: Context): Promise<number> {
+  return await give(context, '')
+}
+
+async function give(context: Context, text: string): Promise<number> {
+  const told = await context.client.call<OrderView>('POST', '/api/runtime/policy', { text })
+  context.print(told, () => context.tick(`${text === '' ? 'the mesh has no policy any more' : 'this is the policy of the mesh now'} · ${heardBy(told)}`))
+  return EXIT.ok
 }
 
 function faultsIn(name: string, faults: readonly Fault[]): string {

@@ -43,6 +43,8 @@ export const hostVectors = {
     said('order: attached, with a warrant', 'order', ORDER),
     said('order: detached, the oldest output goes', 'order', { ...ORDER, attached: false, spool: { maxBytes: 65_536, policy: 'drop-oldest' } }),
     raw('go', 'go'),
+    raw('go: what was looked at, and how long it may take', 'go', encode({ file: '/usr/bin/make', cwd: '/srv/app', timeoutMs: 600_000 })),
+    raw('go: there was no such program', 'go', encode({ file: null, cwd: '/srv/app' })),
     said('follow: from an offset', 'follow', { v: 1, task: TASK, from: 70_000_000 }),
     said('follow: only the end', 'follow', { v: 1, task: TASK, from: null }),
     said('follow: what there is now', 'follow', { v: 1, task: TASK, from: 0, now: true }),

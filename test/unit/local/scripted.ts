@@ -77,7 +77,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     grant: unexpected,
     listGrants: unexpected,
     revoke: unexpected,
-    orders: { label: unexpected },
+    orders: { label: unexpected, policy: unexpected },
     bridge: { import: unexpected, export: unexpected },
     why: unexpected,
     audit: () => records(0),

@@ -75,6 +75,13 @@ const orderRecord: SignedRecord = {
   signer: 'owner',
   value: { v: 1, kind: 'label', subject: joiner.did, at: NOW_MS, body: { labels: { gpu: 'h200' } } },
 }
+const policyRecord: SignedRecord = {
+  name: 'a policy that the owner gives the mesh',
+  domain: DOMAIN.order,
+  mesh,
+  signer: 'owner',
+  value: { v: 1, kind: 'policy', subject: '', at: NOW_MS, body: { text: 'exec: { deniedCommands: [rm] }\n' } },
+}
 const ANNOUNCED = {
   ...{ v: 1, device: founder.did, seq: NOW_MS, name: 'laptop', labels: { gpu: '8', place: 'büro' }, os: 'linux', arch: 'x64', cpus: 8 },
   ...{ memoryBytes: 34_359_738_368, loadPercent: 142, version: '0.1.0', freeSlots: 256 },
@@ -181,7 +188,7 @@ export const golden = {
   member: {
     protocol: 'member',
     ...common,
-    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, addressRecord, orderRecord].map(record),
+    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, addressRecord, orderRecord, policyRecord].map(record),
     badRecords: BAD_MEMBERS.map(badRecord),
   },
   announce: {
