@@ -13,6 +13,7 @@ import { HOST } from '../../protocols/host/messages.ts'
 import { JOIN, JoinAnswer, Ask as JoinAsk } from '../../protocols/join/messages.ts'
 import { AddressRecord, Genesis, Membership } from '../../protocols/member/messages.ts'
 import { ORDER, Order } from '../../protocols/member/orders.ts'
+import { FinishAnswer, PAIR, Finish as PairFinish, Start as PairStart, StartAnswer } from '../../protocols/pair/messages.ts'
 import { SYNC, SyncAnswer, SyncAsk } from '../../protocols/sync/messages.ts'
 import { DOMAIN, type Domain, decodeAs } from '../../protocols/wire.ts'
 import { EMPTY_TIP, extend, readHead } from '../../src/audit/chain.ts'
@@ -28,6 +29,7 @@ import { checked } from '../../src/local/door.ts'
 import { NAMED } from '../../src/local/openapi.ts'
 import { EXAMPLES } from '../../src/local/openapi-examples.ts'
 import { readCode } from '../../src/runtime/invite-code.ts'
+import { readShortCode } from '../../src/runtime/pair-code.ts'
 import type { Runtime } from '../../src/runtime/runtime.ts'
 import type { Cases } from '../vectors/cases.ts'
 import { attemptDecode, type Door, isExpected, jsonIn, text } from './door.ts'
@@ -48,6 +50,11 @@ function messageDoors(root: string): Door[] {
     door('hello', 'hello', [HelloAnswer], HELLO.maxBytes),
     door('join: ask', 'join', [JoinAsk], JOIN.maxAskBytes),
     door('join: answer', 'join', [JoinAnswer], JOIN.maxWelcomeBytes),
+    door('pair: start', 'pair', [PairStart], PAIR.maxAskBytes),
+    door('pair: finish', 'pair', [PairFinish], PAIR.maxAskBytes),
+    door('pair: answer', 'pair', [StartAnswer], PAIR.maxBytes),
+    door('pair: given', 'pair', [FinishAnswer], PAIR.maxBytes),
+    { name: 'short code', seeds: textSeeds(['7-velvet-canoe-piano-fossil', '360 MATC AUDI abov seve']), feed: (bytes) => readShortCode(text(bytes)) },
     door('sync: ask', 'sync', [SyncAsk], SYNC.maxMessageBytes),
     door('sync: answer', 'sync', [SyncAnswer], SYNC.maxMessageBytes),
     door('audit: request', 'audit', [AuditRequest], AUDIT.maxFrameBytes),

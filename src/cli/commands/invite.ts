@@ -84,7 +84,7 @@ function codeLines({ code, shortCode }: InviteView, { qr }: InviteOptions, life:
   const drawn = qr === true ? ['', drawCode(code, process.stdout)] : []
   if (shortCode === null) return [`  and give it this code  (once, within ${life}):`, ...drawn, '', clean(code), '']
   const typed = `  and type this code:    ${clean(shortCode)}     (once, ${life}, same network; elsewhere: errand invite --long)`
-  return process.stdout.isTTY === true ? [typed] : [typed, '  or paste this one:', '', clean(code), '']
+  return process.stdout.isTTY === true ? [typed] : [typed, `  or give it this one     (once, within ${life}):`, '', clean(code), '']
 }
 
 /** Rights in words, one a line; the following lines stand below the first. */
