@@ -1,6 +1,6 @@
 /** Two real errand nodes of one mesh, each its own process from dist, on loopback, with homes that go when the benchmark ends. */
 import { fork, spawn } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { connect, type LocalClient } from '../../src/local/client.ts'
@@ -63,6 +63,8 @@ export async function startPair(cleanup: Cleanup): Promise<Pair> {
 
 export async function startNode(cleanup: Cleanup, directory: string, name: string): Promise<BenchNode> {
   const home = join(directory, name)
+  mkdirSync(home, { mode: 0o700 })
+  writeFileSync(join(home, 'runtime.yaml'), 'deployment: { requestsPerMinute: 1000000 }\n', { mode: 0o600 }) // what is measured is not the limit
   const args = [PROGRAM, 'up', '--home', home, '--name', name, '--json', '--listen', '/ip4/127.0.0.1/tcp/0']
   const child = spawn(process.execPath, args, { env: CLEAN_ENV, stdio: ['ignore', 'pipe', 'pipe'] })
   cleanup.add(() => endProcess(child))
