@@ -19,9 +19,9 @@ const doorCalled = (name: string): Door => {
 }
 
 test.each(doors.map((door) => ({ name: door.name, door })))('bent bytes find nothing: $name', async ({ door }) => {
-  const fed = await feed(door, { seed: 7, count: 1_000 })
+  const fed = await feed(door, { seed: 7, count: 400 })
   expect(fed.findings).toEqual([])
-  expect(fed.taken + Object.values(fed.refused).reduce((sum, count) => sum + count, 0)).toBe(1_000)
+  expect(fed.taken + Object.values(fed.refused).reduce((sum, count) => sum + count, 0)).toBe(400)
 })
 
 test('every protocol with golden bytes has a door', () => {
@@ -56,7 +56,7 @@ const BROKEN: readonly (readonly [what: string, feed: Door['feed'], says: RegExp
   [
     'a pattern that backtracks',
     (bytes) => {
-      if (bytes.length % 16 === 3) for (const end = performance.now() + 150; performance.now() < end; );
+      if (bytes.length % 16 === 3) for (const since = process.cpuUsage(); process.cpuUsage(since).user < 150_000; );
       throw new ErrandError('BAD_TOKEN', 'no')
     },
     /ms of work/,

@@ -1,0 +1,36 @@
+/** One vitest that stays, in a copy of the checkout: it transforms what did not change only once, so a guard costs a second or two instead of ten. */
+import { join } from 'node:path'
+
+/** @returns a runner of tests in this tree. A changed file has to be named, so that its old form is forgotten. */
+export async function openSession(tree) {
+  const { createVitest } = await import('vitest/node')
+  const vitest = await createVitest('test', {
+    ...{ root: tree, config: join(tree, 'vitest.config.ts'), watch: false, bail: 1, reporters: [{}], pool: 'forks', maxWorkers: 1, isolate: false },
+    ...{ fileParallelism: false, teardownTimeout: 2_000, onConsoleLog: () => false },
+  })
+  return {
+    /** @param tests paths, or the beginnings of paths. @returns the name of the first test that failed; undefined when all passed. */
+    async run(tests, changed) {
+      vitest.invalidateFile(changed)
+      const specifications = await vitest.globTestSpecifications(tests)
+      if (specifications.length === 0) throw new Error(`no tests in ${tests.join(', ')}`)
+      const order = (spec) => tests.findIndex((test) => spec.moduleId.includes(test))
+      // It keeps what earlier runs found, and would tell it again.
+      vitest.state.filesMap.clear()
+      vitest.state.idMap.clear()
+      vitest.state.errorsSet.clear()
+      const { testModules, unhandledErrors } = await vitest.runTestSpecifications([...specifications].sort((a, b) => order(a) - order(b)))
+      return failureIn(testModules) ?? (unhandledErrors.length > 0 ? 'an error that nobody caught' : undefined)
+    },
+    forget: (file) => vitest.invalidateFile(file),
+  }
+}
+
+function failureIn(modules) {
+  for (const module of modules) {
+    const name = module.relativeModuleId.replace(/^test\//, '')
+    if (module.state() === 'failed' && module.errors().length > 0) return `${name}: it does not load`
+    for (const test of module.children.allTests('failed')) return `${name}: ${test.fullName}`
+  }
+  return undefined
+}

@@ -1,0 +1,147 @@
+/** Who gets past hello, over real libp2p on loopback: a device with Links, and peers that say what they like. */
+
+import type { Connection } from '@libp2p/interface'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { HELLO } from '../../../protocols/hello/messages.ts'
+import { JOIN } from '../../../protocols/join/messages.ts'
+import { SYNC } from '../../../protocols/sync/messages.ts'
+import { systemRandom } from '../../../src/base/clock.ts'
+import type { Identity } from '../../../src/identity/identity.ts'
+import { type Host, startHost } from '../../../src/mesh/host.ts'
+import { Links, type Peer } from '../../../src/mesh/links.ts'
+import { Attacker, probe } from '../../e2e/support-attack.ts'
+import { until } from '../../support/until.ts'
+import { HandClock } from '../base/hand-clock.ts'
+import { alice, bob, carol, MeshWorld, mallory, type Rooms } from '../runtime/mesh-world.ts'
+
+let world: MeshWorld
+let rooms: Rooms
+let clock: HandClock
+let host: Host
+let links: Links
+let up: Peer[]
+let served: number
+const attackers: Attacker[] = []
+
+beforeEach(async () => {
+  world = new MeshWorld()
+  rooms = world.device()
+  clock = new HandClock()
+  up = []
+  served = 0
+  await rooms.records.admit('members', world.founder)
+  links = linksOf()
+  host = await startHost(
+    { identity: alice, meshId: world.mesh.id, listen: ['/ip4/127.0.0.1/tcp/0'], version: '0.1.0', mdns: false, dht: false },
+    async (made) => {
+      await links.attach(made)
+      await made.handle([...SYNC.ids], () => {
+        served++
+      })
+    },
+  )
+})
+
+afterEach(async () => {
+  for (const attacker of attackers.splice(0)) await attacker[Symbol.asyncDispose]()
+  await host.stop()
+})
+
+function linksOf(): Links {
+  return new Links({
+    meshId: world.mesh.id,
+    directory: rooms.directory,
+    admitMember: async (bytes) => (await rooms.records.admit('members', bytes)).verdict,
+    clock,
+    random: systemRandom,
+    log: () => undefined,
+    ownHello: () => ({ version: '0.1.0', membership: world.founder, protocols: [], digests: rooms.records.digests() }),
+    onUp: (peer) => up.push(peer),
+    onDown: () => undefined,
+  })
+}
+
+async function dialled(identity: Identity): Promise<{ attacker: Attacker; connection: Connection }> {
+  const attacker = await Attacker.start(world.mesh.id, identity)
+  attackers.push(attacker)
+  return { attacker, connection: await attacker.dial(addressOf()) }
+}
+
+function addressOf(): string {
+  return host.getMultiaddrs()[0]?.toString() ?? ''
+}
+
+async function said(identity: Identity, words: Parameters<Attacker['hello']>[1]): Promise<string> {
+  const { attacker, connection } = await dialled(identity)
+  const answer = await attacker.hello(connection, words)
+  return answer.t === 'refused' ? answer.fault.code : answer.t
+}
+
+test('a member is let in with its own record, and its line is known', async () => {
+  expect(await said(bob, { membership: world.member(bob, 'bob') })).toBe('hello')
+  await until('bob is up', () => links.of(bob.did))
+  expect(up.map(({ did }) => did)).toEqual([bob.did])
+})
+
+test('who says another mesh, a record that no owner signed, or the record of somebody else is refused, and stays outside', async () => {
+  expect(await said(bob, { membership: world.member(bob, 'bob'), mesh: new Uint8Array(32) })).toBe('OTHER_MESH')
+  expect(await said(mallory, { membership: world.member(mallory, 'mallory', { by: mallory }) })).toBe('NOT_A_MEMBER')
+  expect(await said(carol, { membership: world.member(bob, 'bob') })).toBe('NOT_A_MEMBER')
+  expect(await said(mallory, { membership: world.founder })).toBe('NOT_A_MEMBER')
+  expect([up, links.all()]).toEqual([[], []])
+})
+
+test('before hello nothing else is served, whoever opens it; after it everything is', async () => {
+  const { attacker, connection } = await dialled(bob)
+  for (const protocol of [...SYNC.ids, '/errand/none/1']) {
+    expect(await probe(connection, protocol)).toMatchObject({ bytes: 0, reset: true })
+  }
+  expect(served).toBe(0)
+  await attacker.hello(connection, { membership: world.member(bob, 'bob') })
+  await until('served', async () => {
+    await attacker.messages(connection, SYNC.ids[0], 1_024).catch(() => undefined)
+    return served > 0 ? true : undefined
+  })
+})
+
+test('a second hello on one connection is not answered', async () => {
+  const { attacker, connection } = await dialled(bob)
+  const words = { membership: world.member(bob, 'bob') }
+  expect((await attacker.hello(connection, words)).t).toBe('hello')
+  await until('bob is up', () => links.of(bob.did))
+  await expect(attacker.hello(connection, words)).rejects.toThrow()
+  expect(up).toHaveLength(1)
+})
+
+test('who says nothing is cut after its time; one that joins gets longer, and not for ever', async () => {
+  const silent = await dialled(bob)
+  await until('it is seen', () => (host.getConnections().length > 0 ? true : undefined))
+  clock.advance(HELLO.deadlineMs - 1)
+  expect(silent.connection.status).toBe('open')
+  clock.advance(1)
+  await until('it is cut', () => (silent.connection.status === 'open' ? undefined : true))
+  const joining = await dialled(carol)
+  await host.handle([...JOIN.ids], () => undefined)
+  await joining.connection.newStream([...JOIN.ids])
+  await until('it joins', () => (host.getConnections().some(({ streams }) => streams.length > 0) ? true : undefined))
+  clock.advance(HELLO.deadlineMs)
+  expect(joining.connection.status).toBe('open')
+  clock.advance(JOIN.deadlineMs)
+  await until('it is cut', () => (joining.connection.status === 'open' ? undefined : true))
+})
+
+test('who has said hello in time is not cut', async () => {
+  const { attacker, connection } = await dialled(bob)
+  await attacker.hello(connection, { membership: world.member(bob, 'bob') })
+  await until('bob is up', () => links.of(bob.did))
+  clock.advance(JOIN.deadlineMs)
+  expect(connection.status).toBe('open')
+})
+
+test('more connections without hello than there is room for are cut', async () => {
+  const attacker = await Attacker.start(world.mesh.id, bob)
+  attackers.push(attacker)
+  const connections = await attacker.dialMany(addressOf(), 66)
+  await until('some are cut', () => (connections.filter(({ status }) => status !== 'open').length >= 2 ? true : undefined))
+  expect(connections.filter(({ status }) => status === 'open').length).toBeLessThanOrEqual(64)
+})
