@@ -36,5 +36,6 @@ export const Hello = v.object({
 })
 export type Hello = v.InferOutput<typeof Hello>
 
-export const HelloRefused = v.object({ t: v.literal('refused'), fault: WireFault })
+/** `proof`: orders of owners that show why; a removed device learns from them that it is one. Since 0.2. */
+export const HelloRefused = v.object({ t: v.literal('refused'), fault: WireFault, proof: v.exactOptional(List(Bytes(33_024), 2)) })
 export const HelloAnswer = v.variant('t', [Hello, HelloRefused])

@@ -28,6 +28,8 @@ export interface Status {
   mode: 'local-only' | 'remote-enabled' | 'distributed-cluster'
   healthy: boolean
   problems: string[]
+  /** What is in force and no fault: a lockdown. */
+  notices?: string[]
 }
 
 export interface DownView {
@@ -60,6 +62,8 @@ export interface DeviceView {
   labels: Record<string, string>
   capabilities: Capabilities | null
   addresses: string[]
+  /** How far owners trust it. */
+  trust?: 'untrusted' | 'verified' | 'trusted'
 }
 
 /** What a device of the mesh offers: an agent it hosts, or a skill it lends. */

@@ -49,6 +49,7 @@ export const Status = as<m.Status>()(
     mode: v.picklist(['local-only', 'remote-enabled', 'distributed-cluster']),
     healthy: v.boolean(),
     problems: texts,
+    notices: v.exactOptional(texts),
   }),
 )
 
@@ -74,6 +75,7 @@ export const DeviceView = as<m.DeviceView>()(
     labels: v.record(v.string(), v.string()),
     capabilities: nullable(Capabilities),
     addresses: texts,
+    trust: v.exactOptional(v.picklist(['untrusted', 'verified', 'trusted'])),
   }),
 )
 

@@ -25,12 +25,25 @@ export type Order = v.InferOutput<typeof Order>
 
 const LabelName = v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'a label is named with letters, digits, dots and dashes'))
 
+/** Why, in the owner's words. */
+const Reason = v.exactOptional(Text(200))
+
+/** The least first. */
+export const TRUST_LEVELS = ['untrusted', 'verified', 'trusted'] as const
+export type TrustLevel = (typeof TRUST_LEVELS)[number]
+
 /** What the body of each known kind has to look like, and its subject. Kinds that are not known here are kept and handed on without effect. */
 export const ORDERS = {
   /** Labels that an owner gives a device; they count before what the device says of itself. Empty: none any more. */
   label: { subject: DidText, body: v.strictObject({ labels: v.pipe(v.record(LabelName, Text(256)), v.maxEntries(64)) }) },
   /** The policy of the mesh (docs/policy.md), as its author wrote it. Empty: none any more. */
   policy: { subject: v.literal(''), body: v.strictObject({ text: Text(ORDER.maxPolicyChars) }) },
+  /** A device is no member any more. Only a membership that an owner's own key signed later brings it back. */
+  remove: { subject: DidText, body: v.strictObject({ reason: Reason }) },
+  /** How far a device is trusted: a ceiling on what it may ask for, whatever it was granted. */
+  trust: { subject: DidText, body: v.strictObject({ level: v.picklist(TRUST_LEVELS) }) },
+  /** No new work for others, no joins, no new grants: on every device ('') or on one. */
+  lockdown: { subject: v.union([v.literal(''), DidText]), body: v.strictObject({ on: v.boolean(), reason: Reason }) },
 } as const
 export type OrderKind = keyof typeof ORDERS
 export type OrderBody<K extends OrderKind> = v.InferOutput<(typeof ORDERS)[K]['body']>

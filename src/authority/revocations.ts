@@ -22,10 +22,18 @@ export interface Revocation {
   readonly of: string
 }
 
+/** Why a chain is dead. */
+export interface Killed {
+  readonly link: Delegation
+  readonly words: string
+  /** Absent where nobody revoked the link: somebody it passes through does not count any more. */
+  readonly revocation?: Revocation
+}
+
 /** What a verifier asks of the set. */
 export interface RevocationView {
-  /** The first link of a chain (root first) that is dead, and the revocation that killed it. */
-  kills(chain: readonly Delegation[]): { readonly link: Delegation; readonly revocation: Revocation } | undefined
+  /** The first link of a chain (root first) that is dead. */
+  kills(chain: readonly Delegation[]): Killed | undefined
 }
 
 /** Signs a revocation. Whether it counts depends on the chains the CID appears in. */
@@ -42,6 +50,12 @@ export function decodeRevocation(bytes: Uint8Array): Revocation {
 export class Revocations implements RevocationView {
   readonly #byCid = new Map<string, Revocation>()
   readonly #byTarget = new Map<string, Map<Did, Revocation>>()
+  #isBarred: (did: Did) => boolean = () => false
+
+  /** Whatever passes through these is dead, whoever signed it: devices that were removed. */
+  bar(isBarred: (did: Did) => boolean): void {
+    this.#isBarred = isBarred
+  }
 
   get size(): number {
     return this.#byCid.size
@@ -86,12 +100,25 @@ export class Revocations implements RevocationView {
     return undefined
   }
 
-  kills(chain: readonly Delegation[]): { readonly link: Delegation; readonly revocation: Revocation } | undefined {
+  kills(chain: readonly Delegation[]): Killed | undefined {
+    return this.revokes(chain) ?? this.#bars(chain)
+  }
+
+  /** Whether somebody up the chain took a link back; who is barred does not matter here: somebody who joins again comes with a chain to itself. */
+  revokes(chain: readonly Delegation[]): Killed | undefined {
     const upstream = new Set<Did>()
     for (const link of chain) {
       upstream.add(link.iss)
       const revocation = this.revokedBy(link.cid, upstream)
-      if (revocation !== undefined) return { link, revocation }
+      if (revocation !== undefined) return { link, revocation, words: `the grant was revoked by ${revocation.by}` }
+    }
+    return undefined
+  }
+
+  #bars(chain: readonly Delegation[]): Killed | undefined {
+    for (const link of chain) {
+      const barred = [link.iss, link.aud].find((did) => this.#isBarred(did))
+      if (barred !== undefined) return { link, words: `the grant passes through ${barred}, which was removed from the mesh` }
     }
     return undefined
   }

@@ -85,7 +85,7 @@ export function verifyInvocation(bytes: Uint8Array, proofs: readonly Uint8Array[
     const chain = chainOf(invocation, proofs, context.known) //      6. every link well-formed and signed
     linked(invocation, chain, context.now, 'profile')
     const dead = context.revocations.kills(chain) //                 7. nobody up the chain took it back
-    if (dead !== undefined) throw refuse('REVOKED', `the grant was revoked by ${dead.revocation.by}`, dead.link)
+    if (dead !== undefined) throw refuse('REVOKED', dead.words, dead.link)
     bounded(invocation, chain) //                                    8. the declared arguments are within every link's policy
     const checked = checkArgs(invocation.cmd, invocation.args) //    9. and nothing is missing or undeclared
     if (!checked.ok) throw refuse(checked.code, checked.detail)

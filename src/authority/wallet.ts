@@ -157,7 +157,7 @@ function extendsChain(link: Delegation, below: readonly Delegation[], { subject,
 function weigh(chain: readonly Delegation[], { issuer, subject, command, args, now, revocations }: Wanted): Weighed {
   const expiresAt = expiryOf(chain) ?? Number.POSITIVE_INFINITY
   const dead = revocations?.kills(chain)
-  if (dead !== undefined) return { chain, expiresAt, problem: `the grant was revoked by ${dead.revocation.by}` }
+  if (dead !== undefined) return { chain, expiresAt, problem: dead.words }
   const refusal = refuseChain(chain, { subject, invoker: issuer, command, now }, 'profile')
   if (refusal !== undefined) return { chain, expiresAt, problem: refusal.detail }
   const policy = args === undefined ? undefined : refusePolicies(chain, args)

@@ -3,7 +3,7 @@
 import { Command } from 'commander'
 import { Context, type Shared } from './context.ts'
 import { addAudit } from './groups/audit.ts'
-import { addDevice } from './groups/device.ts'
+import { addDevice, addLockdown } from './groups/device.ts'
 import { type Does, type Group, type Load, strict } from './groups/group.ts'
 import { addMembers } from './groups/members.ts'
 import { addNode } from './groups/node.ts'
@@ -54,6 +54,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['policy'], addPolicy],
   [['audit'], addAudit],
   [['device'], addDevice],
+  [['lockdown'], addLockdown],
 ]
 
 /** Describing all commands takes longer than parsing one, so only the group of the first word is described; for anything else (help, a typo) all are. */

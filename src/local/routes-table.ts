@@ -19,6 +19,7 @@ import * as views from '../../protocols/local/views.ts'
 import { Text } from '../../protocols/wire.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { type Answer, EVENTS_TYPE, json, LINES_TYPE, type Route, route } from './route.ts'
+import { DEVICE_ROUTES } from './routes-devices.ts'
 import { ORDER_ROUTES } from './routes-orders.ts'
 
 const Flag = v.optional(v.picklist(['true', 'false']))
@@ -169,4 +170,4 @@ const AUDIT: readonly Route[] = [
   route(get('/api/audit/verify', 'Proves the chains of all logs.', json(views.AuditVerifyView)), {}, ({ runtime }) => runtime.verifyAudit()),
 ]
 
-export const ROUTES: readonly Route[] = [...NODE, ...TASKS, ...RIGHTS, ...PAIRING, ...ORDER_ROUTES, ...AUDIT]
+export const ROUTES: readonly Route[] = [...NODE, ...TASKS, ...RIGHTS, ...PAIRING, ...ORDER_ROUTES, ...DEVICE_ROUTES, ...AUDIT]

@@ -30,10 +30,13 @@ export interface Peer {
 type State = { readonly t: 'helloing'; readonly done: Promise<Peer | undefined> } | { readonly t: 'up'; readonly peer: Peer }
 
 export interface LinksOn {
+  readonly self: Did
   readonly meshId: Uint8Array
   readonly directory: Directory
   /** Keeps a membership that a peer shows; what is heard of it now must be known after a restart as well. */
   readonly admitMember: (membership: Uint8Array) => Promise<Verdict>
+  /** Orders that show to a device why it is refused, and what such a refusal shows to this one. */
+  readonly removals: { readonly of: (did: Did) => Uint8Array[]; readonly learn: (order: Uint8Array) => Promise<unknown> }
   readonly clock: Clock
   readonly random: Random
   readonly log: (event: string, facts: Record<string, unknown>) => void
@@ -45,6 +48,8 @@ export interface LinksOn {
 
 /** Connections that have not said hello yet. 64: a burst of re-joining devices after a restart; a flood beyond it is cut. */
 const MAX_UNPROVEN = 64
+/** A device that is removed gets nothing from now on; its line stays so long for the order that tells it why. */
+const LAST_WORD_MS = 1_000
 const BEFORE_HELLO: readonly string[] = [...HELLO.ids, ...JOIN.ids]
 
 export class Links {
@@ -80,6 +85,14 @@ export class Links {
   peerOn(connection: Connection): Peer | undefined {
     const state = this.#states.get(connection.id)
     return state?.t === 'up' ? state.peer : undefined
+  }
+
+  /** Ends the lines of devices that are members no more; all of them where it is this one that was removed. */
+  expel(): void {
+    for (const { did, connection } of this.every()) {
+      if (!this.#isOut(did)) continue
+      this.on.clock.after(LAST_WORD_MS, () => this.#isOut(did) && connection.abort(new Error('this device was removed from the mesh')))
+    }
   }
 
   /** Why the last hello with this device failed, in words. */
@@ -131,7 +144,10 @@ export class Links {
       const ours = this.#hello()
       await link.send(ours)
       const answer = await link.receive(HelloAnswer)
-      if (answer.t === 'refused') throw new ErrandError(answer.fault.code, answer.fault.message)
+      if (answer.t === 'refused') {
+        for (const order of answer.proof ?? []) await this.on.removals.learn(order)
+        throw new ErrandError(answer.fault.code, answer.fault.message)
+      }
       const peer = await this.#admit(connection, answer, ours.challenge, this.on.clock.monotonic() - startedAt)
       await link.close()
       return peer
@@ -161,7 +177,9 @@ export class Links {
       this.#states.delete(connection.id)
       const error = asErrand(thrown, 'HELLO_FAILED')
       this.#refuse(connection, error.message)
-      await link.send({ t: 'refused', fault: { code: error.code, message: error.message } }).catch(() => undefined)
+      const proof = error.code === 'REMOVED' ? this.on.removals.of(didOfPeerId(connection.remotePeer.toString())) : []
+      const fault = { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
+      await link.send({ t: 'refused', fault, ...(proof.length === 0 ? {} : { proof }) }).catch(() => undefined)
       await link.close().catch(() => undefined)
       await connection.close().catch(() => undefined)
     }
@@ -171,13 +189,14 @@ export class Links {
     return { t: 'hello', v: 1, mesh: this.on.meshId, challenge: this.on.random(HELLO.challengeBytes), time: this.on.clock.now(), ...this.on.ownHello() }
   }
 
-  /** Security order: 1. same mesh, 2. the record is signed by an owner, 3. it is the record of the key that Noise proved. */
+  /** Security order: 1. same mesh, 2. the record is signed by an owner, 3. nobody has removed either side, 4. it is the record of the key that Noise proved. */
   async #admit(connection: Connection, hello: Hello, ourChallenge: Uint8Array, rttMs: number): Promise<Peer> {
     if (!sameBytes(hello.mesh, this.on.meshId)) throw new ErrandError('OTHER_MESH', 'that device belongs to another mesh')
     const verdict = await this.on.admitMember(hello.membership)
     if (connection.status !== 'open') throw new ErrandError('LINK_CLOSED', 'the connection closed during hello', { retryable: true })
     if (verdict === 'refused') throw new ErrandError('NOT_A_MEMBER', 'its membership is not signed by an owner of this mesh')
     const did = didOfPeerId(connection.remotePeer.toString())
+    if (this.#isOut(did)) throw removed(did === this.on.self || !this.on.directory.isRemoved(did) ? 'the device that answers was' : 'this device was')
     const held = this.on.directory.membershipBytes(did)
     if (held === undefined) throw new ErrandError('NOT_A_MEMBER', 'the membership shown is that of another device')
     const peer: Peer = { did, connection, version: hello.version, theirChallenge: hello.challenge, ourChallenge, hello, rttMs, synced: Promise.resolve() }
@@ -186,6 +205,11 @@ export class Links {
     this.#states.set(connection.id, { t: 'up', peer })
     this.on.onUp(peer)
     return peer
+  }
+
+  /** Either side was removed: there is nothing to say. */
+  #isOut(did: Did): boolean {
+    return this.on.directory.isRemoved(did) || this.on.directory.isRemoved(this.on.self)
   }
 
   #refuse(connection: Connection, why: string): void {
@@ -198,11 +222,16 @@ export class Links {
   /** Before hello: hello and join, nothing else, whoever opens it and whatever it is called. */
   async #gate(stream: Stream, connection: Connection): Promise<void> {
     if (BEFORE_HELLO.includes(stream.protocol)) return
+    if (stream.direction === 'inbound' && this.#isOut(didOfPeerId(connection.remotePeer.toString()))) throw removed('one of the two devices was')
     const state = this.#states.get(connection.id)
     if (state?.t === 'up') return
     if (state?.t === 'helloing' && (await state.done) !== undefined) return
     throw new ErrandError('HELLO_FIRST', `"${stream.protocol}" is not served before hello`)
   }
+}
+
+function removed(who: string): ErrandError {
+  return new ErrandError('REMOVED', `${who} removed from this mesh by an owner`, { hint: 'an owner can admit a removed device again: errand invite' })
 }
 
 /**

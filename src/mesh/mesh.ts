@@ -84,12 +84,9 @@ export class MeshNode {
   ) {
     const { directory, records, clock, random, log } = on
     this.#links = new Links({
-      meshId: o.meshId,
-      directory,
+      ...{ self: o.identity.did, meshId: o.meshId, directory, clock, random, log },
+      removals: { of: (did) => records.removalOf(did), learn: (order) => records.admit('orders', order) },
       admitMember: (bytes) => this.#admitMember(bytes),
-      clock,
-      random,
-      log,
       ownHello: () => this.#ownHello(),
       onUp: (peer) => this.#up(peer),
       onDown: (did) => this.#down(did),
@@ -198,6 +195,11 @@ export class MeshNode {
     return await this.#sync.push(set, records, peers)
   }
 
+  /** Ends the lines of devices that were removed. */
+  expel(): void {
+    this.#links.expel()
+  }
+
   gossipRevocation(bytes: Uint8Array): void {
     this.#gossip.revocation(bytes)
   }
@@ -238,7 +240,7 @@ export class MeshNode {
   }
 
   #ownHello(): ReturnType<ConstructorParameters<typeof Links>[0]['ownHello']> {
-    const membership = this.on.directory.membershipBytes(this.o.identity.did)
+    const membership = this.on.directory.lastMembershipBytes(this.o.identity.did)
     if (membership === undefined) throw new ErrandError('NOT_A_MEMBER', 'this device has no membership of this mesh')
     return { version: this.o.version, membership, protocols: [...HELLO.ids, ...EXEC.ids, ...SYNC.ids, ...AUDIT.ids], digests: this.on.records.digests() }
   }

@@ -98,6 +98,9 @@ export class Rejoin {
    * @throws NO_ROUTE, naming what was tried. Aborting gives up waiting; the dial itself ends by its own deadline.
    */
   async reach(did: Did, { signal }: { signal: AbortSignal }): Promise<Peer> {
+    if (this.on.directory.isRemoved(this.on.self)) {
+      throw new ErrandError('REMOVED', 'this device was removed from the mesh by an owner', { hint: 'to come back: errand invite on an owner’s device' })
+    }
     const there = this.on.links.of(did)
     if (there !== undefined) return there
     signal.throwIfAborted()
@@ -135,6 +138,7 @@ export class Rejoin {
   }
 
   #tick(): void {
+    if (this.on.directory.isRemoved(this.on.self)) return
     const now = this.on.clock.monotonic()
     const due = this.on.directory
       .peers(this.on.self)

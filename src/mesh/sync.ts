@@ -19,6 +19,8 @@ export interface SyncedRecords {
   digests(): Digests
   /** What `reader` may see of a set. */
   visible(set: SetName, reader: Did): Iterable<readonly [string, Uint8Array]>
+  /** Orders that show to a device that it was removed. */
+  removalOf(did: Did): Uint8Array[]
   /** Verifies and keeps one record; `stopped` names the tasks that a revocation ended. `secondHand`: somebody had kept it, so it may be old. */
   admit(set: SetName, bytes: Uint8Array, o?: { readonly secondHand?: boolean }): Promise<{ verdict: 'new' | 'known' | 'refused'; stopped: string[] }>
 }

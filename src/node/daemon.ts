@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import pino from 'pino'
 import pack from '../../package.json' with { type: 'json' }
 import type { JoinRequest, JoinView, ListenRequest, PairRequest, PairView, Status } from '../../protocols/local/messages.ts'
+import { sameBytes } from '../../protocols/wire.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { socketPathOf } from '../base/paths.ts'
@@ -116,8 +117,6 @@ export class Daemon {
     if (drainMs !== undefined) await Promise.race([this.drain(drainMs), ...signals.map((signal) => once(process, signal))])
     for (const signal of signals) process.removeListener(signal, stop)
   }
-
-  /** Idempotent. */
   async stop(): Promise<void> {
     const [server, api, node] = [this.#server, this.#api, this.#node]
     this.#server = undefined
@@ -185,7 +184,8 @@ export class Daemon {
 
   #here(): Here | undefined {
     const known = this.home.mesh()
-    return known === undefined ? undefined : { mesh: known.mesh, others: (this.#node?.directory.members().length ?? 1) - 1 }
+    const directory = this.#node?.directory
+    return known && { mesh: known.mesh, others: (directory?.members().length ?? 1) - 1, isRemoved: directory?.isRemoved(this.did) === true }
   }
 
   #nameIn({ name }: { readonly name?: string | undefined }): string {
@@ -195,12 +195,13 @@ export class Daemon {
   /** Asks to join, then swaps the node behind the socket for one of the new mesh. The answer goes out when that one is ready. */
   async #join(request: JoinRequest): Promise<JoinView> {
     const code = readCode(request.code)
-    refuseJoin(code, this.#here())
+    const here = this.#here()
+    refuseJoin(code, here)
     if (this.#joining) throw new ErrandError('BUSY', 'another join is under way', { retryable: true })
     this.#joining = true
     try {
       const joined = await askInviter(code, request, { device: this.#device.identity, name: this.#nameIn(request), version: VERSION })
-      await this.#leave()
+      await (here !== undefined && sameBytes(here.mesh.id, code.meshId) ? this.#pauseNode() : this.#leave()) // back in the same mesh: the log goes on
       this.#listenLikeInviter(code)
       this.home.saveMesh(joined.mesh.bytes, joined.start.membership)
       await this.#run(joined.start)
@@ -212,13 +213,17 @@ export class Daemon {
     }
   }
 
-  /** A mesh of one that was never shared is put aside; its log and keys stay in the home. */
+  /** What is left is put aside; its log and keys stay in the home. */
   async #leave(): Promise<void> {
     if (this.home.mesh() === undefined) return
+    await this.#pauseNode()
+    this.#log.info({ aside: this.home.leaveMesh() }, 'left the mesh of one')
+  }
+
+  async #pauseNode(): Promise<void> {
     const node = this.#node
     this.#node = undefined
     await node?.stop()
-    this.#log.info({ aside: this.home.leaveMesh() }, 'left the mesh of one')
   }
 
   /** Starts the node behind the socket again with another preset. */
@@ -230,8 +235,7 @@ export class Daemon {
       throw new ErrandError('LISTEN_GIVEN', 'this node listens where --listen or its config says', { hint: 'errand down, then errand up with other addresses' })
     if (node.active() > 0) throw new ErrandError('BUSY', `${node.active()} commands are running`, { hint: 'try again when they have ended', retryable: true })
     this.#changePreset(preset)
-    this.#node = undefined
-    await node.stop()
+    await this.#pauseNode()
     await this.#run({ ...here, brought: [], isNewHere: false })
     return { addresses: this.#listening() }
   }

@@ -9,9 +9,10 @@ import { MeshNode } from '../mesh/mesh.ts'
 import { Attachments } from '../runtime/attachments.ts'
 import { BridgeDesk } from '../runtime/bridge-desk.ts'
 import { type Check, OthersCheck } from '../runtime/checks.ts'
+import { DeviceDesk } from '../runtime/device-desk.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
 import { LiveCommands } from '../runtime/live.ts'
-import { LocalRuntime } from '../runtime/local.ts'
+import { LocalRuntime, type LocalRuntimeOn } from '../runtime/local.ts'
 import { OrderDesk } from '../runtime/order-desk.ts'
 import { Places } from '../runtime/places.ts'
 import { Questions } from '../runtime/questions.ts'
@@ -25,6 +26,7 @@ import { WaitingList } from '../runtime/waiting-list.ts'
 import { Suppositions } from '../runtime/what-if.ts'
 import { besideDoor } from './addresses.ts'
 import { type Asking, openAsking } from './asking.ts'
+import { type Ceiling, heedOrders, openCeiling } from './ceiling.ts'
 import { describeMachine } from './describe.ts'
 import { type Inviting, openInvites } from './inviting.ts'
 import type { NodeParts } from './parts.ts'
@@ -45,22 +47,23 @@ export interface Hall {
 }
 
 export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
-  const { directory, wallet, revocations, records, book, keyring } = rooms
+  const { directory, revocations, records, book } = rooms
   const { audit } = cellar
   const self = p.device.did
   const named = (text: string): string => directory.named(text)
   const executor = openExecutor(p)
   const live = new LiveCommands({ revocations, audit, book, clock })
-  const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text })
+  const ceiling = openCeiling(p, rooms)
+  const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text, of: { trustOf: ceiling.trustOf } })
   const { rates } = policies
-  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: policies.checks, rates })
+  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: [ceiling.trust, ...policies.checks], rates })
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
   const bounds = { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }
   const places = new Places({ clock, bounds, boundsOf: policies.boundsOf })
   policies.onChange(() => places.revisit())
   const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
-  const checks: readonly Check[] = [new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions }), ...policies.checks]
+  const checks: readonly Check[] = [new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions }), ...ceiling.checks, ...policies.checks]
   const door = new ExecDoor({
     ...{ ...session, self, revocations, audit, book, named, places, waiting, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
     attachments: new Attachments({ ...session, book, gate }),
@@ -69,18 +72,36 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   records.onRevocation(() => live.stopRevoked())
   const questions = new Questions({ self, revocations, audit, clock, checks, places, rates, named })
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
-  const inviting = openInvites(p, cellar, rooms, () => mesh)
+  const inviting = openInvites(p, cellar, rooms, { mesh: () => mesh, mayAdmit: () => ceiling.lockdown.refuse() })
   const calls = answering(steward, questions, new Suppositions({ live, clock, rates }))
   const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls, places })
-  const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
-  const rights = new RightsDesk({ keyring, wallet, revocations, directory, records, telling, audit, clock, random })
-  const orders = new OrderDesk({ keyring, orders: rooms.orders, directory, records, telling, audit, clock })
-  const bridge = new BridgeDesk({ keyring, wallet, revocations, directory, rights, audit, clock, bridgeFile: p.bridgeFile })
-  const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights, live })
+  heedOrders(rooms, { ceiling, live, expel: () => mesh.expel() })
+  const desks = openDesks(p, cellar, rooms, { mesh, ceiling, live })
+  const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights: desks.rights, live })
   const { submitter } = asking
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
-  const runtime = openRuntime(p, cellar, rooms, { mesh, inviting, rights, orders, bridge, policies, ...asking })
+  const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, ...asking, ...desks })
   return { runtime, mesh, door, executor, live, places, submitter, recovery, policies }
+}
+
+/** Where people hand out rights and owners decide. */
+function openDesks(
+  p: NodeParts,
+  { audit }: Cellar,
+  rooms: Rooms,
+  { mesh, ceiling, live }: { mesh: MeshNode; ceiling: Ceiling; live: LiveCommands },
+): Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'> {
+  const { directory, wallet, revocations, records, keyring } = rooms
+  const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
+  const toAll = { keyring, directory, records, telling, audit, clock }
+  const rights = new RightsDesk({ ...toAll, wallet, revocations, random, mayGive: () => ceiling.lockdown.refuse() })
+  const orders = new OrderDesk({ ...toAll, orders: rooms.orders })
+  return {
+    rights,
+    orders,
+    devices: new DeviceDesk({ ...toAll, desk: orders, wallet, random, local: ceiling.local, stopBarred: () => ceiling.stopBarred(live) }),
+    bridge: new BridgeDesk({ keyring, wallet, revocations, directory, rights, audit, clock, bridgeFile: p.bridgeFile }),
+  }
 }
 
 function openExecutor(p: NodeParts): Hall['executor'] {
@@ -132,24 +153,23 @@ function openRuntime(
   p: NodeParts,
   { store, audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; inviting: Inviting; rights: RightsDesk; orders: OrderDesk; bridge: BridgeDesk; policies: Policies } & Asking,
+  on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies } & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'> & Asking,
 ): Omit<Runtime, 'pair'> {
   const { directory, orders, book, replica, damaged } = rooms
-  const { mesh, inviting, policies, ...desks } = on
+  const { mesh, ceiling, inviting, policies, ...desks } = on
   return new LocalRuntime({
     ...{ self: p.device.did, directory, book, clock, witnesses: replica.witnesses, invites: inviting.invites, hold: inviting.hold, ...desks },
     logs: { store: store.logs, mesh: p.mesh.id, nameOf: (did) => directory.nameOf(did) },
     labelsOf: (did) => orders.get('label', did)?.labels ?? {},
+    trustOf: ceiling.trustOf,
     lineTo: (did) => mesh.lineTo(did),
     lostAt: (did) => mesh.lostAt(did),
     refreshLogs: () => mesh.refreshLogs(),
     status: () =>
       statusOf(p, {
-        addresses: mesh.addresses(),
-        name: directory.nameOf(p.device.did) ?? '',
-        logRefusal: audit.refusal()?.message,
-        damaged,
-        policy: policies.problem(),
+        ...{ addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged },
+        ...{ policy: policies.problem(), isRemoved: directory.isRemoved(p.device.did) },
+        notices: [ceiling.lockdown.words].filter((words) => words !== undefined),
       }),
     join: p.join,
     listen: p.relisten,

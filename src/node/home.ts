@@ -147,7 +147,7 @@ export function writeWhole(path: string, bytes: Uint8Array): void {
   }
 }
 
-const OURS = ['identity', 'runtime.yaml', 'config.yaml', 'policy.yaml', 'db', 'run', 'left', 'errand.sock', 'errand.log']
+const OURS = ['identity', 'runtime.yaml', 'config.yaml', 'policy.yaml', 'db', 'run', 'left', 'lockdown', 'errand.sock', 'errand.log']
 
 /** Somebody's documents are not a home: nothing is tightened, created or locked among them. */
 function refuseForeign(path: string): void {

@@ -17,14 +17,20 @@ export interface Inviting {
 }
 
 /** Invites name this device's addresses and tell the mesh of members; the mesh serves joins through invites. So one of them gets the other late. */
-export function openInvites(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, mesh: () => MeshNode): Inviting {
+export function openInvites(
+  p: NodeParts,
+  { store, audit }: Cellar,
+  rooms: Rooms,
+  { mesh, mayAdmit }: { mesh: () => MeshNode; mayAdmit: () => void },
+): Inviting {
   const { directory, wallet, revocations, records, keyring } = rooms
   const self = p.device.did
   const progress = new InviteProgress(clock)
   const hold = new InviteHold({ self, progress, audit })
   const pairings = new Pairings({ self, progress, audit, clock, random })
   const invites = new Invites({
-    ...{ hold, pairings },
+    ...{ hold, pairings, mayAdmit },
+    removedAt: (did) => rooms.orders.atOf('remove', did),
     ...{ keyring, directory, wallet, revocations, records, audit, clock, random },
     mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
     shelf: store.shelf('invites'),

@@ -13,6 +13,8 @@ import type { NodeParts } from './parts.ts'
 export interface Here {
   readonly mesh: KnownMesh
   readonly others: number
+  /** An owner took this device out: it may come back, or go elsewhere. */
+  readonly isRemoved: boolean
 }
 
 /** @throws INVITE_EXPIRED, ALREADY_MEMBER, OTHER_MESH. A mesh of one that was never shared may be left. */
@@ -22,7 +24,7 @@ export function refuseJoin({ offer, meshId }: ReadCode, here: Here | undefined):
       hint: 'ask for a new one: errand invite',
     })
   }
-  if (here === undefined) return
+  if (here === undefined || here.isRemoved) return
   if (Buffer.compare(here.mesh.id, meshId) === 0) {
     throw new ErrandError('ALREADY_MEMBER', `this device is a member of mesh "${offer.meshName}" already`, { hint: 'errand devices shows it' })
   }

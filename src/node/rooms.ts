@@ -59,8 +59,9 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
   const { genesis, id } = p.mesh
   const wallet = new Wallet()
   const revocations = new Revocations()
-  const directory = new Directory({ id, genesis }, admission(genesis.owners, revocations))
   const orders = new Orders({ id, owners: genesis.owners })
+  const directory = new Directory({ id, genesis }, admission(genesis.owners, revocations), (did) => orders.atOf('remove', did))
+  revocations.bar((did) => directory.isRemoved(did))
   const records = new MeshRecords({ orders, directory, wallet, revocations, shelf: store.shelf('records'), clock, owners: genesis.owners })
   const damaged = await records.load()
   await records.admit('members', p.membership)

@@ -16,16 +16,23 @@ export interface Seen {
   readonly damaged: readonly string[]
   /** What is wrong with a policy. */
   readonly policy: string | undefined
+  /** An owner has removed this device. */
+  readonly isRemoved: boolean
+  readonly notices: string[]
 }
 
-export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged, policy }: Seen): ReturnType<LocalRuntimeOn['status']> {
+const REMOVED = 'this device was removed from the mesh by an owner: no other device talks to it (to come back: errand invite on an owner’s device)'
+
+export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged, policy, isRemoved, notices }: Seen): ReturnType<LocalRuntimeOn['status']> {
   const { did, peerId } = p.device
-  const problems = [...[logRefusal, policy].filter((one) => one !== undefined), ...damaged.map((key) => `the record ${key} was changed on disk`)]
+  const wrong = [isRemoved ? REMOVED : undefined, logRefusal, policy].filter((one) => one !== undefined)
+  const problems = [...wrong, ...damaged.map((key) => `the record ${key} was changed on disk`)]
   return {
     ...{ ready: true, apiVersion: LOCAL.version, did, peerId, name, words: wordsOf(did), version: p.version, pid: process.pid, addresses, problems },
     mesh: { id: Buffer.from(p.mesh.id).toString('hex'), name: p.mesh.genesis.name },
     uptimeSeconds: Math.round((clock.monotonic() - p.startedAt) / 1_000),
     healthy: problems.length === 0,
+    ...(notices.length === 0 ? {} : { notices }),
     api: p.api(),
     preset: p.config.transport.listen.length > 0 ? null : p.config.preset,
     localOnly: p.listen.every(isLoopback),

@@ -15,6 +15,7 @@ import { DOMAIN } from '../../protocols/wire.ts'
 import { ErrandError } from '../base/errors.ts'
 import { open } from '../identity/envelope.ts'
 import { type Did, didOfPeerId, isDid, peerIdOf } from '../identity/identity.ts'
+import { type HeldMembership, Memberships, type RemovedAt } from './memberships.ts'
 import { digestOf, type RecordSet, recordId } from './records.ts'
 
 export interface Mesh {
@@ -34,41 +35,57 @@ interface Held<T> {
 }
 
 export class Directory {
-  readonly #members = new Map<string, Held<Membership>>()
+  readonly #members: Memberships
   readonly #addresses = new Map<string, Held<AddressRecord>>()
   readonly #announcements = new Map<string, Held<Announcement> & { readonly heardAt: number }>()
 
   constructor(
     private readonly mesh: Mesh,
     private readonly mayAdmit: AdmissionCheck,
-  ) {}
+    removedAt: RemovedAt,
+  ) {
+    this.#members = new Memberships(removedAt)
+  }
 
-  /** A membership counts when an owner signed it, or somebody whom an owner allowed to admit. Of two for one device the later one counts. */
+  /** A membership counts when an owner signed it, or somebody whom an owner allowed to admit. Of two for one device the later one counts; removal beats both, until an owner admits again. */
   admitMember(bytes: Uint8Array): Verdict {
     const seen = attempt(() => open(MembershipSchema, DOMAIN.membership, this.mesh.id, bytes))
     if (seen === undefined) return 'refused'
     const { value, by } = seen
-    if (!this.mesh.genesis.owners.includes(by) && !this.mayAdmit(by, value.proofs, value.at)) return 'refused'
-    return keepNewest(this.#members, value.device, { id: recordId(bytes), bytes, value }, (held) => held.value.at)
+    const byOwner = this.mesh.genesis.owners.includes(by)
+    if (!byOwner && !this.mayAdmit(by, value.proofs, value.at)) return 'refused'
+    return this.#members.keep({ id: recordId(bytes), bytes, value }, byOwner ? 'owner' : 'leave')
   }
 
   admitAddress(bytes: Uint8Array): Verdict {
     const seen = attempt(() => open(AddressSchema, DOMAIN.address, this.mesh.id, bytes))
-    if (seen === undefined || seen.by !== seen.value.device || !this.#members.has(seen.by)) return 'refused'
+    if (seen === undefined || seen.by !== seen.value.device) return 'refused'
+    if (!this.isMember(seen.by)) return this.#members.isRemoved(seen.by) ? 'known' : 'refused'
     return keepNewest(this.#addresses, seen.value.device, { id: recordId(bytes), bytes, value: seen.value }, (held) => held.value.seq)
   }
 
   /** @param heardAt when it was heard, by our own clock: staleness is never judged by the sender's. Gets the announcement's own time, for one read back from disk. */
   admitAnnouncement(bytes: Uint8Array, heardAt: (saidAt: number) => number): Verdict {
     const seen = attempt(() => open(AnnouncementSchema, DOMAIN.announce, this.mesh.id, bytes))
-    if (seen === undefined || seen.by !== seen.value.device || !this.#members.has(seen.by)) return 'refused'
+    if (seen === undefined || seen.by !== seen.value.device) return 'refused'
+    if (!this.isMember(seen.by)) return this.#members.isRemoved(seen.by) ? 'known' : 'refused'
     const before = this.#announcements.get(seen.by)?.heardAt ?? 0 // newer words by a slower way do not make it longer unheard
     const next = { id: recordId(bytes), bytes, value: seen.value, heardAt: Math.max(before, heardAt(seen.value.seq)) }
     return keepNewest(this.#announcements, seen.value.device, next, (held) => held.value.seq)
   }
 
   isMember(did: string): boolean {
-    return this.#members.has(did)
+    return this.#members.get(did) !== undefined
+  }
+
+  /** It was a member once, and an owner removed it. */
+  isRemoved(did: string): boolean {
+    return this.#members.isRemoved(did)
+  }
+
+  /** Devices that owners have removed, as they were last known. */
+  removed(): Membership[] {
+    return this.#members.removed().map((held) => held.value)
   }
 
   member(did: string): Membership | undefined {
@@ -79,8 +96,15 @@ export class Directory {
     return this.#members.get(did)?.bytes
   }
 
+  /** What this device shows in hello: also one that was removed shows what it had, and hears why it is refused. */
+  lastMembershipBytes(did: string): Uint8Array | undefined {
+    return this.#members.last(did)?.bytes
+  }
+
   members(): Membership[] {
-    return [...this.#members.values()].map((held) => held.value).sort((a, b) => a.name.localeCompare(b.name))
+    return this.#all()
+      .map((held) => held.value)
+      .sort((a, b) => a.name.localeCompare(b.name) || (a.device < b.device ? -1 : 1))
   }
 
   addressesOf(did: string): readonly string[] {
@@ -97,8 +121,9 @@ export class Directory {
     return held === undefined ? undefined : { said: held.value, heardAt: held.heardAt }
   }
 
+  /** Also of a device that was removed: it is still who it was. */
   nameOf(did: string): string | undefined {
-    return this.#members.get(did)?.value.name
+    return this.#members.last(did)?.value.name
   }
 
   /** A sentence with names in the place of the DIDs that this mesh knows. */
@@ -108,17 +133,22 @@ export class Directory {
 
   /** Free names are kept; a taken one gets the next number behind it. */
   freeName(wanted: string, forDevice: string): string {
-    const taken = new Set([...this.#members.values()].filter((held) => held.value.device !== forDevice).map((held) => held.value.name))
+    const taken = new Set(
+      this.#all()
+        .filter((held) => held.value.device !== forDevice)
+        .map((held) => held.value.name),
+    )
     if (!taken.has(wanted)) return wanted
     for (let n = 2; ; n++) if (!taken.has(`${wanted.slice(0, 58)}-${n}`)) return `${wanted.slice(0, 58)}-${n}`
   }
 
   /**
    * A device by name, DID or PeerId.
-   * @throws UNKNOWN_DEVICE, listing near names; AMBIGUOUS_DEVICE when two devices carry the name.
+   * @param self who asks: a device that was removed still finds itself.
+   * @throws UNKNOWN_DEVICE, listing near names; REMOVED; AMBIGUOUS_DEVICE when two devices carry the name.
    */
-  resolve(text: string): Did {
-    const named = [...this.#members.values()].filter((held) => held.value.name === text)
+  resolve(text: string, self?: Did): Did {
+    const named = this.#all().filter((held) => held.value.name === text)
     const [only] = named
     if (named.length === 1 && only !== undefined) return only.value.device as Did
     if (named.length > 1) {
@@ -127,21 +157,29 @@ export class Directory {
       })
     }
     const did = isDid(text) ? text : attempt(() => didOfPeerId(text))
-    if (did !== undefined && this.#members.has(did)) return did
+    if (did !== undefined && this.isMember(did)) return did
+    if (self !== undefined && (did === self || this.nameOf(self) === text)) return self
+    if (this.removed().some(({ name, device }) => name === text || device === did)) throw wasRemoved(text)
     const names = this.members().map((member) => member.name)
     throw new ErrandError('UNKNOWN_DEVICE', `no device "${text}" in this mesh`, { hint: `known devices: ${names.join(', ')}  (errand devices)` })
   }
 
   set(name: 'members' | 'addresses' | 'announcements'): RecordSet {
-    const held = { members: this.#members, addresses: this.#addresses, announcements: this.#announcements }[name]
-    return {
-      digest: () => digestOf([...held.values()].map((one) => one.id)),
-      records: () => [...held.values()].map((one) => [one.id, one.bytes] as const),
+    const all = (): { readonly id: string; readonly bytes: Uint8Array }[] => {
+      if (name === 'members') return this.#members.records()
+      const held = name === 'addresses' ? this.#addresses : this.#announcements
+      return [...held].flatMap(([did, one]) => (this.isMember(did) ? [one] : [])) // nothing of a removed device is handed on
     }
+    return { digest: () => digestOf(all().map((one) => one.id)), records: () => all().map((one) => [one.id, one.bytes] as const) }
+  }
+
+  #all(): HeldMembership[] {
+    return this.#members.all()
   }
 
   peers(self: Did): { did: Did; peerId: string; addrs: readonly string[] }[] {
-    return [...this.#members.keys()]
+    return this.#all()
+      .map((held) => held.value.device)
       .filter((did) => did !== self)
       .map((did) => ({ did: did as Did, peerId: peerIdOf(did as Did), addrs: this.addressesOf(did) }))
   }
@@ -156,6 +194,10 @@ function keepNewest<H extends { readonly id: string }>(into: Map<string, H>, key
   }
   into.set(key, next)
   return 'new'
+}
+
+function wasRemoved(name: string): ErrandError {
+  return new ErrandError('REMOVED', `the device "${name}" was removed from this mesh`, { hint: 'an owner can admit it again: errand invite' })
 }
 
 function attempt<T>(fn: () => T): T | undefined {

@@ -23,7 +23,9 @@ export interface OrdersOf {
 }
 
 export class Orders {
-  readonly #held = new Map<string, Held>()
+  /** By kind, then by subject. */
+  readonly #held = new Map<string, Map<string, Held>>()
+  #size = 0
 
   constructor(private readonly mesh: OrdersOf) {}
 
@@ -31,31 +33,44 @@ export class Orders {
   admit(bytes: Uint8Array): 'new' | 'known' | 'refused' {
     const seen = this.#read(bytes)
     if (seen === undefined) return 'refused'
-    const key = orderKey(seen)
-    const held = this.#held.get(key)
+    const ofKind = this.#held.get(seen.kind) ?? new Map<string, Held>()
+    const held = ofKind.get(seen.subject)
     const id = recordId(bytes)
-    if (held === undefined && this.#held.size >= ORDER.maxOrders) return 'refused'
+    if (held === undefined && this.#size >= ORDER.maxOrders) return 'refused'
     if (held !== undefined && !isNewer({ id, at: seen.at }, { id: held.id, at: held.value.at })) return 'known'
-    this.#held.set(key, { id, bytes, value: seen })
+    this.#held.set(seen.kind, ofKind.set(seen.subject, { id, bytes, value: seen }))
+    if (held === undefined) this.#size++
     return 'new'
   }
 
   /** What holds for a subject, or undefined. */
   get<K extends OrderKind>(kind: K, subject: string): OrderBody<K> | undefined {
-    return this.#held.get(orderKey({ kind, subject }))?.value.body as OrderBody<K> | undefined
+    return this.#of(kind, subject)?.value.body as OrderBody<K> | undefined
+  }
+
+  /** When the order that holds for a subject was given, milliseconds since the epoch; by its signer's clock. */
+  atOf(kind: OrderKind, subject: string): number | undefined {
+    return this.#of(kind, subject)?.value.at
+  }
+
+  /** The signed order that holds for a subject, to show it to somebody. */
+  bytesOf(kind: OrderKind, subject: string): Uint8Array | undefined {
+    return this.#of(kind, subject)?.bytes
   }
 
   /** Signs an order that follows whatever is known here, however its clock stood. */
   sign<K extends OrderKind>(owner: Identity, order: { kind: K; subject: string; body: OrderBody<K> }, now: number): Uint8Array {
-    const before = this.#held.get(orderKey(order))?.value.at ?? 0
+    const before = this.atOf(order.kind, order.subject) ?? 0
     return seal(owner, DOMAIN.order, this.mesh.id, { v: 1, ...order, at: Math.max(now, before + 1) })
   }
 
   set(): RecordSet {
-    return {
-      digest: () => digestOf([...this.#held.values()].map(({ id }) => id)),
-      records: () => [...this.#held.values()].map(({ id, bytes }) => [id, bytes] as const),
-    }
+    const all = (): Held[] => [...this.#held.values()].flatMap((ofKind) => [...ofKind.values()])
+    return { digest: () => digestOf(all().map(({ id }) => id)), records: () => all().map(({ id, bytes }) => [id, bytes] as const) }
+  }
+
+  #of(kind: string, subject: string): Held | undefined {
+    return this.#held.get(kind)?.get(subject)
   }
 
   #read(bytes: Uint8Array): Order | undefined {

@@ -5,6 +5,7 @@ import type { Membership } from '../../protocols/member/messages.ts'
 import type { Clock } from '../base/clock.ts'
 import { type Did, peerIdOf } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
+import type { TrustOf } from '../registry/trust.ts'
 
 export interface DeviceViewOn {
   readonly self: Did
@@ -15,6 +16,7 @@ export interface DeviceViewOn {
   readonly lostAt: (did: Did) => number | undefined
   /** Labels that an owner gave it. */
   readonly labelsOf: (did: Did) => Readonly<Record<string, string>>
+  readonly trustOf: TrustOf
 }
 
 export function deviceView(member: Membership, on: DeviceViewOn): DeviceView {
@@ -25,6 +27,8 @@ export function deviceView(member: Membership, on: DeviceViewOn): DeviceView {
   const now = on.clock.now()
   // What it said before its line went down says nothing of now.
   const isFresh = heard !== undefined && now - heard.heardAt < ANNOUNCE.staleMs && heard.heardAt > (on.lostAt(did) ?? 0)
+  const trust = on.trustOf(did)
+  const said = trust === 'untrusted' ? undefined : heard?.said // what an untrusted device claims of itself decides nothing
   return {
     name: member.name,
     did,
@@ -33,9 +37,10 @@ export function deviceView(member: Membership, on: DeviceViewOn): DeviceView {
     path: isSelf ? 'self' : (line?.path ?? null),
     rttMs: isSelf ? 0 : (line?.rttMs ?? null),
     lastSeen: isSelf || line !== undefined ? new Date(now).toISOString() : heard === undefined ? null : new Date(heard.heardAt).toISOString(),
-    labels: { ...heard?.said.labels, ...on.labelsOf(did) },
-    capabilities: heard === undefined ? null : capabilitiesOf(heard.said),
+    labels: { ...said?.labels, ...on.labelsOf(did) },
+    capabilities: said === undefined ? null : capabilitiesOf(said),
     addresses: [...on.directory.addressesOf(did)],
+    trust,
   }
 }
 

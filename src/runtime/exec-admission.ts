@@ -142,7 +142,7 @@ export function kernelSaidNo(seen: Refusal, on: Pick<ExecAdmissionOn, 'self' | '
 }
 
 /** An admitted request, as the checks of this device get to see it. */
-export function askedOf(admission: Admission, caller: Did): Asked {
+export function askedOf(admission: Asked['admission'], caller: Did): Asked {
   const { cmd, args } = admission.invocation
   return { caller, command: cmd, args, task: typeof args['task'] === 'string' ? args['task'] : '', admission }
 }

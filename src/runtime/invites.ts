@@ -1,9 +1,9 @@
 /** The inviting side: makes codes, and admits who comes with one. One-time, expiring; every yes and no is in the log. */
 
 import * as v from 'valibot'
-import { type Ask, type Offer, type OfferedRight, Offer as OfferSchema, type Welcome } from '../../protocols/join/messages.ts'
+import { type Ask, type Offer, Offer as OfferSchema, type Welcome } from '../../protocols/join/messages.ts'
 import type { InviteRequest, InviteView } from '../../protocols/local/messages.ts'
-import { Bytes, DOMAIN, decodeAs, encode, sameBytes } from '../../protocols/wire.ts'
+import { Bytes, DOMAIN, decodeAs, encode } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { parsePolicy } from '../authority/policy.ts'
 import type { Revocations } from '../authority/revocations.ts'
@@ -16,7 +16,8 @@ import { ErrandError } from '../base/errors.ts'
 import { open, seal } from '../identity/envelope.ts'
 import { type Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
-import { DenialMeter } from './denial.ts'
+import type { RemovedAt } from '../registry/memberships.ts'
+import { giftsFit, JoinRefusals } from './invite-checks.ts'
 import { getsOf, givesOf, writeCode } from './invite-code.ts'
 import type { InviteHold } from './invite-hold.ts'
 import { type Keyring, NONCE_BYTES } from './keyring.ts'
@@ -46,34 +47,49 @@ export interface InvitesOn {
   readonly defaultRoles: readonly string[]
   readonly hold: InviteHold
   readonly pairings: Pick<Pairings, 'open'>
+  /** Throws while nobody may join. */
+  readonly mayAdmit: () => void
+  /** When a device was removed, if it ever was: only an owner admits it again, with a later word. */
+  readonly removedAt: RemovedAt
   /** Tells the mesh of a new member, and the owner's devices of what it gave. */
   readonly announceMember: (membership: Uint8Array, given: Uint8Array[]) => void
 }
 
 /** An invite as it is kept: the signed offer, the delegation behind it, and who used it when. */
-const Kept = v.object({ offer: Bytes(16_384), proof: Bytes(8_192), usedBy: v.nullable(v.string()), usedAt: v.number(), approve: v.optional(v.boolean()) })
+const Kept = v.object({
+  offer: Bytes(16_384),
+  proof: Bytes(8_192),
+  usedBy: v.nullable(v.string()),
+  usedAt: v.number(),
+  approve: v.optional(v.boolean()),
+  madeAt: v.optional(v.number()),
+})
 type Kept = v.InferOutput<typeof Kept>
 
 export class Invites {
   readonly #seen = new NonceMemory()
-  readonly #denials: DenialMeter
+  readonly #refusals: JoinRefusals
   /** Codes that are being used right now: two joiners with one code must not both get in. */
   readonly #inUse = new Set<string>()
 
   constructor(private readonly on: InvitesOn) {
-    this.#denials = new DenialMeter(on.clock)
+    this.#refusals = new JoinRefusals(on)
   }
 
   /** @throws NOT_AN_OWNER, BAD_RIGHT, BAD_ROLE, BAD_NAME */
   async create(request: InviteRequest): Promise<InviteView> {
     const { mesh, random, keyring, shelf, audit } = this.on
+    this.on.mayAdmit()
     this.#admitter()
     const seed = random(32)
     const inviteKey = new Identity(seed)
     const offer = this.#offer(request, inviteKey.did)
     const proof = this.#proof(inviteKey.did, offer.expiresAt)
     const sealed = seal(keyring.device, DOMAIN.offer, mesh.id, { ...offer, proof: proof.cid })
-    await shelf.put(inviteKey.did, encode({ offer: sealed, proof: proof.bytes, usedBy: null, usedAt: 0, approve: request.approve === true } satisfies Kept))
+    await shelf.put(
+      inviteKey.did,
+      encode({ offer: sealed, proof: proof.bytes, usedBy: null, usedAt: 0, approve: request.approve === true, madeAt: this.on.clock.now() } satisfies Kept),
+    )
     const gives = getsOf(offer)
     const asks = givesOf(offer, offer.name ?? 'the joining device')
     await audit.append({
@@ -108,7 +124,9 @@ export class Invites {
    * 7. only then anything is signed.
    */
   async admit(ask: Ask, from: { readonly did: Did; readonly challenge: Uint8Array; readonly address: string }): Promise<Welcome> {
+    this.on.mayAdmit()
     const { kept, offer } = await this.#find(ask, from)
+    await this.#refuseRemoved(kept, from)
     if (this.#inUse.has(offer.invite)) throw await this.#refused('INVITE_USED', 'this code is being used by another device right now', from)
     this.#inUse.add(offer.invite)
     try {
@@ -150,7 +168,7 @@ export class Invites {
       name,
       kind: offer.kind,
       own: offer.mine,
-      at: this.on.clock.now(),
+      at: Math.max(this.on.clock.now(), (this.on.removedAt(from.did) ?? 0) + 1),
       proofs,
     })
     await audit.append({
@@ -239,7 +257,7 @@ export class Invites {
       peer: from.did,
       challenge: from.challenge,
       now: this.on.keyring.nowSeconds(),
-      revocations: this.on.revocations,
+      revocations: { kills: (chain: readonly Delegation[]) => this.on.revocations.revokes(chain) },
       seen: this.#seen,
     }
     const seen = verifyInvocation(ask.invocation, ask.proofs, { ...context, known: (cid) => (cid === proof.cid ? proof : undefined) })
@@ -254,34 +272,21 @@ export class Invites {
   /** Exactly what was asked, no more and no less: more would be power that nobody agreed to hold. */
   async #checkGifts(gives: readonly Uint8Array[], offer: Offer, from: { did: Did; address: string }): Promise<Delegation[]> {
     const links = gives.map((bytes) => decodeDelegation(bytes))
-    const wanted: OfferedRight[] = offer.mine ? [{ cmd: '/', pol: [], exp: 0 }] : offer.asks
-    const fits = (link: Delegation, right: OfferedRight): boolean =>
-      link.iss === from.did &&
-      link.sub === from.did &&
-      link.aud === offer.owner &&
-      link.cmd === right.cmd &&
-      sameBytes(encode(link.pol), encode(right.pol)) &&
-      (offer.mine ? link.exp === null : link.exp === right.exp)
-    if (links.length !== wanted.length || !wanted.every((right, i) => links[i] !== undefined && fits(links[i], right))) {
+    if (!giftsFit(links, offer, from.did)) {
       throw await this.#refused('JOIN_DENIED', 'the device does not give what the invite asks for', from)
     }
     return links
   }
 
+  /** Only an owner admits a removed device again, and with a code that was made for it since: one that it had already is worth nothing. */
+  async #refuseRemoved({ madeAt = 0 }: Kept, from: { did: Did; address: string }): Promise<void> {
+    const at = this.on.removedAt(from.did)
+    if (at === undefined || (this.on.keyring.owner !== undefined && madeAt > at)) return
+    throw await this.#refused('REMOVED', 'this device was removed from the mesh; only a new code of a device with an owner’s key admits it again', from)
+  }
+
   async #refused(code: string, message: string, from: { did: Did; address: string }): Promise<ErrandError> {
-    // Anybody can knock: what strangers can make us write is bounded, whatever number of keys they invent.
-    const more = this.#denials.take('join')
-    if (more !== undefined) {
-      const reason = more === 0 ? message : `${message} (and ${more} more refusals before)`
-      await this.on.audit.append({
-        actor: from.did,
-        action: 'device.join-denied',
-        result: 'denied',
-        subject: from.did,
-        details: { reason, from: from.address },
-      })
-    }
-    return new ErrandError(code, message, { hint: 'ask for a new code: errand invite' })
+    return await this.#refusals.say(code, message, from)
   }
 }
 

@@ -130,9 +130,14 @@ export class LiveCommands {
 
   /** Ends everything that rests on a chain which is dead by now: what runs, what waits in the queue, and who follows. @returns the tasks among it. */
   stopRevoked(): string[] {
-    const dead = this.all().filter(({ resting }) => this.on.revocations.kills(resting.chain) !== undefined)
+    return [...this.stopWhere((resting) => this.on.revocations.kills(resting.chain) !== undefined), ...this.rests.endDead()]
+  }
+
+  /** Ends the commands whose right does not hold any more. @returns their tasks. */
+  stopWhere(isOver: (resting: Resting) => boolean): string[] {
+    const dead = this.all().filter(({ resting }) => isOver(resting))
     for (const { running } of dead) running.stop('revoked')
-    return [...dead.map(({ task }) => task), ...this.rests.endDead()]
+    return dead.map(({ task }) => task)
   }
 
   /** The tasks that would end if these revocations counted. */

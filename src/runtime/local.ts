@@ -41,6 +41,7 @@ import { type Did, isDid } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import { sayProblems } from './audit-words.ts'
+import type { DeviceRoom } from './device-desk.ts'
 import { type DeviceViewOn, deviceView } from './device-view.ts'
 import { offerView, readCode } from './invite-code.ts'
 import type { InviteHold } from './invite-hold.ts'
@@ -65,6 +66,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly hold: InviteHold
   readonly rights: RightsDesk
   readonly orders: OrderRoom
+  readonly devices: DeviceRoom
   readonly bridge: BridgeRoom
   readonly whys: WhyDesk
   readonly whatIf: WhatIf
@@ -91,6 +93,10 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
 
   get orders(): OrderRoom {
     return this.on.orders
+  }
+
+  get devices(): DeviceRoom {
+    return this.on.devices
   }
 
   async getStatus(): Promise<Status> {
@@ -174,7 +180,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
   async readOffer(request: JoinRequest): Promise<OfferView> {
     const self = { did: this.on.self, name: request.name ?? this.on.directory.nameOf(this.on.self) ?? 'this device' }
     const code = readCode(request.code)
-    if (sameBytes(code.meshId, this.on.logs.mesh)) {
+    if (sameBytes(code.meshId, this.on.logs.mesh) && !this.on.directory.isRemoved(this.on.self)) {
       throw new ErrandError('ALREADY_MEMBER', `this device is a member of mesh "${code.offer.meshName}" already`, { hint: 'errand devices shows it' })
     }
     return offerView(code, self)

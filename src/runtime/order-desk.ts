@@ -36,6 +36,8 @@ interface Decision<K extends OrderKind> {
   readonly kind: K
   readonly subject: string
   readonly body: OrderBody<K>
+  /** The order has to be later than this, whatever the clock says; milliseconds since the epoch. */
+  readonly after?: number
   /** What the log says of it. */
   readonly fact: Pick<Fact, 'action' | 'details'>
 }
@@ -63,11 +65,11 @@ export class OrderDesk implements OrderRoom {
   }
 
   /** It counts here at once, is in the log and on the disk, and everybody who is connected has been told when this resolves. @throws NOT_AN_OWNER */
-  async decide<K extends OrderKind>({ kind, subject, body, fact }: Decision<K>): Promise<OrderView> {
+  async decide<K extends OrderKind>({ kind, subject, body, after = 0, fact }: Decision<K>): Promise<OrderView> {
     const { keyring, orders, records, telling, audit, clock } = this.on
     const { owner } = keyring
     if (owner === undefined) throw notAnOwner()
-    const bytes = orders.sign(owner, { kind, subject, body }, clock.now())
+    const bytes = orders.sign(owner, { kind, subject, body }, Math.max(clock.now(), after + 1))
     await audit.append({ actor: keyring.device.did, result: 'ok', ...(subject.startsWith('did:') ? { subject: subject as Did } : {}), ...fact })
     const kept = await records.admit('orders', bytes)
     if (kept.verdict !== 'new')

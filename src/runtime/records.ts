@@ -61,7 +61,7 @@ export class MeshRecords {
   /** What each of the last revocations has ended here. */
   readonly #stopped = new Map<string, string[]>()
   #onRevocation: (bytes: Uint8Array) => string[] = () => []
-  #onOrder: () => string[] = () => []
+  readonly #onOrder: (() => string[])[] = []
 
   /** An announcement from our own disk or from somebody else's tells what a device was like, never that it is there now. */
   readonly #longAgo = (saidAt: number): number => Math.min(saidAt, this.on.clock.now() - ANNOUNCE.staleMs - 1)
@@ -84,9 +84,15 @@ export class MeshRecords {
     this.#onRevocation = fn
   }
 
-  /** Called after a new order counts; returns the tasks that it ended. */
+  /** Called after a new order counts, in the order of asking; returns the tasks that it ended. */
   onOrder(fn: () => string[]): void {
-    this.#onOrder = fn
+    this.#onOrder.push(fn)
+  }
+
+  /** What shows to a device that it was removed. */
+  removalOf(did: Did): Uint8Array[] {
+    const removal = this.on.directory.isRemoved(did) ? this.on.orders.bytesOf('remove', did) : undefined
+    return removal === undefined ? [] : [removal]
   }
 
   /** A new record counts at once. Whatever is not refused is durable when this resolves, also when another call brought it: an acknowledged revocation is never lost. */
@@ -94,19 +100,19 @@ export class MeshRecords {
     const verdict = this.#take(set, bytes, o.secondHand === true ? this.#longAgo : () => this.on.clock.now())
     if (verdict === 'new') {
       const stopped = set === 'revocations' || set === 'orders' ? this.#ended(set, bytes) : []
-      const key = keyOf(set, bytes)
+      const key = this.#keyOf(set, bytes)
       if (set !== 'announcements' || this.#worthKeeping(key)) await this.#save(`${set}/${key}`, bytes)
       return { verdict, stopped }
     }
     const id = recordId(bytes)
     const saving = verdict === 'known' ? this.#unsaved.get(id) : undefined
-    await saving?.catch(() => this.#save(`${set}/${keyOf(set, bytes)}`, bytes))
+    await saving?.catch(() => this.#save(`${set}/${this.#keyOf(set, bytes)}`, bytes))
     return { verdict, stopped: verdict === 'known' ? (this.#stopped.get(id) ?? []) : [] }
   }
 
   /** A revocation comes by several ways at once, and whoever gave it asks by the slowest what it has ended. */
   #ended(set: 'revocations' | 'orders', bytes: Uint8Array): string[] {
-    const stopped = set === 'orders' ? this.#onOrder() : this.#onRevocation(bytes)
+    const stopped = set === 'orders' ? this.#onOrder.flatMap((hear) => hear()) : this.#onRevocation(bytes)
     const [oldest] = this.#stopped.keys()
     if (stopped.length > 0) this.#stopped.set(recordId(bytes), stopped)
     if (this.#stopped.size > MAX_STOPPED && oldest !== undefined) this.#stopped.delete(oldest)
@@ -151,8 +157,9 @@ export class MeshRecords {
 
   /** What a device needs to act and to decide: grants to it, about it, by it; what those rest on; and everything for the owner's own devices. */
   #concerning(reader: Did): Delegation[] {
-    const all = this.on.wallet.list()
-    if (this.on.directory.member(reader)?.own === true) return [...all]
+    const { wallet, directory } = this.on
+    const all = wallet.list().filter(({ iss, aud }) => !directory.isRemoved(iss) && !directory.isRemoved(aud)) // of a removed device nothing is handed on
+    if (directory.member(reader)?.own === true) return all
     const concerning = new Map(all.filter((link) => link.aud === reader || link.sub === reader || link.iss === reader).map((link) => [link.cid, link]))
     for (let before = 0; before < concerning.size; ) {
       before = concerning.size
@@ -211,18 +218,21 @@ export class MeshRecords {
     return 'new'
   }
 
-  /** Only members and owners give and get rights in this mesh. */
-  #isPrincipal(did: string): boolean {
-    return this.on.owners.includes(did) || this.on.directory.isMember(did)
+  /** Sets with one record per device are kept under the device, so that a newer one takes the place of the older; a membership that no owner signed has a place of its own. */
+  #keyOf(set: SetName, bytes: Uint8Array): string {
+    if (set === 'revocations' || set === 'delegations') return recordId(bytes)
+    const [, payload, signer] = decodeAs(Envelope, bytes, MAX_ENVELOPE_BYTES)
+    if (set === 'orders') return orderKey(decodeAs(Order, payload, payload.length))
+    if (set !== 'members') return signer
+    const { device } = decodeAs(Membership, payload, payload.length)
+    return this.on.owners.includes(signer) ? device : `${device}/leave`
   }
-}
 
-/** Sets with one record per device are kept under the device, so that a newer one takes the place of the older. */
-function keyOf(set: SetName, bytes: Uint8Array): string {
-  if (set === 'revocations' || set === 'delegations') return recordId(bytes)
-  const [, payload, signer] = decodeAs(Envelope, bytes, MAX_ENVELOPE_BYTES)
-  if (set === 'orders') return orderKey(decodeAs(Order, payload, payload.length))
-  return set === 'members' ? decodeAs(Membership, payload, payload.length).device : signer
+  /** Only members and owners give and get rights in this mesh. What removed devices gave and got is kept, and dead. */
+  #isPrincipal(did: string): boolean {
+    const { owners, directory } = this.on
+    return owners.includes(did) || directory.isMember(did) || directory.isRemoved(did)
+  }
 }
 
 function attempt(fn: () => Admitted['verdict']): Admitted['verdict'] {

@@ -71,7 +71,7 @@ export function whyDead({ chain, expiresAt }: Right, on: RestsOn & { readonly na
   }
   const dead = revocations.kills(chain)
   if (dead === undefined) return undefined
-  const detail = named(`the grant was revoked by ${dead.revocation.by}`)
+  const detail = named(dead.words)
   return denial({ ok: false, code: 'REVOKED', detail, expiresAt: dead.link.exp, ...grantOf(dead.link) }, now)
 }
 

@@ -34,6 +34,8 @@ export interface RightsOn {
   readonly audit: { append(fact: Fact): Promise<unknown> }
   readonly clock: Clock
   readonly random: Random
+  /** Throws while nothing may be given. */
+  readonly mayGive: () => void
 }
 
 const MIN_ID_CHARS = 6
@@ -56,7 +58,8 @@ export class RightsDesk {
 
   /** Writes new links down, keeps them, and brings them with all they rest on to whom they concern. Whether they may be signed was asked before. */
   async issue(links: readonly Delegation[], action: 'grant.issue' | 'grant.import'): Promise<GrantView[]> {
-    const { keyring, records, telling, audit } = this.on
+    const { keyring, records, telling, audit, mayGive } = this.on
+    mayGive()
     for (const link of links) {
       await audit.append({
         ...{ actor: keyring.device.did, action, result: 'ok', subject: link.aud, grant: link.cid },

@@ -37,6 +37,7 @@ import type {
   WhyView,
 } from '../../protocols/local/messages.ts'
 import type { FrameLink } from '../base/frames.ts'
+import type { DeviceRoom } from './device-desk.ts'
 import type { OrderRoom } from './order-desk.ts'
 
 /** Who asks, and by which door. For the local socket: the owner of the socket, acting as this device. */
@@ -88,6 +89,8 @@ export interface Runtime {
   listen(actor: Actor, request: ListenRequest): Promise<{ addresses: string[] }>
   /** What an owner decides for the whole mesh. */
   readonly orders: OrderRoom
+  /** What an owner decides about devices: removal, trust, lockdown. */
+  readonly devices: DeviceRoom
   /** Stops the node; with `drainMs` it takes no new work and waits that long for the running. Resolves once the stop has begun. */
   shutdown(actor: Actor, request: DownRequest): Promise<DownView>
 }

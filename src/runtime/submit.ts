@@ -127,7 +127,7 @@ export class Submitter {
 
   #read(request: ExecRequest, detached: boolean): Submission {
     const { directory } = this.on
-    const device = directory.resolve(request.device)
+    const device = directory.resolve(request.device, this.on.keyring.device.did)
     const env = request.env ?? {}
     const task = (request.id?.toLowerCase() ?? this.on.newTaskId()) as TaskId
     const { args } = declare({ ...request, env: Object.keys(env) }, task)

@@ -6,7 +6,7 @@ import { BINDING, QUESTION_META } from '../../protocols/authority/messages.ts'
 import { type Answer, type Ask, CALL, WHAT_IF } from '../../protocols/call/messages.ts'
 import type { RevokeRequest, RevokeView } from '../../protocols/local/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
-import { REVOKE, type Revocation, type Revocations, type RevocationView } from '../authority/revocations.ts'
+import { type Killed, REVOKE, type Revocations, type RevocationView } from '../authority/revocations.ts'
 import { type Delegation, decodeInvocation, linkTo, signInvocation } from '../authority/token.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock, Random } from '../base/clock.ts'
@@ -49,12 +49,12 @@ class Supposed implements RevocationView {
     for (const { of, by } of supposed) this.#signers.set(of, (this.#signers.get(of) ?? new Set()).add(by))
   }
 
-  kills(chain: readonly Delegation[]): { readonly link: Delegation; readonly revocation: Revocation } | undefined {
+  kills(chain: readonly Delegation[]): Killed | undefined {
     const upstream = new Set<Did>()
     for (const link of chain) {
       upstream.add(link.iss)
       const by = [...(this.#signers.get(link.cid) ?? [])].find((signer) => upstream.has(signer))
-      if (by !== undefined) return { link, revocation: { cid: '', bytes: new Uint8Array(), by, of: link.cid } }
+      if (by !== undefined) return { link, words: `the grant would be revoked by ${by}` }
     }
     return undefined
   }

@@ -21,6 +21,7 @@ function statusText({ paint }: Context, seen: Status): string {
     ...(!seen.api ? [] : [`  API        ${clean(seen.api.url)}${seen.api.tokenFile === null ? '' : `  (token in ${clean(seen.api.tokenFile)})`}`]),
     ...(seen.grpc === undefined ? [] : [`  gRPC       ${clean(seen.grpc)}`]),
     `  node       ${clean(seen.version)}, process ${seen.pid}, up ${sayDuration(seen.uptimeSeconds * 1_000)}`,
+    ...(seen.notices ?? []).map((notice) => `  ${paint.bad('!')} ${clean(notice)}`),
     ...seen.problems.map((problem) => `  ${paint.bad('!')} ${clean(problem)}`),
   ]
   return lines.join('\n')
@@ -28,11 +29,11 @@ function statusText({ paint }: Context, seen: Status): string {
 
 export async function devices(context: Context): Promise<number> {
   const seen = await context.client.devices()
-  context.print(seen, () => table(['NAME', 'STATE', 'PATH', 'RTT', 'SYSTEM', 'LOAD', 'LABELS', 'DID'], seen.map(deviceRow)))
+  context.print(seen, () => table(['NAME', 'STATE', 'PATH', 'RTT', 'SYSTEM', 'LOAD', 'TRUST', 'LABELS', 'DID'], seen.map(deviceRow)))
   return 0
 }
 
-function deviceRow({ name, online, lastSeen, path, rttMs, capabilities, labels, did }: DeviceView): string[] {
+function deviceRow({ name, online, lastSeen, path, rttMs, capabilities, labels, trust, did }: DeviceView): string[] {
   return [
     name,
     online ? 'online' : lastSeen === null ? 'offline' : `offline since ${ago(lastSeen)}`,
@@ -42,6 +43,7 @@ function deviceRow({ name, online, lastSeen, path, rttMs, capabilities, labels, 
       ? '-'
       : `${capabilities.os}/${capabilities.arch} ${plural(capabilities.cpus, 'cpu')} ${Math.round(capabilities.memoryBytes / 2 ** 30)} GiB`,
     capabilities === null ? '-' : capabilities.load.toFixed(2),
+    trust ?? '-',
     Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(' ') || '-',

@@ -80,7 +80,7 @@ test('audit --follow with a limit shows nothing older than that', async () => {
 
 test('devices are a table for eyes', async () => {
   expect((await errand.run(['devices'])).stdout).toMatch(
-    /^NAME +STATE +PATH +RTT +SYSTEM +LOAD +LABELS +DID\ngpu\[1m1 +online +direct +9\.0 ms +linux\/x64 8 cpus 16 GiB +0\.50 +room=attic +did:key:z6Mk.*vktH\n$/,
+    /^NAME +STATE +PATH +RTT +SYSTEM +LOAD +TRUST +LABELS +DID\ngpu\[1m1 +online +direct +9\.0 ms +linux\/x64 8 cpus 16 GiB +0\.50 +- +room=attic +did:key:z6Mk.*vktH\n$/,
   )
 })
 

@@ -78,6 +78,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     listGrants: unexpected,
     revoke: unexpected,
     orders: { label: unexpected, policy: unexpected },
+    devices: { remove: unexpected, trust: unexpected, lockdown: unexpected },
     bridge: { import: unexpected, export: unexpected },
     why: unexpected,
     audit: () => records(0),

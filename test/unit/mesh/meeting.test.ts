@@ -26,6 +26,8 @@ interface Node {
 async function nodeOf(world: MeshWorld, identity: Identity, o: { rooms: Rooms; records?: SyncedRecords; membership: Uint8Array }): Promise<Node> {
   const { rooms, membership, records = rooms.records } = o
   const links = new Links({
+    self: identity.did,
+    removals: { of: (did) => rooms.records.removalOf(did), learn: (order) => rooms.records.admit('orders', order) },
     meshId: world.mesh.id,
     directory: rooms.directory,
     admitMember: async (bytes) => (await rooms.records.admit('members', bytes)).verdict,
@@ -77,6 +79,7 @@ test('a whole page of records that are refused here does not keep the next page 
   const records: SyncedRecords = {
     digests: () => ({ ...a.records.digests(), addresses: new Uint8Array(32) }),
     visible: (set: SetName) => (set === 'addresses' ? shown : []),
+    removalOf: () => [],
     admit: (set, bytes) => a.records.admit(set, bytes),
   }
   const listener = await nodeOf(world, alice, { rooms: a, records, membership: world.founder })

@@ -58,7 +58,7 @@ beforeEach(async () => {
   const keyring = new Keyring({ device: alice, owner, wallet: rooms.wallet, revocations: rooms.revocations, clock, random })
   const audit = { append: (fact: Fact) => Promise.resolve(facts.push(fact)) }
   const telling = { push: () => Promise.resolve([]), gossipRevocation: () => undefined }
-  rights = new RightsDesk({ ...rooms, keyring, telling, audit, clock, random })
+  rights = new RightsDesk({ mayGive: () => undefined, ...rooms, keyring, telling, audit, clock, random })
   desk = new BridgeDesk({ ...rooms, keyring, rights, audit, clock, bridgeFile: thread('ucans') })
 })
 

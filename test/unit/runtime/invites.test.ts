@@ -32,6 +32,8 @@ function invitesOf(device: Identity, holder?: Identity, defaultRoles: readonly s
   hold = new InviteHold(on)
   return new Invites({
     ...{ hold, pairings: new Pairings({ ...on, clock, random }), audit },
+    mayAdmit: () => undefined,
+    removedAt: (did) => rooms.orders.atOf('remove', did),
     keyring: new Keyring({ device, ...(holder === undefined ? {} : { owner: holder }), wallet: rooms.wallet, revocations: rooms.revocations, clock, random }),
     ...{ ...rooms, clock, random, shelf },
     mesh: { id: mesh.id, name: mesh.genesis.name, owners: mesh.genesis.owners, genesis: mesh.bytes },
@@ -258,4 +260,22 @@ test('whoever watches an invite hears of its end, and does not wait longer than 
   world.clock.advance(5_001)
   expect(await next).toMatchObject({ state: 'expired' })
   await expect(hold.watch('did:key:nobody', { signal })).rejects.toThrowError(refusal('NO_SUCH_INVITE'))
+})
+
+test('a removed device comes back with an owner’s new code only: not with one that it kept, not with an admin’s, whatever the inviter’s clock says', async () => {
+  const kept = await codeOf({ mine: false })
+  await rooms.records.admit('members', world.member(bob, 'bob'))
+  const removedAt = world.clock.now() + 3_600_000 // the owner who removed it has a clock that is an hour ahead
+  await rooms.records.admit('orders', world.order('remove', bob.did, { at: removedAt }))
+  expect(rooms.directory.isMember(bob.did)).toBe(false)
+  await expect(admit(askOf(kept, bob), bob)).rejects.toThrowError(refusal('REMOVED'))
+  world.clock.advance(3_700_000)
+  const leave = signDelegation(owner, { aud: carol.did, sub: owner.did, cmd: '/mesh/join', pol: [], exp: null, nonce: world.random(16) })
+  await rooms.records.admit('members', world.member(carol, 'carol'))
+  await rooms.records.admit('delegations', leave.bytes)
+  const admins = invitesOf(carol)
+  const { code } = await admins.create({ mine: false })
+  await expect(admins.admit(askOf(code, bob), { did: bob.did, challenge: CHALLENGE, address: '' })).rejects.toThrowError(refusal('REMOVED'))
+  await admit(askOf(await codeOf({ mine: false }), bob), bob)
+  expect(rooms.directory.isMember(bob.did)).toBe(true)
 })

@@ -76,18 +76,28 @@ export class MeshWorld {
     return this.grant(on, owner, on, { cmd: '/', exp: null })
   }
 
-  directory(revocations = new Revocations()): Directory {
-    return new Directory({ id: this.mesh.id, genesis: this.mesh.genesis }, admission(this.mesh.genesis.owners, revocations))
+  orders(): Orders {
+    return new Orders({ id: this.mesh.id, owners: this.mesh.genesis.owners })
+  }
+
+  directory(revocations = new Revocations(), orders = this.orders()): Directory {
+    const removedAt = (did: string): number | undefined => orders.atOf('remove', did)
+    return new Directory({ id: this.mesh.id, genesis: this.mesh.genesis }, admission(this.mesh.genesis.owners, revocations), removedAt)
+  }
+
+  order(kind: string, subject: string, o: { at: number; by?: Identity; body?: object }): Uint8Array {
+    return this.sign(o.by ?? owner, DOMAIN.order, { v: 1, kind, subject, at: o.at, body: o.body ?? {} })
   }
 
   /** The rooms of one device. Over the shelf of an earlier one they are the same device after a restart. */
   device(shelf = new MemoryShelf()): Rooms {
     const wallet = new Wallet()
     const revocations = new Revocations()
-    const directory = this.directory(revocations)
-    const orders = new Orders({ id: this.mesh.id, owners: this.mesh.genesis.owners })
+    const orders = this.orders()
+    const directory = this.directory(revocations, orders)
+    revocations.bar((did) => directory.isRemoved(did))
     const records = new MeshRecords({ orders, directory, wallet, revocations, shelf, clock: this.clock, owners: this.mesh.genesis.owners })
-    return { directory, wallet, revocations, records, shelf }
+    return { directory, wallet, revocations, orders, records, shelf }
   }
 }
 
@@ -95,6 +105,7 @@ export interface Rooms {
   readonly directory: Directory
   readonly wallet: Wallet
   readonly revocations: Revocations
+  readonly orders: Orders
   readonly records: MeshRecords
   readonly shelf: MemoryShelf
 }

@@ -25,7 +25,7 @@ function deskOf(device: Identity, o: { holdsOwner?: boolean; stopped?: string[] 
     push: (_set, _records, to = [bob.did]) => Promise.resolve(to.map((did) => ({ did, acknowledged: true, stopped: o.stopped ?? [], ms: 1 }))),
     gossipRevocation: () => undefined,
   }
-  return new RightsDesk({ ...here, keyring, telling, audit: { append: (fact) => Promise.resolve(facts.push(fact)) }, clock, random })
+  return new RightsDesk({ mayGive: () => undefined, ...here, keyring, telling, audit: { append: (fact) => Promise.resolve(facts.push(fact)) }, clock, random })
 }
 
 test('what a device gave the owner is not swept away by a filter; whoever tries is told where and how it is taken back', async () => {

@@ -1,0 +1,84 @@
+/**
+ * Who is a member. Of each device two records are kept: the newest that an owner signed, and the newest of somebody with an owner's leave.
+ * Which of them counts follows from both and from the removals alone, so all devices that heard the same agree, in whatever order they heard it. Pure.
+ */
+import type { Membership } from '../../protocols/member/messages.ts'
+
+export interface HeldMembership {
+  readonly id: string
+  readonly bytes: Uint8Array
+  readonly value: Membership
+}
+
+export type SignedBy = 'owner' | 'leave'
+
+/** When a device was removed, milliseconds since the epoch; undefined when it never was. */
+export type RemovedAt = (did: string) => number | undefined
+
+export class Memberships {
+  readonly #held = { owner: new Map<string, HeldMembership>(), leave: new Map<string, HeldMembership>() } as const
+
+  constructor(private readonly removedAt: RemovedAt) {}
+
+  /** One that a removal outdoes is kept for its name, and is no news to anybody. */
+  keep(next: HeldMembership, by: SignedBy): 'new' | 'known' {
+    const { device } = next.value
+    const held = this.#held[by].get(device)
+    if (held !== undefined && !isNewer(next, held)) return 'known'
+    this.#held[by].set(device, next)
+    return this.#counts(next, by) ? 'new' : 'known'
+  }
+
+  /** The record that makes a device a member. */
+  get(did: string): HeldMembership | undefined {
+    const [one, other] = this.counting(did)
+    return one !== undefined && other !== undefined && isNewer(other, one) ? other : one
+  }
+
+  /** Those that count, at most two. */
+  counting(did: string): HeldMembership[] {
+    return (['owner', 'leave'] as const).flatMap((by) => {
+      const held = this.#held[by].get(did)
+      return held !== undefined && this.#counts(held, by) ? [held] : []
+    })
+  }
+
+  /** The last that is known of a device, whether it is still a member or not. */
+  last(did: string): HeldMembership | undefined {
+    return this.get(did) ?? this.#held.owner.get(did) ?? this.#held.leave.get(did)
+  }
+
+  /** It was a member, and an owner removed it. */
+  isRemoved(did: string): boolean {
+    return this.removedAt(did) !== undefined && this.get(did) === undefined
+  }
+
+  /** Of members only. */
+  all(): HeldMembership[] {
+    return this.#devices().flatMap((did) => this.get(did) ?? [])
+  }
+
+  /** Every record that counts: what is handed on. */
+  records(): HeldMembership[] {
+    return this.#devices().flatMap((did) => this.counting(did))
+  }
+
+  removed(): HeldMembership[] {
+    return this.#devices().flatMap((did) => (this.isRemoved(did) ? (this.last(did) ?? []) : []))
+  }
+
+  #devices(): string[] {
+    return [...new Set([...this.#held.owner.keys(), ...this.#held.leave.keys()])]
+  }
+
+  /** Removal wins: against it stands only an owner's own word that was given later. */
+  #counts({ value }: HeldMembership, by: SignedBy): boolean {
+    const removedAt = this.removedAt(value.device)
+    return removedAt === undefined || (by === 'owner' && value.at > removedAt)
+  }
+}
+
+/** The later one; of two equally late the lesser id, so that every device keeps the same one. */
+function isNewer(a: HeldMembership, b: HeldMembership): boolean {
+  return a.value.at > b.value.at || (a.value.at === b.value.at && a.id < b.id)
+}
