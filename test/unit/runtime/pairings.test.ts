@@ -176,6 +176,14 @@ test('a code expires, and is not announced any longer', async () => {
   expect(news).toEqual([0])
 })
 
+test('a code that expired while the machine slept is refused, though no timer has closed it', async () => {
+  const code = await open()
+  const { clock } = world
+  const awake = clock.now.bind(clock)
+  clock.now = () => awake() + 600_001
+  await expect(pair(code)).rejects.toThrowError(refusal('CODE_UNKNOWN'))
+})
+
 test('after a restart of the inviter no short code is good any more', async () => {
   const code = await open()
   pairings = pairingsOf()
