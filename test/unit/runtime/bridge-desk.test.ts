@@ -8,6 +8,7 @@ import type { Fact } from '../../../src/audit/facts.ts'
 import { LAST_LINK } from '../../../src/authority/chain.ts'
 import { parseRight } from '../../../src/authority/rights.ts'
 import { decodeDelegation } from '../../../src/authority/token.ts'
+import { judgeOldToken } from '../../../src/authority/ucan08-judge.ts'
 import { systemClock } from '../../../src/base/clock.ts'
 import { BridgeDesk } from '../../../src/runtime/bridge-desk.ts'
 import { Keyring } from '../../../src/runtime/keyring.ts'
@@ -203,6 +204,11 @@ test('the library’s yes is not enough, and neither is ours', async () => {
   expect(await codeOf(honest, deskOver('yes'))).toBe('taken')
 }, 60_000)
 
+test('nothing asked is nothing proven', async () => {
+  const asked = judgeOldToken(thread('nothing'), { token: 'x', audience: alice.did, claims: [] }, systemClock)
+  await expect(asked).rejects.toMatchObject({ code: 'NOT_PROVEN' })
+})
+
 test('a thread that does not answer is ended at the deadline, and meanwhile nobody else waits in vain', async () => {
   const slow = deskOver('silent')
   const asked = codeOf(await shown(), slow)
@@ -253,7 +259,7 @@ test('a grant whose bounds UCAN 0.8 cannot say is not exported', async () => {
   expect(await refused({ pol: [['!=', '.exe', 'rm']] })).toContain('words that mean exactly the same')
   expect(await refused({ cmd: '/exec' })).toContain('no ability for /exec')
   expect(await refused({ sub: null })).toContain('names no device')
-  expect(await refused({ exp: null })).toContain('does not expire')
+  expect(await refused({ exp: null })).toContain('a token of UCAN 0.8 has to')
   expect(await refused({ exp: world.now })).toContain('has expired')
   expect(await refused({ nbf: world.now + 60 })).toContain('not valid yet')
   const foreign = world.grant(bob, carol, bob)
