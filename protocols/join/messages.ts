@@ -35,6 +35,8 @@ export const Offer = v.object({
   mine: v.boolean(),
   asks: List(OfferedRight, 16),
   admin: v.boolean(),
+  /** The role whose rights `gives` are. Since 0.2. */
+  role: v.exactOptional(Text(64)),
   gives: List(OfferedRight, 16),
   expiresAt: Count,
   addrs: v.pipe(v.array(Text(256)), v.minLength(1), v.maxLength(16)),
@@ -65,6 +67,8 @@ export const Welcome = v.object({
   members: List(Bytes(65_536), 512),
   addresses: List(Bytes(8_192), 512),
   delegations: List(Bytes(8_192), 512),
+  /** Those that name roles, so that what the roles give is known for somebody's. Since 0.2. */
+  orders: v.exactOptional(List(Bytes(65_536), 512)),
   revocations: List(Bytes(65_536), 4_096),
 })
 export type Welcome = v.InferOutput<typeof Welcome>

@@ -6,7 +6,7 @@ import { Count, List, Text } from '../wire.ts'
 export type * from './answers.ts'
 export { LOCAL, LOCAL_TAG } from './frames.ts'
 
-const Duration = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3_650 * 86_400_000))
+export const Duration = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(3_650 * 86_400_000))
 
 export const InviteRequest = v.strictObject({
   name: v.optional(Text(64)),

@@ -1,6 +1,6 @@
 /** `errand order v1`: what an owner decides for the whole mesh, one record a decision. Every member holds all of them. See README.md beside this file. */
 import * as v from 'valibot'
-import { Count, DidText, Text } from '../wire.ts'
+import { Count, DidText, ExactBytes, List, Text } from '../wire.ts'
 
 export const ORDER = {
   maxBodyBytes: 32_768,
@@ -31,6 +31,34 @@ const Reason = v.exactOptional(Text(200))
 /** The least first. */
 export const TRUST_LEVELS = ['untrusted', 'verified', 'trusted'] as const
 export type TrustLevel = (typeof TRUST_LEVELS)[number]
+/** Of roles and groups: a lower-case word. */
+export const ShortName = v.pipe(v.string(), v.regex(/^[a-z][a-z0-9-]{0,31}$/, 'a name begins with a letter and has letters a–z, digits and dashes, 32 at most'))
+
+export const ROLE = {
+  /** Rights of a role, with what it inherits. */
+  rights: 64,
+  /** Roles that one role names as what it builds on. */
+  inherits: 8,
+  maxLifeMs: 3_650 * 86_400_000,
+  groupDevices: 512,
+} as const
+
+/** A named bundle of rights. The rights themselves are delegations from the owner to `did`, from `did` to whoever has the role. */
+const Role = v.strictObject({
+  did: DidText,
+  /** What its key was derived with, besides the owner's key: a role that is made anew under an old name is another role. */
+  salt: ExactBytes(16),
+  /** Its own rights, as people write them. */
+  can: List(Text(4_096), ROLE.rights),
+  inherits: List(ShortName, ROLE.inherits),
+  /** For how long at most it is given to somebody; null: no bound of its own. */
+  maxMs: v.nullable(v.pipe(Count, v.minValue(1_000), v.maxValue(ROLE.maxLifeMs))),
+  /** True: there is no such role any more. */
+  removed: v.boolean(),
+})
+
+/** Devices under one name. Empty: there is no such group any more. */
+const Group = v.strictObject({ devices: List(DidText, ROLE.groupDevices) })
 
 /** What the body of each known kind has to look like, and its subject. Kinds that are not known here are kept and handed on without effect. */
 export const ORDERS = {
@@ -44,6 +72,8 @@ export const ORDERS = {
   trust: { subject: DidText, body: v.strictObject({ level: v.picklist(TRUST_LEVELS) }) },
   /** No new work for others, no joins, no new grants: on every device ('') or on one. */
   lockdown: { subject: v.union([v.literal(''), DidText]), body: v.strictObject({ on: v.boolean(), reason: Reason }) },
+  role: { subject: ShortName, body: Role },
+  group: { subject: ShortName, body: Group },
 } as const
 export type OrderKind = keyof typeof ORDERS
 export type OrderBody<K extends OrderKind> = v.InferOutput<(typeof ORDERS)[K]['body']>

@@ -103,8 +103,8 @@ const REGISTRY: ReadonlyMap<string, Registered> = new Map<string, Registered>([
     { delegable: true, args: TaskArgs },
   ]),
   ...[
-    ...['/exec/tty', '/exec/signal', '/task/submit', '/agent/list', '/agent/invoke'],
-    ...['/skill/list', '/skill/execute', '/skill/install', '/file/read', '/file/write', '/file/list', '/net/forward', '/net/relay'],
+    ...['/exec/tty', '/exec/signal', '/task/submit', '/agent/list', '/agent/invoke', '/agent/configure'],
+    ...['/skill/list', '/skill/execute', '/skill/install', '/file/read', '/file/write', '/file/delete', '/file/list', '/net/forward', '/net/relay'],
     ...['/config/read', '/config/write', '/audit/export', '/session/open', '/approval/grant'],
   ].map((name): [string, Registered] => [name, RESERVED]),
   ...['/mesh/rotate-root', '/device/set-trust', '/audit/purge'].map((name): [string, Registered] => [name, OWN]),

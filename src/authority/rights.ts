@@ -1,6 +1,6 @@
 /**
  * `--can` texts: parsed into a command and a policy on its declared arguments.
- * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; tty` · `exec: *` · `audit: read` · `device: info` · `everything` · a command path without bounds.
+ * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; tty` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
  * Unless the text says otherwise, `exec:` sets no environment, allocates no terminal and runs as the node's user.
  */
 import * as v from 'valibot'
@@ -8,8 +8,9 @@ import { parseDuration } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
 import { ExecRunArgs, isCommandPath, isDelegable } from './commands.ts'
 import { compileExec, type ExecItem, type ExecRight } from './items.ts'
+import { commandInWords, commandOfPermission } from './permissions.ts'
 import type { Policy } from './policy.ts'
-import { PLAIN_RIGHTS } from './say.ts'
+import { EVERYTHING } from './say.ts'
 import { split, type Token, tokensOf } from './words.ts'
 
 export { sayRight } from './say.ts'
@@ -21,14 +22,16 @@ export interface Right {
 
 const MAX_CHARS = 4_096
 const MAX_ITEMS = 32
+/** What `task:submit` is: any command, as the node's user. */
+const TASK: ExecRight = { items: '*', env: '*', users: [''], tty: true }
 const HINT = "write for example 'exec: git, npm test', 'exec: *', 'audit: read' or 'device: info'"
 
 /** @throws ErrandError BAD_RIGHT, with a hint; BAD_DURATION for a timeout that is none. */
 export function parseRight(text: string): Right {
   const said = text.trim()
   if (said.length > MAX_CHARS) throw bad(`a right of ${said.length} characters`, 'say it in several rights')
-  const plain = PLAIN_RIGHTS.find(([words]) => words === said.replace(/\s*:\s*/, ': '))
-  if (plain !== undefined) return { cmd: plain[1], pol: [] }
+  const plain = plainRight(said.replace(/\s*:\s*/, ':'))
+  if (plain !== undefined) return plain
   if (said.startsWith('/')) return { cmd: rawCommand(said), pol: [] }
   const exec = /^exec\s*:(.*)$/s.exec(said)
   if (exec === null) throw bad(`not a right: ${JSON.stringify(said.slice(0, 80))}`, HINT)
@@ -43,6 +46,13 @@ export function parseItem(text: string): ExecItem | '*' {
   const tokens = text.length > MAX_CHARS ? undefined : tokensOf(text)
   if (tokens === undefined) throw bad(`cannot read ${JSON.stringify(text.trim().slice(0, 80))}`, 'put an argument with spaces or commas between double quotes')
   return isStar(tokens) ? '*' : itemOf(tokens)
+}
+
+/** `everything`, a permission by its classic name, or the two words of a command. */
+function plainRight(said: string): Right | undefined {
+  const path = `/${said.replace(':', '/')}`
+  const cmd = said === EVERYTHING ? '/' : (commandOfPermission(said) ?? (said.includes(':') && commandInWords(path) !== undefined ? path : undefined))
+  return cmd === undefined ? undefined : { cmd, pol: cmd === '/exec/run' ? compileExec(TASK) : [] }
 }
 
 function rawCommand(command: string): string {

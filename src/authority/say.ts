@@ -1,19 +1,15 @@
 /** Rights and policy statements in words. What `parseRight` makes is said as it can be typed; anything else is said in full, never shortened to something that sounds smaller. */
 import { type ExecItem, type ExecRight, readExec } from './items.ts'
+import { commandInWords } from './permissions.ts'
 import type { Policy, Statement } from './policy.ts'
 import { sayValue, sayWord } from './words.ts'
 
-/** The words of a right without a policy of its own. */
-export const PLAIN_RIGHTS = [
-  ['everything', '/'],
-  ['audit: read', '/audit/read'],
-  ['device: info', '/device/info'],
-] as const
+/** The right to all commands there are and will be. */
+export const EVERYTHING = 'everything'
 
 /** @returns words for people; `parseRight` takes them back when it can make such a right, and refuses them otherwise. */
 export function sayRight(command: string, policy: Policy): string {
-  const plain = PLAIN_RIGHTS.find(([, name]) => name === command)
-  if (policy.length === 0) return plain === undefined ? command : plain[0]
+  if (policy.length === 0) return command === '/' ? EVERYTHING : (commandInWords(command) ?? command)
   const exec = command === '/exec/run' ? readExec(policy) : undefined
   return exec === undefined ? `${command} where ${policy.map(sayStatement).join(' and ')}` : sayExec(exec)
 }

@@ -9,6 +9,7 @@ import { addMembers } from './groups/members.ts'
 import { addNode } from './groups/node.ts'
 import { addPolicy } from './groups/policy.ts'
 import { addRights } from './groups/rights.ts'
+import { addRoles } from './groups/role.ts'
 import { addWhy } from './groups/why.ts'
 import { addWork } from './groups/work.ts'
 import { VERSION } from './version.ts'
@@ -55,6 +56,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['audit'], addAudit],
   [['device'], addDevice],
   [['lockdown'], addLockdown],
+  [['role', 'group'], addRoles],
 ]
 
 /** Describing all commands takes longer than parsing one, so only the group of the first word is described; for anything else (help, a typo) all are. */

@@ -21,6 +21,7 @@ import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { type Answer, EVENTS_TYPE, json, LINES_TYPE, type Route, route } from './route.ts'
 import { DEVICE_ROUTES } from './routes-devices.ts'
 import { ORDER_ROUTES } from './routes-orders.ts'
+import { ROLE_ROUTES } from './routes-roles.ts'
 
 const Flag = v.optional(v.picklist(['true', 'false']))
 const { actor: _actor, ...ofAnybody } = AuditQuery.entries
@@ -170,4 +171,4 @@ const AUDIT: readonly Route[] = [
   route(get('/api/audit/verify', 'Proves the chains of all logs.', json(views.AuditVerifyView)), {}, ({ runtime }) => runtime.verifyAudit()),
 ]
 
-export const ROUTES: readonly Route[] = [...NODE, ...TASKS, ...RIGHTS, ...PAIRING, ...ORDER_ROUTES, ...DEVICE_ROUTES, ...AUDIT]
+export const ROUTES: readonly Route[] = [...NODE, ...TASKS, ...RIGHTS, ...PAIRING, ...ORDER_ROUTES, ...DEVICE_ROUTES, ...ROLE_ROUTES, ...AUDIT]

@@ -1,6 +1,7 @@
 /** What a setting can be: each kind brings its check, its unit and its bound in words, so that the three cannot differ. */
 import { isAbsolute } from 'node:path'
 import * as v from 'valibot'
+import { ShortName } from '../../protocols/member/orders.ts'
 import { parseDuration, sayDuration } from '../base/duration.ts'
 import { parseSize, saySize } from '../base/size.ts'
 
@@ -45,7 +46,7 @@ export function listOf<Item extends v.GenericSchema<unknown, string>>(item: Item
   return { schema: v.pipe(v.array(item, must), v.maxLength(most, must)), unit: '', bound: `at most ${most}` }
 }
 
-export const Role = v.picklist(['admin'], 'is no role; there is admin')
+export const Role = ShortName
 
 export const Path = v.pipe(v.string(), v.maxLength(MAX_PATH_CHARS), v.check(isAbsolute, 'must be an absolute path'))
 

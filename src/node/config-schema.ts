@@ -79,7 +79,7 @@ export const SETTINGS = {
   'security.defaultRoles': {
     ...listOf(Role, { what: 'roles', most: 1 }),
     ...{ fallback: [], aliases: ['defaultRoles'] },
-    doc: 'roles that an invite made here gives when it names neither a role nor rights (`--role`, `--give`); there is `admin`',
+    doc: 'roles that an invite made here gives when it names neither a role nor rights (`--role`, `--give`)',
   },
   'deployment.maxConcurrentTasks': {
     ...whole({ least: 1, most: 4_096 }),

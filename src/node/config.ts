@@ -28,7 +28,7 @@ export interface Config {
     readonly api: ApiConfig | undefined
     readonly grpc: { readonly socket: boolean }
   }
-  readonly security: { readonly requireAuth: boolean; readonly allowRemoteSessions: boolean; readonly defaultRoles: readonly 'admin'[] }
+  readonly security: { readonly requireAuth: boolean; readonly allowRemoteSessions: boolean; readonly defaultRoles: readonly string[] }
   readonly deployment: {
     readonly maxConcurrentTasks: number
     readonly queueSize: number

@@ -40,6 +40,7 @@ export function waitingRuntime(o: {
     revoke: () => Promise.resolve().then(none),
     orders: { label: () => Promise.resolve().then(none), policy: () => Promise.resolve().then(none) },
     devices: { remove: () => Promise.resolve().then(none), trust: () => Promise.resolve().then(none), lockdown: () => Promise.resolve().then(none) },
+    ...noRoles(none),
     bridge: { import: () => Promise.resolve().then(none), export: () => Promise.resolve().then(none) },
     why: () => Promise.resolve().then(none),
     audit: () => nothing(),
@@ -49,6 +50,12 @@ export function waitingRuntime(o: {
       return Promise.resolve({ stopping: true, active: 0, detached: 0, waitsMs: 0 })
     },
   }
+}
+
+function noRoles(none: () => never): Pick<Runtime, 'roles' | 'groups'> {
+  const no = (): Promise<never> => Promise.resolve().then(none)
+  const roles = { list: () => Promise.resolve([]), add: no, change: no, remove: no, assign: no, unassign: no }
+  return { roles, groups: { list: () => Promise.resolve([]), change: no } }
 }
 
 async function* nothing(): AsyncGenerator<never> {}
@@ -85,6 +92,15 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
       trust: (request) => current().devices.trust(request),
       lockdown: (request) => current().devices.lockdown(request),
     },
+    roles: {
+      list: () => current().roles.list(),
+      add: (request) => current().roles.add(request),
+      change: (request) => current().roles.change(request),
+      remove: (request) => current().roles.remove(request),
+      assign: (request) => current().roles.assign(request),
+      unassign: (request) => current().roles.unassign(request),
+    },
+    groups: { list: () => current().groups.list(), change: (request) => current().groups.change(request) },
     bridge: { import: (request) => current().bridge.import(request), export: (request) => current().bridge.export(request) },
     why: (actor, request) => current().why(actor, request),
     audit: (query) => current().audit(query),

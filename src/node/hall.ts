@@ -1,6 +1,7 @@
 /** The hall of a node: who decides, who runs, who answers, and how they know of each other. Builds, starts nothing. */
 import { networkInterfaces } from 'node:os'
 import { type Answer, WHAT_IF, WHY } from '../../protocols/call/messages.ts'
+import type { Delegation } from '../authority/token.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { createExecutor } from '../exec/executor.ts'
 import type { Did } from '../identity/identity.ts'
@@ -18,6 +19,7 @@ import { Places } from '../runtime/places.ts'
 import { Questions } from '../runtime/questions.ts'
 import { Recovery } from '../runtime/recovery.ts'
 import { RightsDesk } from '../runtime/rights-desk.ts'
+import { rolesIn } from '../runtime/roles.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import type { Submitter } from '../runtime/submit.ts'
 import { TaskGate } from '../runtime/task-gate.ts'
@@ -31,6 +33,7 @@ import { describeMachine } from './describe.ts'
 import { type Inviting, openInvites } from './inviting.ts'
 import type { NodeParts } from './parts.ts'
 import { openPolicies, type Policies } from './policy.ts'
+import { openRoleRooms, type RoleRooms } from './role-rooms.ts'
 import type { Cellar, Rooms } from './rooms.ts'
 import { statusOf } from './status.ts'
 
@@ -54,7 +57,8 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const executor = openExecutor(p)
   const live = new LiveCommands({ revocations, audit, book, clock })
   const ceiling = openCeiling(p, rooms)
-  const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text, of: { trustOf: ceiling.trustOf } })
+  const rolesOf = (chain: readonly Delegation[]): readonly string[] => rolesIn(chain, p.mesh.genesis.owners)
+  const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text, of: { trustOf: ceiling.trustOf, rolesOf } })
   const { rates } = policies
   const gate = new TaskGate({ self, revocations, audit, clock, named, checks: [ceiling.trust, ...policies.checks], rates })
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
@@ -72,7 +76,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   records.onRevocation(() => live.stopRevoked())
   const questions = new Questions({ self, revocations, audit, clock, checks, places, rates, named })
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
-  const inviting = openInvites(p, cellar, rooms, { mesh: () => mesh, mayAdmit: () => ceiling.lockdown.refuse() })
+  const inviting = openInvites(p, cellar, rooms, { mesh: () => mesh, desks: () => desks, mayAdmit: () => ceiling.lockdown.refuse() })
   const calls = answering(steward, questions, new Suppositions({ live, clock, rates }))
   const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls, places })
   heedOrders(rooms, { ceiling, live, expel: () => mesh.expel() })
@@ -84,21 +88,20 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   return { runtime, mesh, door, executor, live, places, submitter, recovery, policies }
 }
 
+type Desks = RoleRooms & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'>
+
 /** Where people hand out rights and owners decide. */
-function openDesks(
-  p: NodeParts,
-  { audit }: Cellar,
-  rooms: Rooms,
-  { mesh, ceiling, live }: { mesh: MeshNode; ceiling: Ceiling; live: LiveCommands },
-): Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'> {
+function openDesks(p: NodeParts, { audit }: Cellar, rooms: Rooms, { mesh, ceiling, live }: { mesh: MeshNode; ceiling: Ceiling; live: LiveCommands }): Desks {
   const { directory, wallet, revocations, records, keyring } = rooms
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
   const toAll = { keyring, directory, records, telling, audit, clock }
-  const rights = new RightsDesk({ ...toAll, wallet, revocations, random, mayGive: () => ceiling.lockdown.refuse() })
+  const { groups, roles } = rooms
+  const rights = new RightsDesk({ ...toAll, wallet, revocations, groups, random, mayGive: () => ceiling.lockdown.refuse() })
   const orders = new OrderDesk({ ...toAll, orders: rooms.orders })
   return {
     rights,
     orders,
+    ...openRoleRooms(rooms, { owners: p.mesh.genesis.owners, roles, groups, orders, rights }),
     devices: new DeviceDesk({ ...toAll, desk: orders, wallet, random, local: ceiling.local, stopBarred: () => ceiling.stopBarred(live) }),
     bridge: new BridgeDesk({ keyring, wallet, revocations, directory, rights, audit, clock, bridgeFile: p.bridgeFile }),
   }
@@ -153,7 +156,7 @@ function openRuntime(
   p: NodeParts,
   { store, audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies } & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'> & Asking,
+  on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies } & Desks & Asking,
 ): Omit<Runtime, 'pair'> {
   const { directory, orders, book, replica, damaged } = rooms
   const { mesh, ceiling, inviting, policies, ...desks } = on

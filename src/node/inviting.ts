@@ -8,6 +8,7 @@ import { Invites } from '../runtime/invites.ts'
 import { Pairings } from '../runtime/pairings.ts'
 import { dialable } from './addresses.ts'
 import type { NodeParts } from './parts.ts'
+import type { RoleRooms } from './role-rooms.ts'
 import type { Cellar, Rooms } from './rooms.ts'
 
 export interface Inviting {
@@ -21,7 +22,7 @@ export function openInvites(
   p: NodeParts,
   { store, audit }: Cellar,
   rooms: Rooms,
-  { mesh, mayAdmit }: { mesh: () => MeshNode; mayAdmit: () => void },
+  { mesh, desks, mayAdmit }: { mesh: () => MeshNode; desks: () => Pick<RoleRooms, 'roles'>; mayAdmit: () => void },
 ): Inviting {
   const { directory, wallet, revocations, records, keyring } = rooms
   const self = p.device.did
@@ -35,6 +36,8 @@ export function openInvites(
     mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
     shelf: store.shelf('invites'),
     defaultRoles: p.config.security.defaultRoles,
+    roles: rooms.roles,
+    roleGiver: { ready: (role, exp) => desks().roles.ready(role, exp), linksFor: (role, to) => desks().roles.linksFor(role, to) },
     addresses: () => dialable(mesh().addresses()),
     announceMember: (membership, given) => {
       const owned = directory

@@ -58,8 +58,8 @@ export async function askInviter(code: ReadCode, request: JoinRequest, o: { devi
     makeAsk: (challenge) => makeAsk(code, { device, clock, random, version, name, challenge }),
   })
   const { mesh, membership } = checkWelcome(welcome, code, device.did)
-  const sets = ['members', 'addresses', 'revocations', 'delegations'] as const
-  const brought = sets.flatMap((set) => welcome[set].map((bytes) => [set, bytes] as const))
+  const sets = ['orders', 'members', 'addresses', 'revocations', 'delegations'] as const
+  const brought = sets.flatMap((set) => (welcome[set] ?? []).map((bytes) => [set, bytes] as const))
   return { mesh, membership, start: { mesh, membership: welcome.membership, brought, met, isNewHere: true } }
 }
 

@@ -6,7 +6,7 @@ import type { Config } from './config.ts'
 import type { Home } from './home.ts'
 
 export type Log = (event: string, facts: Record<string, unknown>) => void
-type BroughtSet = 'members' | 'addresses' | 'revocations' | 'delegations'
+type BroughtSet = 'orders' | 'members' | 'addresses' | 'revocations' | 'delegations'
 
 export interface NodeParts {
   readonly home: Home

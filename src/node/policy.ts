@@ -52,7 +52,12 @@ export function openPolicies(p: Pick<NodeParts, 'home' | 'config' | 'device' | '
   const told = teller(POLICY_FILE)
   const keeper = new PolicyKeeper({ path: p.home.at(POLICY_FILE), lastPath: p.home.at('run', LAST_FILE), owner, clock, write: writeWhole, told })
   const mesh = new MeshPolicy({ text: on.meshText, told: teller(MESH_NAME), keep: (text) => keepMesh(p.home.at('run', MESH_FILE), text) })
-  const of: Standings = { trustOf: () => undefined, rolesOf: adminOf, may: holds, ...on.of }
+  const of: Standings = {
+    trustOf: () => undefined,
+    may: holds,
+    ...on.of,
+    rolesOf: (chain, caller) => [...new Set([...adminOf(chain), ...(on.of?.rolesOf?.(chain, caller) ?? [])])],
+  }
   const desk = new PolicyDesk({ self, standings: [keeper, mesh], workspaces: new Workspaces(owner), ground: lookAround({ path: p.config.exec.path }), of })
   const { requestsPerMinute } = p.config.deployment
   return {
@@ -88,7 +93,7 @@ function keepMesh(path: string, text: string): void {
   }
 }
 
-/** The one role there is so far: everything, on everything. */
+/** Whoever holds everything comes as an admin, by whatever way. */
 function adminOf(chain: readonly { readonly cmd: string; readonly pol: readonly unknown[] }[]): readonly string[] {
   return chain.length > 0 && chain.every(({ cmd, pol }) => cmd === '/' && pol.length === 0) ? ['admin'] : []
 }

@@ -6,8 +6,10 @@ import { Wallet } from '../authority/wallet.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { Directory } from '../registry/directory.ts'
 import { Orders } from '../registry/orders.ts'
+import { Groups } from '../runtime/groups.ts'
 import { Keyring } from '../runtime/keyring.ts'
 import { MeshRecords } from '../runtime/records.ts'
+import { Roles } from '../runtime/roles.ts'
 import { Store } from '../store/level.ts'
 import { openPeerDatastore } from '../store/peers.ts'
 import { TaskBook } from '../tasks/book.ts'
@@ -48,6 +50,8 @@ export interface Rooms {
   readonly wallet: Wallet
   readonly revocations: Revocations
   readonly orders: Orders
+  readonly roles: Roles
+  readonly groups: Groups
   readonly records: MeshRecords
   readonly replica: Replica
   readonly book: TaskBook
@@ -72,7 +76,22 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
   if (owner !== undefined && !wallet.list().some(({ iss, sub, aud, cmd }) => iss === p.device.did && sub === iss && aud === owner.did && cmd === '/')) {
     await records.admit('delegations', rootFor(owner, p.device, random).bytes)
   }
+  const roles = new Roles({ orders, owner })
+  directory.callAlso((did) => roles.called(did))
   const keyring = new Keyring({ device: p.device, ...(owner === undefined ? {} : { owner }), wallet, revocations, clock, random })
   const book = await TaskBook.open({ store: store.shelf('tasks'), clock })
-  return { orders, directory, wallet, revocations, records, replica, book, keyring, damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)] }
+  const groups = new Groups({ orders, directory })
+  return {
+    orders,
+    roles,
+    groups,
+    directory,
+    wallet,
+    revocations,
+    records,
+    replica,
+    book,
+    keyring,
+    damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)],
+  }
 }

@@ -39,6 +39,8 @@ export class Directory {
   readonly #addresses = new Map<string, Held<AddressRecord>>()
   readonly #announcements = new Map<string, Held<Announcement> & { readonly heardAt: number }>()
 
+  #alsoCalled: (did: string) => string | undefined = () => undefined
+
   constructor(
     private readonly mesh: Mesh,
     private readonly mayAdmit: AdmissionCheck,
@@ -128,7 +130,16 @@ export class Directory {
 
   /** A sentence with names in the place of the DIDs that this mesh knows. */
   named(text: string): string {
-    return text.replace(/did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}/g, (did) => this.nameOf(did) ?? (this.mesh.genesis.owners.includes(did) ? 'the owner' : did))
+    return text.replace(/did:key:z6Mk[1-9A-HJ-NP-Za-km-z]{44}/g, (did) => this.#calledIn(did))
+  }
+
+  /** Keys that are no devices and have a name all the same. */
+  callAlso(nameOf: (did: string) => string | undefined): void {
+    this.#alsoCalled = nameOf
+  }
+
+  #calledIn(did: string): string {
+    return this.nameOf(did) ?? (this.mesh.genesis.owners.includes(did) ? 'the owner' : (this.#alsoCalled(did) ?? did))
   }
 
   /** Free names are kept; a taken one gets the next number behind it. */

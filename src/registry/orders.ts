@@ -58,6 +58,11 @@ export class Orders {
     return this.#of(kind, subject)?.bytes
   }
 
+  /** All orders of a kind, with what each is about. */
+  all<K extends OrderKind>(kind: K): readonly (readonly [subject: string, body: OrderBody<K>])[] {
+    return [...(this.#held.get(kind)?.values() ?? [])].map(({ value }) => [value.subject, value.body as OrderBody<K>] as const)
+  }
+
   /** Signs an order that follows whatever is known here, however its clock stood. */
   sign<K extends OrderKind>(owner: Identity, order: { kind: K; subject: string; body: OrderBody<K> }, now: number): Uint8Array {
     const before = this.atOf(order.kind, order.subject) ?? 0

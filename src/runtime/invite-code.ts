@@ -75,11 +75,19 @@ export function givesOf(offer: Offer, device: string): RightView[] {
 /** What the joining device gets. */
 export function getsOf(offer: Offer): RightView[] {
   const everywhere = 'every device of the owner'
-  return offer.gives.map((right) => (right.cmd === '/' ? adminView(right, everywhere) : rightView(right, everywhere)))
+  if (offer.role !== undefined && offer.gives[0] !== undefined) return [roleView(offer.role, offer, everywhere)]
+  return offer.gives.map((right) => rightView(right, everywhere))
 }
 
-function adminView(right: OfferedRight, device: string): RightView {
-  return { can: 'role admin', words: `role admin: everything on ${device}, and inviting others`, device, expiresAt: timeOf(right.exp) }
+function roleView(role: string, { gives, admin }: Offer, device: string): RightView {
+  const [first] = gives
+  const words = gives.map(({ cmd, pol }) => sayRight(cmd, parsePolicy(pol))).join('; and ')
+  return {
+    can: `role ${role}`,
+    words: `role ${role}: ${words} on ${device}${admin ? ', and inviting others' : ''}`,
+    device,
+    expiresAt: timeOf(first?.exp ?? 0),
+  }
 }
 
 function rightView({ cmd, pol, exp }: OfferedRight, device: string): RightView {

@@ -5,7 +5,6 @@ import { type Ask, type Offer, Offer as OfferSchema, type Welcome } from '../../
 import type { InviteRequest, InviteView } from '../../protocols/local/messages.ts'
 import { Bytes, DOMAIN, decodeAs, encode } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
-import { parsePolicy } from '../authority/policy.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
 import { type Delegation, decodeDelegation, signDelegation } from '../authority/token.ts'
@@ -17,6 +16,7 @@ import { open, seal } from '../identity/envelope.ts'
 import { type Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { RemovedAt } from '../registry/memberships.ts'
+import { giftsOf, type RoleGiver } from './gifts.ts'
 import { giftsFit, JoinRefusals } from './invite-checks.ts'
 import { getsOf, givesOf, writeCode } from './invite-code.ts'
 import type { InviteHold } from './invite-hold.ts'
@@ -24,6 +24,7 @@ import { type Keyring, NONCE_BYTES } from './keyring.ts'
 import { deviceName, makeOffer, notesOn } from './offers.ts'
 import type { Pairings } from './pairings.ts'
 import type { MeshRecords } from './records.ts'
+import type { Roles } from './roles.ts'
 
 export interface InviteShelf {
   put(key: string, value: Uint8Array): Promise<void>
@@ -51,6 +52,9 @@ export interface InvitesOn {
   readonly mayAdmit: () => void
   /** When a device was removed, if it ever was: only an owner admits it again, with a later word. */
   readonly removedAt: RemovedAt
+  readonly roles: Pick<Roles, 'named' | 'bundle' | 'lifeOf'>
+  /** Signs roles, where the owner's key lies: links that hang on the role. Absent: its rights are handed on one by one. */
+  readonly roleGiver?: RoleGiver
   /** Tells the mesh of a new member, and the owner's devices of what it gave. */
   readonly announceMember: (membership: Uint8Array, given: Uint8Array[]) => void
 }
@@ -85,6 +89,7 @@ export class Invites {
     const inviteKey = new Identity(seed)
     const offer = this.#offer(request, inviteKey.did)
     const proof = this.#proof(inviteKey.did, offer.expiresAt)
+    await this.#readyRole(offer)
     const sealed = seal(keyring.device, DOMAIN.offer, mesh.id, { ...offer, proof: proof.cid })
     await shelf.put(
       inviteKey.did,
@@ -184,12 +189,12 @@ export class Invites {
       },
     })
     await records.admit('members', membership)
-    for (const link of [...given, ...this.#gifts(offer, from.did)]) await records.admit('delegations', link.bytes)
+    for (const link of [...given, ...giftsOf(offer, from.did, { signer: this.#admitter().signer, ...this.on })]) await records.admit('delegations', link.bytes)
     this.on.announceMember(
       membership,
       given.map((link) => link.bytes),
     )
-    const bytesOf = (set: 'members' | 'addresses' | 'revocations' | 'delegations'): Uint8Array[] =>
+    const bytesOf = (set: 'members' | 'addresses' | 'revocations' | 'delegations' | 'orders'): Uint8Array[] =>
       [...records.visible(set, from.did)].map(([, bytes]) => bytes)
     return {
       t: 'welcome',
@@ -199,19 +204,13 @@ export class Invites {
       addresses: bytesOf('addresses').slice(0, 512),
       delegations: bytesOf('delegations').slice(0, 512),
       revocations: bytesOf('revocations').slice(0, 4_096),
+      orders: bytesOf('orders').slice(0, 512),
     }
   }
 
-  /** What the joiner gets: the owner's power over every device, as far as the offer says, for as long as it says. */
-  #gifts(offer: Offer, to: Did): Delegation[] {
-    const { signer } = this.#admitter()
-    const nonce = (): Uint8Array => this.on.random(NONCE_BYTES)
-    const rights = offer.gives.map((right) =>
-      signDelegation(signer, { aud: to, sub: null, cmd: right.cmd, pol: parsePolicy(right.pol), exp: right.exp, nonce: nonce() }),
-    )
-    const [first] = offer.gives
-    if (!offer.admin || first === undefined || this.on.keyring.owner === undefined) return rights
-    return [...rights, signDelegation(signer, { aud: to, sub: signer.did, cmd: '/mesh/join', pol: [], exp: first.exp, nonce: nonce() })]
+  /** Now, and not while somebody joins: the links above tell others of the role, and that may take its time. */
+  async #readyRole({ role, gives: [first] }: Offer): Promise<void> {
+    if (role !== undefined && first !== undefined && this.on.keyring.owner !== undefined) await this.on.roleGiver?.ready(role, first.exp)
   }
 
   /** Who signs memberships here: the owner, or this device with an owner's leave. @throws NOT_AN_OWNER */
@@ -231,7 +230,7 @@ export class Invites {
     const { mesh, directory, keyring, clock, addresses, defaultRoles } = this.on
     const owner = keyring.owner?.did ?? mesh.owners[0] ?? ''
     const inviterName = directory.nameOf(keyring.device.did) ?? ''
-    return makeOffer(request, { invite, owner, inviterName, meshName: mesh.name, addrs: addresses(), nowMs: clock.now(), defaultRoles })
+    return makeOffer(request, { invite, owner, inviterName, meshName: mesh.name, addrs: addresses(), nowMs: clock.now(), defaultRoles, roles: this.on.roles })
   }
 
   #proof(invite: Did, exp: number): Delegation {

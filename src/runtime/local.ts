@@ -43,12 +43,14 @@ import type { TaskBook } from '../tasks/book.ts'
 import { sayProblems } from './audit-words.ts'
 import type { DeviceRoom } from './device-desk.ts'
 import { type DeviceViewOn, deviceView } from './device-view.ts'
+import type { GroupRoom } from './group-desk.ts'
 import { offerView, readCode } from './invite-code.ts'
 import type { InviteHold } from './invite-hold.ts'
 import type { Invites } from './invites.ts'
 import { offeredIn } from './offered.ts'
 import type { OrderRoom } from './order-desk.ts'
 import type { RightsDesk } from './rights-desk.ts'
+import type { RoleRoom } from './role-desk.ts'
 import type { Actor, BridgeRoom, Runtime } from './runtime.ts'
 import type { Submitter } from './submit.ts'
 import type { TaskDesk } from './task-desk.ts'
@@ -67,6 +69,8 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly rights: RightsDesk
   readonly orders: OrderRoom
   readonly devices: DeviceRoom
+  readonly roles: RoleRoom
+  readonly groups: GroupRoom
   readonly bridge: BridgeRoom
   readonly whys: WhyDesk
   readonly whatIf: WhatIf
@@ -97,6 +101,14 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
 
   get devices(): DeviceRoom {
     return this.on.devices
+  }
+
+  get roles(): RoleRoom {
+    return this.on.roles
+  }
+
+  get groups(): GroupRoom {
+    return this.on.groups
   }
 
   async getStatus(): Promise<Status> {

@@ -7,11 +7,11 @@ import { shapeOf } from '../../protocols/wire.ts'
 import { parseRight } from '../authority/rights.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
+import type { Roles } from './roles.ts'
 
 const CODE_LIFE_MS = 10 * 60_000
+const MAX_RIGHTS = 16
 const RIGHT_LIFE_MS = 8 * 3_600_000
-/** A role is for people who stay; it is renewed, not eternal. */
-const ROLE_LIFE_MS = 365 * 86_400_000
 
 export interface OfferFrom {
   /** DID of the ephemeral invite key. */
@@ -23,6 +23,7 @@ export interface OfferFrom {
   readonly nowMs: number
   /** What an invite gives that names neither a role nor rights. */
   readonly defaultRoles: readonly string[]
+  readonly roles: Pick<Roles, 'named' | 'bundle' | 'lifeOf'>
 }
 
 /** The offer without its proof. @throws BAD_INVITE, BAD_ROLE, BAD_NAME, BAD_RIGHT */
@@ -34,8 +35,7 @@ export function makeOffer(request: InviteRequest, from: OfferFrom): Offer {
     return { cmd, pol: [...pol], exp: at(request.forMs ?? RIGHT_LIFE_MS) }
   }
   const roles = request.role !== undefined ? [request.role] : request.give === undefined ? from.defaultRoles : []
-  const admin = roles.includes('admin')
-  const role: OfferedRight[] = admin ? [{ cmd: '/', pol: [], exp: at(request.forMs ?? ROLE_LIFE_MS) }] : []
+  const role = roles[0] === undefined ? undefined : from.roles.named(roles[0])
   return shapeOf(OfferSchema, {
     v: 1,
     ...{ meshName: from.meshName, inviterName: from.inviterName, invite: from.invite, owner: from.owner, addrs: from.addrs.slice(0, 8) },
@@ -44,16 +44,26 @@ export function makeOffer(request: InviteRequest, from: OfferFrom): Offer {
     kind: 'member',
     mine: request.ask === undefined,
     asks: (request.ask ?? []).map(right),
-    admin,
-    gives: [...role, ...(request.give ?? []).map(right)],
+    admin: role !== undefined && from.roles.bundle(role).invites,
+    ...(role === undefined ? {} : { role }),
+    gives: [...(role === undefined ? [] : rightsOfRole(role, request.forMs, from)), ...(request.give ?? []).map(right)],
     expiresAt: at(request.expiresMs ?? CODE_LIFE_MS),
   })
 }
 
-function refuseRequest({ mine, ask, role, name }: InviteRequest): void {
+/** @throws ROLE_TOO_LONG */
+function rightsOfRole(role: string, forMs: number | undefined, { roles, nowMs }: OfferFrom): OfferedRight[] {
+  const exp = Math.ceil((nowMs + roles.lifeOf(role, forMs)) / 1_000)
+  const { rights } = roles.bundle(role)
+  if (rights.length > MAX_RIGHTS)
+    throw new ErrandError('BAD_INVITE', `the role ${role} has ${rights.length} rights, and an invite carries ${MAX_RIGHTS} at most`, {
+      hint: `invite without it, then: errand role assign ${role} DEVICE`,
+    })
+  return rights.map(({ cmd, pol }) => ({ cmd, pol: [...pol], exp }))
+}
+
+function refuseRequest({ mine, ask, name }: InviteRequest): void {
   if (mine === true && ask !== undefined) throw new ErrandError('BAD_INVITE', '--mine asks for everything, --ask for some rights: choose one')
-  if (role !== undefined && role !== 'admin')
-    throw new ErrandError('BAD_ROLE', `no role "${role}"`, { hint: 'the role that exists is admin; or name rights with --give' })
   if (name === undefined || v.is(DeviceName, name)) return
   throw new ErrandError('BAD_NAME', `"${name}" is no device name`, { hint: 'a name has 1–63 letters a–z, digits and inner dashes' })
 }

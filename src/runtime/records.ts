@@ -17,6 +17,7 @@ import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import { type Orders, orderKey } from '../registry/orders.ts'
 import { digestOf, recordId } from '../registry/records.ts'
+import { isRoleKey } from './roles.ts'
 
 /** Where records survive a restart. Puts are synced. */
 export interface RecordShelf {
@@ -193,7 +194,7 @@ export class MeshRecords {
     if (this.#delegations >= MAX_DELEGATIONS) return 'refused'
     const link = wallet.add(bytes)
     const given = this.#delegationsBy.get(link.iss) ?? 0
-    const isFlood = given >= MAX_DELEGATIONS_BY_ONE && !this.on.owners.includes(link.iss)
+    const isFlood = given >= MAX_DELEGATIONS_BY_ONE && !this.on.owners.includes(link.iss) && !isRoleKey(this.on.orders, link.iss)
     if (isFlood || ![link.iss, link.aud].every((did) => this.#isPrincipal(did))) {
       wallet.remove(link.cid)
       return 'refused'
@@ -228,10 +229,10 @@ export class MeshRecords {
     return this.on.owners.includes(signer) ? device : `${device}/leave`
   }
 
-  /** Only members and owners give and get rights in this mesh. What removed devices gave and got is kept, and dead. */
+  /** Only members, owners and the roles that owners made give and get rights in this mesh. What removed devices gave and got is kept, and dead. */
   #isPrincipal(did: string): boolean {
     const { owners, directory } = this.on
-    return owners.includes(did) || directory.isMember(did) || directory.isRemoved(did)
+    return owners.includes(did) || directory.isMember(did) || directory.isRemoved(did) || isRoleKey(this.on.orders, did)
   }
 }
 

@@ -6,14 +6,16 @@ import { LAST_LINK } from '../authority/chain.ts'
 import { coversPath } from '../authority/commands.ts'
 import { type Revocations, revoke } from '../authority/revocations.ts'
 import { parseRight, type Right, sayRight } from '../authority/rights.ts'
-import { type Delegation, signDelegation } from '../authority/token.ts'
+import { type AnyRecord, type Delegation, signDelegation } from '../authority/token.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { sayAbout } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
+import { type Groups, groupMarks } from './groups.ts'
 import { type Keyring, NONCE_BYTES } from './keyring.ts'
+import { Lineage } from './lineage.ts'
 import type { MeshRecords } from './records.ts'
 import { unreached } from './unreached.ts'
 
@@ -28,6 +30,7 @@ export interface RightsOn {
   readonly wallet: Wallet
   readonly revocations: Revocations
   readonly directory: Directory
+  readonly groups: Pick<Groups, 'resolve'>
   readonly records: MeshRecords
   readonly telling: Telling
   readonly audit: { append(fact: Fact): Promise<unknown> }
@@ -40,23 +43,30 @@ export interface RightsOn {
 const MIN_ID_CHARS = 6
 
 export class RightsDesk {
-  constructor(private readonly on: RightsOn) {}
+  readonly #lineage: Lineage
+
+  constructor(private readonly on: RightsOn) {
+    const { wallet, revocations, keyring } = on
+    this.#lineage = new Lineage({ wallet, revocations, nowSeconds: () => keyring.nowSeconds() })
+  }
 
   /** @throws UNKNOWN_DEVICE, BAD_RIGHT, CANNOT_GRANT when this device does not hold what it would hand on. */
   async grant(request: GrantRequest): Promise<GrantView[]> {
-    const { directory } = this.on
-    const subject = directory.resolve(request.on)
-    const audience = directory.resolve(request.who)
+    const [on, to] = [this.on.groups.resolve(request.on), this.on.groups.resolve(request.who)]
+    const ends = on.devices.flatMap((subject) =>
+      to.devices.filter((did) => on.group === undefined || did !== subject).map((audience) => ({ subject, audience })),
+    )
     const exp = Math.ceil((this.on.clock.now() + request.forMs) / 1_000)
     const rights = request.can.map(parseRight)
+    const marks = { ...groupMarks({ on, to }), ...(request.passOn === false ? { [LAST_LINK]: true } : {}) }
     return await this.issue(
-      rights.map((right) => this.#sign(right, { subject, audience, exp, last: request.passOn === false })),
+      rights.flatMap((right) => ends.map((end) => this.#sign(right, { ...end, exp, marks }))),
       'grant.issue',
     )
   }
 
   /** Writes new links down, keeps them, and brings them with all they rest on to whom they concern. Whether they may be signed was asked before. */
-  async issue(links: readonly Delegation[], action: 'grant.issue' | 'grant.import'): Promise<GrantView[]> {
+  async issue(links: readonly Delegation[], action: 'grant.issue' | 'grant.import' | 'role.grant' | 'role.assign' | 'group.join'): Promise<GrantView[]> {
     const { keyring, records, telling, audit, mayGive } = this.on
     mayGive()
     for (const link of links) {
@@ -71,7 +81,7 @@ export class RightsDesk {
       await records.admit('delegations', link.bytes)
     }
     const concerned = [...new Set([...links.flatMap(({ aud, sub }) => [aud, ...(sub === null ? [] : [sub])]), ...this.#ownDevices()])]
-    const carried = [...new Set([...links, ...links.flatMap((link) => this.#support(link))])].slice(0, SYNC.maxRecords)
+    const carried = [...new Set([...links, ...links.flatMap((link) => this.#lineage.support(link))])].slice(0, SYNC.maxRecords)
     await telling.push(
       'delegations',
       carried.map((link) => link.bytes),
@@ -94,15 +104,18 @@ export class RightsDesk {
 
   /** @throws NO_SUCH_GRANT, AMBIGUOUS_GRANT, CANNOT_REVOKE */
   async revoke(request: RevokeRequest): Promise<RevokeView> {
+    return await this.takeBack(this.#chosen(request), 'grant.revoke')
+  }
+
+  /** @throws CANNOT_REVOKE when neither this device nor its owner stands above one of them. */
+  async takeBack(links: readonly Delegation[], action: 'grant.revoke' | 'role.unassign' | 'role.narrow' | 'group.leave', by?: Identity): Promise<RevokeView> {
     const { keyring, records, telling, audit } = this.on
-    const planned = this.plan(request)
-    const links = planned.map(({ link }) => link)
-    const signed = planned.map(({ link, by }) => ({ link, revocation: revoke(by, link.cid, this.on.random) }))
+    const signed = links.map((link) => ({ link, revocation: revoke(by ?? this.#revoker(link), link.cid, this.on.random) }))
     const stopped = new Set<string>()
     for (const { link, revocation } of signed) {
       await audit.append({
         actor: keyring.device.did,
-        action: 'grant.revoke',
+        action,
         result: 'ok',
         subject: link.aud,
         grant: link.cid,
@@ -130,8 +143,8 @@ export class RightsDesk {
     }
   }
 
-  #sign({ cmd, pol }: Right, o: { subject: Did; audience: Did; exp: number; last: boolean }): Delegation {
-    const { subject, audience, exp, last } = o
+  #sign({ cmd, pol }: Right, o: { subject: Did; audience: Did; exp: number; marks: AnyRecord }): Delegation {
+    const { subject, audience, exp, marks } = o
     const issuer = this.#grantor(subject, cmd, exp)
     if (issuer.did === audience) throw new ErrandError('CANNOT_GRANT', `${this.#name(audience)} already holds what it would be given`)
     return signDelegation(issuer, {
@@ -141,7 +154,7 @@ export class RightsDesk {
       pol,
       exp,
       nonce: this.on.random(NONCE_BYTES),
-      ...(last ? { meta: { [LAST_LINK]: true } } : {}),
+      ...(Object.keys(marks).length === 0 ? {} : { meta: marks }),
     })
   }
 
@@ -160,7 +173,7 @@ export class RightsDesk {
 
   /** Who may sign this revocation here: the issuer of the link, or of one nearer the root. */
   #revoker(link: Delegation): Identity {
-    const upstream = new Set([link.iss, ...this.#above(link).map((one) => one.iss)])
+    const upstream = new Set([link.iss, ...this.#lineage.above(link).map((one) => one.iss)])
     const key = this.on.keyring.keys().find((one) => upstream.has(one.did))
     if (key !== undefined) return key
     throw new ErrandError('CANNOT_REVOKE', `grant ${link.cid} was not given by this device or its owner`, {
@@ -182,7 +195,7 @@ export class RightsDesk {
           link.iss !== link.sub &&
           coversPath(path, link.cmd) &&
           (audience === undefined || link.aud === audience) &&
-          this.#isLive(link),
+          this.#lineage.isLive(link),
       )
     const given = this.on.wallet
       .list()
@@ -193,7 +206,7 @@ export class RightsDesk {
           !this.#isOwner(link.aud) &&
           coversPath(path, link.cmd) &&
           (audience === undefined || link.aud === audience) &&
-          this.#isLive(link),
+          this.#lineage.isLive(link),
       )
     const chosen = [...links, ...given].filter((link) => this.#canRevoke(link))
     if (chosen.length === 0)
@@ -203,7 +216,7 @@ export class RightsDesk {
 
   /** What a device itself gave the owner is never swept away by a filter: it is taken back there, by name. */
   #othersHint(subject: Did): string {
-    const root = this.on.wallet.list().find((link) => link.sub === subject && link.iss === subject && this.#isLive(link))
+    const root = this.on.wallet.list().find((link) => link.sub === subject && link.iss === subject && this.#lineage.isLive(link))
     const name = this.#name(subject)
     return root === undefined
       ? 'errand grants lists them'
@@ -222,40 +235,13 @@ export class RightsDesk {
     return only
   }
 
-  #isLive(link: Delegation): boolean {
-    return (link.exp === null || link.exp > this.on.keyring.nowSeconds()) && !this.#isRevoked(link)
-  }
-
-  #isRevoked(link: Delegation): boolean {
-    const chain = [...this.#above(link), link]
-    return this.on.revocations.kills(chain) !== undefined
-  }
-
   #canRevoke(link: Delegation): boolean {
-    const upstream = new Set([link.iss, ...this.#above(link).map((one) => one.iss)])
+    const upstream = new Set([link.iss, ...this.#lineage.above(link).map((one) => one.iss)])
     return this.on.keyring.keys().some((key) => upstream.has(key.did))
   }
 
   #isOwner(did: string): boolean {
     return this.on.keyring.owner?.did === did || !this.on.directory.isMember(did)
-  }
-
-  /** The links a grant rests on, root first; empty for a root, and for one that names no device. */
-  #above(link: Delegation): readonly Delegation[] {
-    if (link.sub === null || link.iss === link.sub) return []
-    const found = this.on.wallet.find({ issuer: link.iss, subject: link.sub, command: link.cmd, now: this.on.keyring.nowSeconds() })
-    return found.ok ? found.chain : (found.nearest ?? [])
-  }
-
-  /** Every living link that this one may come to rest on: which of them carries a command is known only with its arguments. */
-  #support({ iss, sub }: Delegation): Delegation[] {
-    const usable = this.on.wallet.list().filter((link) => (link.sub === null || link.sub === sub) && this.#isLive(link))
-    const givers = new Set<string>([iss])
-    for (let before = 0; before < givers.size; ) {
-      before = givers.size
-      for (const link of usable) if (givers.has(link.aud)) givers.add(link.iss)
-    }
-    return usable.filter((link) => givers.has(link.aud))
   }
 
   #ownDevices(): Did[] {
@@ -278,8 +264,8 @@ export class RightsDesk {
       can: [words],
       words: `${this.#name(link.aud)} may ${words === 'everything' ? 'do everything' : words} on ${device ?? 'every device of the giver'}, ${until}${link.meta?.[LAST_LINK] === true ? ', not to be passed on' : ''}`,
       expiresAt: link.exp === null ? null : new Date(link.exp * 1_000).toISOString(),
-      revoked: this.#isRevoked(link),
-      parents: this.#above(link).map((one) => one.cid),
+      revoked: this.#lineage.isRevoked(link),
+      parents: this.#lineage.above(link).map((one) => one.cid),
     }
   }
 

@@ -38,7 +38,9 @@ import type {
 } from '../../protocols/local/messages.ts'
 import type { FrameLink } from '../base/frames.ts'
 import type { DeviceRoom } from './device-desk.ts'
+import type { GroupRoom } from './group-desk.ts'
 import type { OrderRoom } from './order-desk.ts'
+import type { RoleRoom } from './role-desk.ts'
 
 /** Who asks, and by which door. For the local socket: the owner of the socket, acting as this device. */
 export interface Actor {
@@ -91,6 +93,10 @@ export interface Runtime {
   readonly orders: OrderRoom
   /** What an owner decides about devices: removal, trust, lockdown. */
   readonly devices: DeviceRoom
+  /** Named bundles of rights, and who has them. */
+  readonly roles: RoleRoom
+  /** Devices under one name. */
+  readonly groups: GroupRoom
   /** Stops the node; with `drainMs` it takes no new work and waits that long for the running. Resolves once the stop has begun. */
   shutdown(actor: Actor, request: DownRequest): Promise<DownView>
 }

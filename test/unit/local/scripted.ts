@@ -79,6 +79,8 @@ export function scripted(over: Partial<Runtime>): Runtime {
     revoke: unexpected,
     orders: { label: unexpected, policy: unexpected },
     devices: { remove: unexpected, trust: unexpected, lockdown: unexpected },
+    roles: { list: unexpected, add: unexpected, change: unexpected, remove: unexpected, assign: unexpected, unassign: unexpected },
+    groups: { list: unexpected, change: unexpected },
     bridge: { import: unexpected, export: unexpected },
     why: unexpected,
     audit: () => records(0),

@@ -23,7 +23,7 @@ test.each([
   ['transport.api.listen', '8080', '127.0.0.1', '127.0.0.1:65536'],
   ['transport.api.listen', '::1:80', 'a b:80', ':80'],
   ['transport.api.tls.key', 'key.pem', '', '~/key.pem'],
-  ['security.defaultRoles', 'admin', ['owner'], ['admin', 'admin']],
+  ['security.defaultRoles', 'admin', ['Owner'], ['admin', 'admin']],
   ['exec.path', ['bin'], '/bin', Array(33).fill('/bin')],
   ['labels', { 'no blanks': 'x' }, { a: 1 }, 'a=b'],
   ['name', 'Alice', '-a', 'a'.repeat(64)],

@@ -9,6 +9,7 @@ import { digestOf, have, recordId } from '../../../src/registry/records.ts'
 import { readCode, writeCode } from '../../../src/runtime/invite-code.ts'
 import { makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
 import { BAD_CALL_MESSAGES, CALL_MESSAGES } from './golden-call.ts'
+import { orderValues } from './golden-orders.ts'
 import { BAD_TASK_MESSAGES, TASK_MESSAGES } from './golden-task.ts'
 import { legible, type SchemaName } from './shapes.ts'
 
@@ -68,20 +69,9 @@ const addressRecord: SignedRecord = {
   signer: 'founder',
   value: { v: 1, device: founder.did, seq: NOW_MS, addrs },
 }
-const orderRecord: SignedRecord = {
-  name: 'labels that the owner gives a device',
-  domain: DOMAIN.order,
-  mesh,
-  signer: 'owner',
-  value: { v: 1, kind: 'label', subject: joiner.did, at: NOW_MS, body: { labels: { gpu: 'h200' } } },
-}
-const policyRecord: SignedRecord = {
-  name: 'a policy that the owner gives the mesh',
-  domain: DOMAIN.order,
-  mesh,
-  signer: 'owner',
-  value: { v: 1, kind: 'policy', subject: '', at: NOW_MS, body: { text: 'exec: { deniedCommands: [rm] }\n' } },
-}
+const orderRecords = orderValues({ founder: founder.did, joiner: joiner.did }).map(
+  ([name, value]): SignedRecord => ({ name, domain: DOMAIN.order, mesh, signer: 'owner', value }),
+)
 const ANNOUNCED = {
   ...{ v: 1, device: founder.did, seq: NOW_MS, name: 'laptop', labels: { gpu: '8', place: 'büro' }, os: 'linux', arch: 'x64', cpus: 8 },
   ...{ memoryBytes: 34_359_738_368, loadPercent: 142, version: '0.1.0', freeSlots: 256 },
@@ -188,7 +178,7 @@ export const golden = {
   member: {
     protocol: 'member',
     ...common,
-    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, addressRecord, orderRecord, policyRecord].map(record),
+    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, addressRecord, ...orderRecords].map(record),
     badRecords: BAD_MEMBERS.map(badRecord),
   },
   announce: {

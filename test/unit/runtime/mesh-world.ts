@@ -9,7 +9,9 @@ import { admission } from '../../../src/node/admission.ts'
 import { foundMesh } from '../../../src/node/found.ts'
 import { Directory } from '../../../src/registry/directory.ts'
 import { Orders } from '../../../src/registry/orders.ts'
+import { Groups } from '../../../src/runtime/groups.ts'
 import { MeshRecords, type RecordShelf } from '../../../src/runtime/records.ts'
+import { Roles } from '../../../src/runtime/roles.ts'
 import { countingRandom, HandClock } from '../base/hand-clock.ts'
 
 export const keyOf = (n: number): Identity => new Identity(new Uint8Array(32).fill(n))
@@ -97,15 +99,19 @@ export class MeshWorld {
     const directory = this.directory(revocations, orders)
     revocations.bar((did) => directory.isRemoved(did))
     const records = new MeshRecords({ orders, directory, wallet, revocations, shelf, clock: this.clock, owners: this.mesh.genesis.owners })
-    return { directory, wallet, revocations, orders, records, shelf }
+    const groups = new Groups({ orders, directory })
+    const roles = new Roles({ orders, owner: undefined })
+    return { directory, orders, groups, roles, wallet, revocations, records, shelf }
   }
 }
 
 export interface Rooms {
   readonly directory: Directory
+  readonly orders: Orders
+  readonly groups: Groups
+  readonly roles: Roles
   readonly wallet: Wallet
   readonly revocations: Revocations
-  readonly orders: Orders
   readonly records: MeshRecords
   readonly shelf: MemoryShelf
 }
