@@ -92,6 +92,17 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
       trust: (request) => current().devices.trust(request),
       lockdown: (request) => current().devices.lockdown(request),
     },
+    ...switchedRoles(current),
+    bridge: { import: (request) => current().bridge.import(request), export: (request) => current().bridge.export(request) },
+    why: (actor, request) => current().why(actor, request),
+    audit: (query) => current().audit(query),
+    verifyAudit: () => current().verifyAudit(),
+    shutdown: (actor, request) => current().shutdown(actor, request),
+  }
+}
+
+function switchedRoles(current: () => Runtime): Pick<Runtime, 'roles' | 'groups'> {
+  return {
     roles: {
       list: () => current().roles.list(),
       add: (request) => current().roles.add(request),
@@ -101,10 +112,5 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
       unassign: (request) => current().roles.unassign(request),
     },
     groups: { list: () => current().groups.list(), change: (request) => current().groups.change(request) },
-    bridge: { import: (request) => current().bridge.import(request), export: (request) => current().bridge.export(request) },
-    why: (actor, request) => current().why(actor, request),
-    audit: (query) => current().audit(query),
-    verifyAudit: () => current().verifyAudit(),
-    shutdown: (actor, request) => current().shutdown(actor, request),
   }
 }
