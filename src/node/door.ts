@@ -101,7 +101,7 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
   }
 }
 
-function switchedRoles(current: () => Runtime): Pick<Runtime, 'roles' | 'groups'> {
+function switchedRoles(current: () => Pick<Runtime, 'roles' | 'groups'>): Pick<Runtime, 'roles' | 'groups'> {
   return {
     roles: {
       list: () => current().roles.list(),
