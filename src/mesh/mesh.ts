@@ -18,6 +18,7 @@ import { AuditExchange } from './audit.ts'
 import { type CallDoor, callPeer, serveCalls } from './call.ts'
 import { type ExecDoor, ExecStreams, type OpenedExec, openedOn, serveExec } from './exec.ts'
 import { Gossip } from './gossip.ts'
+import { tellHeads } from './heads.ts'
 import { type Host, pingOn, startHost } from './host.ts'
 import { type AdmitJoin, serveJoin } from './join.ts'
 import { Links, type Peer } from './links.ts'
@@ -60,8 +61,6 @@ const PING_MS = 5_000
 /** How soon a connection answers whose device has come again on another one; and one whose network has changed. */
 const SECOND_MS = 500
 const MOVED_MS = 1_000
-/** Whoever asks for the log gets news at once; in between, one head a second is enough and keeps busy devices out of each other's way. */
-const HEAD_DELAY_MS = 1_000
 const REFRESH_MS = 1_000
 const STOP_MS = 1_500
 
@@ -130,7 +129,11 @@ export class MeshNode {
     this.#gossip.start(this.#host)
     this.#rejoin.start(this.#host)
     const moves = watchMoves({ clock: this.on.clock, addresses: this.on.machineAddresses, moved: (move) => this.#moved(move) })
-    this.#stops = [every(this.on.clock, PING_EVERY_MS, () => this.#pingAll()), this.#tellHeads(), moves]
+    this.#stops = [
+      every(this.on.clock, PING_EVERY_MS, () => this.#pingAll()),
+      tellHeads(this.on.auditLog, this.on.clock, (head) => this.#gossip.head(head)),
+      moves,
+    ]
   }
 
   /** Bounded: what does not stop in time is left to the end of the process. */
@@ -279,24 +282,5 @@ export class MeshNode {
   async #ping(peer: Peer): Promise<void> {
     const rtt = await this.#host?.services.ping.ping(peer.connection.remotePeer, { signal: AbortSignal.timeout(PING_MS) }).catch(() => undefined)
     if (rtt !== undefined) peer.rttMs = rtt
-  }
-
-  /** New heads of our log go out, a burst of them as one. */
-  #tellHeads(): () => void {
-    let armed = false
-    let cancel = (): void => {}
-    const off = this.on.auditLog.onHead(() => {
-      if (armed) return
-      armed = true
-      cancel = this.on.clock.after(HEAD_DELAY_MS, () => {
-        armed = false
-        const head = this.on.auditLog.head()
-        if (head !== undefined) this.#gossip.head(head.bytes)
-      })
-    })
-    return () => {
-      off()
-      cancel()
-    }
   }
 }

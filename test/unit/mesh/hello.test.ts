@@ -9,6 +9,7 @@ import { systemRandom } from '../../../src/base/clock.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
 import { type Host, startHost } from '../../../src/mesh/host.ts'
 import { Links, type Peer } from '../../../src/mesh/links.ts'
+import { recordId } from '../../../src/registry/records.ts'
 import { Attacker, probe } from '../../e2e/support-attack.ts'
 import { until } from '../../support/until.ts'
 import { HandClock } from '../base/hand-clock.ts'
@@ -52,6 +53,8 @@ afterEach(async () => {
 
 function linksOf(membership = world.founder): Links {
   return new Links({
+    self: alice.did,
+    removals: { of: (did) => rooms.records.removalOf(did), learn: (order) => rooms.records.admit('orders', order) },
     meshId: world.mesh.id,
     directory: rooms.directory,
     admitMember: async (bytes) => (await rooms.records.admit('members', bytes)).verdict,
@@ -95,6 +98,42 @@ test('who says another mesh, a record that no owner signed, or the record of som
   // Also one who is known: what counts is what is shown now.
   await rooms.records.admit('members', world.member(bob, 'bob'))
   expect(await said(bob, { membership: world.member(bob, 'bob', { by: mallory }) })).toBe('NOT_A_MEMBER')
+})
+
+test('a removed device is refused with the owner’s order, also with a membership that an owner signed before, and may still knock to join', async () => {
+  await rooms.records.admit('members', world.member(bob, 'bob', { at: 1 }))
+  const order = world.order('remove', bob.did, { at: 5 })
+  await rooms.records.admit('orders', order)
+  const { attacker, connection } = await dialled(bob)
+  const answer = await attacker.hello(connection, { membership: world.member(bob, 'bob', { at: 4 }) })
+  expect(answer).toMatchObject({ t: 'refused', fault: { code: 'REMOVED', hint: expect.stringContaining('errand invite') } })
+  expect(answer.t === 'refused' && answer.proof?.map((bytes) => recordId(bytes))).toEqual([recordId(order)])
+  expect(up).toEqual([])
+  expect(await said(bob, { membership: world.member(bob, 'bob', { at: 6 }) }), 'an owner’s later word').toBe('hello')
+})
+
+test('a removed device gets nothing more on a line that it has, and loses the line a second later', async () => {
+  const { attacker, connection } = await dialled(bob)
+  await attacker.hello(connection, { membership: world.member(bob, 'bob', { at: 1 }) })
+  await until('bob is up', () => links.of(bob.did))
+  await rooms.records.admit('orders', world.order('remove', bob.did, { at: 5 }))
+  links.expel()
+  expect(await probe(connection, SYNC.ids[0])).toMatchObject({ bytes: 0, reset: true })
+  expect(served).toBe(0)
+  expect(connection.status).toBe('open')
+  clock.advance(1_000)
+  await until('it is cut', () => (connection.status === 'open' ? undefined : true), CUT_MS)
+})
+
+test('a device that was removed itself lets nobody in and keeps no line', async () => {
+  const { attacker, connection } = await dialled(bob)
+  await attacker.hello(connection, { membership: world.member(bob, 'bob', { at: 1 }) })
+  await until('bob is up', () => links.of(bob.did))
+  await rooms.records.admit('orders', world.order('remove', alice.did, { at: world.clock.now() * 2 }))
+  links.expel()
+  expect(await said(carol, { membership: world.member(carol, 'carol') })).toBe('REMOVED')
+  clock.advance(1_000)
+  await until('it is cut', () => (connection.status === 'open' ? undefined : true), CUT_MS)
 })
 
 test('before hello nothing else is served, whoever opens it; after it everything is', async () => {
