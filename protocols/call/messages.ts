@@ -34,6 +34,8 @@ export const Ask = v.object({
   events: v.exactOptional(v.boolean()),
   invocation: Bytes(65_536),
   proofs: List(Bytes(8_192), 8),
+  /** In which session the caller asks: a pass. Absent: outside of any. Since 0.2. */
+  session: v.exactOptional(List(Bytes(8_192), 2)),
   /** With `what-if`: revocations as they would be signed, marked as questions and bound to this connection. */
   supposed: v.exactOptional(List(Bytes(1_024), CALL.maxSupposed)),
 })

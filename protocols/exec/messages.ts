@@ -60,6 +60,8 @@ export const Attach = v.object({
   follow: v.boolean(),
   invocation: Bytes(65_536),
   proofs: List(Bytes(8_192), 8),
+  /** In which session the caller asks: a pass (protocols/authority/README.md). Absent: outside of any. Since 0.2. */
+  session: v.exactOptional(List(Bytes(8_192), 2)),
 })
 export type Attach = v.InferOutput<typeof Attach>
 

@@ -23,3 +23,8 @@ export const LOCAL_TAG = {
   /** What the client sent is not done; the conversation goes on. */
   unsupported: 0x32,
 } as const
+
+/** Narrows a request to a session: an id or a name, by whoever is in already. */
+export const SESSION_HEADER = 'x-errand-session'
+/** What a session's token begins with; it goes where the API's token goes, and lets its bearer into that session alone. */
+export const SESSION_TOKEN = 'errs_'

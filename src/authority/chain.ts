@@ -2,6 +2,7 @@
  * Whether a chain of delegations carries an invocation: one direct line from the subject to the invoker.
  * Used by the verifier and the wallet alike, in the strict profile of this mesh or in the bare rules of the specification.
  */
+import { CID } from 'multiformats/cid'
 import { BINDING, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import type { Did } from '../identity/identity.ts'
 import { covers, coversPath } from './commands.ts'
@@ -28,6 +29,9 @@ export type ChainCode =
 
 /** A link that says so may only be the last one: `meta: {"errand/last": true}`. It is signed by who gave it, and can only narrow. */
 export const LAST_LINK = 'errand/last'
+
+/** Names another token by its CID: when somebody up the chain revokes that one, this link is dead too. So one revocation ends a session with many rights. */
+export const DIES_WITH = 'errand/dies-with'
 
 export interface ChainRefusal {
   readonly code: ChainCode
@@ -111,6 +115,11 @@ export function refusePolicies(chain: readonly Delegation[], args: AnyRecord): {
     const statement = failing(link.pol, args)
     return statement === undefined ? undefined : { link, statement }
   })
+}
+
+/** The token that a link dies with. */
+export function diesWith({ meta }: Delegation): string | undefined {
+  return CID.asCID(meta?.[DIES_WITH])?.toString()
 }
 
 /** When the chain as a whole dies, seconds; null when it never does. */

@@ -8,6 +8,7 @@ import * as v from 'valibot'
 import { QUESTION_META, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import { type Random, systemRandom } from '../base/clock.ts'
 import type { Did, Identity } from '../identity/identity.ts'
+import { diesWith } from './chain.ts'
 import { RevokeArgs } from './commands.ts'
 import { type Delegation, decodeInvocation, type Invocation, linkTo, signInvocation, TokenError } from './token.ts'
 
@@ -109,7 +110,8 @@ export class Revocations implements RevocationView {
     const upstream = new Set<Did>()
     for (const link of chain) {
       upstream.add(link.iss)
-      const revocation = this.revokedBy(link.cid, upstream)
+      const anchor = diesWith(link)
+      const revocation = this.revokedBy(link.cid, upstream) ?? (anchor === undefined ? undefined : this.revokedBy(anchor, upstream))
       if (revocation !== undefined) return { link, revocation, words: `the grant was revoked by ${revocation.by}` }
     }
     return undefined

@@ -18,6 +18,8 @@ export class Context {
   readonly json: boolean
   /** What `--home` said, as it was typed. */
   readonly givenHome: string | undefined
+  /** A session to act in: its token, its id or its name. */
+  session = process.env['ERRAND_SESSION']
   /** For stdout. */
   readonly paint: Paint = paintFor(process.stdout)
   #client: LocalClient | undefined
@@ -30,7 +32,7 @@ export class Context {
   }
 
   get client(): LocalClient {
-    this.#client ??= new LocalClient(socketPathOf(this.home))
+    this.#client ??= new LocalClient(socketPathOf(this.home), this.session)
     return this.#client
   }
 

@@ -10,6 +10,7 @@ import { addNode } from './groups/node.ts'
 import { addPolicy } from './groups/policy.ts'
 import { addRights } from './groups/rights.ts'
 import { addRoles } from './groups/role.ts'
+import { addSessions } from './groups/sessions.ts'
 import { addWhy } from './groups/why.ts'
 import { addWork } from './groups/work.ts'
 import { VERSION } from './version.ts'
@@ -53,6 +54,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['grant', 'grants', 'revoke'], addRights],
   [['why'], addWhy],
   [['policy'], addPolicy],
+  [['session'], addSessions],
   [['audit'], addAudit],
   [['device'], addDevice],
   [['lockdown'], addLockdown],

@@ -68,6 +68,7 @@ export type {
   TaskUpdate,
   TaskView,
 } from '../../protocols/local/messages.ts'
+export type { SessionClosed, SessionOpened, SessionRequest, SessionView } from '../../protocols/local/sessions.ts'
 export { ErrandError } from '../base/errors.ts'
 export { homeOf, socketPathOf } from '../base/paths.ts'
 export type { AttachOptions, ExecOptions, OutputTaker } from './exec.ts'
@@ -95,11 +96,13 @@ export interface Home {
   readonly home?: string
   /** The socket itself, instead of a home. */
   readonly socketPath?: string
+  /** Acts in this session and sees nothing else: its token, its id or its name. */
+  readonly session?: string
 }
 
 /** Connects nothing yet: every call connects when it has to and keeps warm connections for the next. @throws BAD_ADDRESS */
 export function connect(to: Home | Address = {}): LocalClient {
-  return new LocalClient('url' in to ? to : (to.socketPath ?? socketPathOf(homeOf(to.home))))
+  return 'url' in to ? new LocalClient(to) : new LocalClient(to.socketPath ?? socketPathOf(homeOf(to.home)), to.session)
 }
 
 /**
@@ -111,9 +114,9 @@ export class LocalClient {
   readonly #where: Where
   readonly #faces: ExecFaces
 
-  /** @param to a socket's path, or an address. @throws BAD_ADDRESS */
-  constructor(to: string | Address) {
-    this.#where = typeof to === 'string' ? atSocket(to) : atAddress(to)
+  /** @param to a socket's path, or an address. @param session at a socket, what to act in. @throws BAD_ADDRESS */
+  constructor(to: string | Address, session?: string) {
+    this.#where = typeof to === 'string' ? atSocket(to, session) : atAddress(to)
     this.#faces = new ExecFaces(this.#where)
   }
 

@@ -1,10 +1,11 @@
 /** What every request passes before the runtime hears of it, and how errors leave: checks of origin, of shape, and statuses. */
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import type * as v from 'valibot'
+import { SESSION_HEADER, SESSION_TOKEN } from '../../protocols/local/frames.ts'
 import { BadBytes, shapeOf } from '../../protocols/wire.ts'
 import type { WireError } from '../base/errors.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
-import type { Actor } from '../runtime/runtime.ts'
+import type { Actor, Runtime } from '../runtime/runtime.ts'
 
 /** Stands in front of every request, streams and upgrades included. */
 export interface Guard {
@@ -12,15 +13,53 @@ export interface Guard {
   admit(request: IncomingMessage): Promise<Actor>
 }
 
-/** Of the socket: whoever can open it acts as this device, and no header makes anybody somebody else. */
-export function ownersGuard(did: string): Guard {
+/** Of the socket: whoever can open it acts as this device. A header can only narrow that to a session, and makes nobody somebody else. */
+export function ownersGuard(did: string, runtime: Sessions): Guard {
   const actor: Actor = { did, via: 'local' }
   return {
     admit: async ({ headers }) => {
       const refusal = refusalOf(headers)
       if (refusal !== undefined) throw refusal
-      return actor
+      const token = bearerIn(headers)
+      if (token !== undefined && !isSessionToken(token)) throw new ErrandError('UNAUTHENTICATED', 'this socket knows tokens of sessions only', { hint: TOKENS })
+      return await narrowed(actor, headers, runtime)
     },
+  }
+}
+
+/** Where a token or a name of a session is looked up. */
+export type Sessions = { readonly sessions: Pick<Runtime['sessions'], 'enter'> }
+
+const TOKENS = 'leave the Authorization header out, or open a session: errand session open'
+const BEARER = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i
+
+export function bearerIn({ authorization }: IncomingHttpHeaders): string | undefined {
+  if (authorization === undefined) return undefined
+  return BEARER.exec(authorization)?.[1] ?? ''
+}
+
+export function isSessionToken(token: string): boolean {
+  return token.startsWith(SESSION_TOKEN)
+}
+
+/** The same caller in the session that its request names, by a token or in a header. @throws UNAUTHENTICATED, NO_SUCH_SESSION, DENIED when it is over */
+export async function narrowed(actor: Actor, headers: IncomingHttpHeaders, { sessions }: Sessions): Promise<Actor> {
+  const token = bearerIn(headers)
+  const byToken = token !== undefined && isSessionToken(token) ? await byBearer(token, sessions) : undefined
+  const named = headers[SESSION_HEADER]
+  if (named === undefined) return byToken === undefined ? actor : { ...actor, session: byToken }
+  const session = await sessions.enter(String(named))
+  if (byToken !== undefined && byToken !== session) throw new ErrandError('DENIED', 'the request names another session than its token')
+  return { ...actor, session }
+}
+
+async function byBearer(token: string, sessions: Sessions['sessions']): Promise<string> {
+  try {
+    return await sessions.enter(token)
+  } catch (cause) {
+    const { code, message, hint } = asErrand(cause)
+    if (code === 'DENIED') throw cause
+    throw new ErrandError('UNAUTHENTICATED', message, { ...(hint === undefined ? {} : { hint }), cause })
   }
 }
 

@@ -3,6 +3,7 @@
  * pressure: a piece is under way until the connection has taken it, and nobody makes the next one before. Knows no runtime.
  */
 import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js'
+import { SESSION_HEADER } from '../../protocols/local/frames.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { cancelled } from './fault.ts'
@@ -30,6 +31,7 @@ export interface CallsOn {
 }
 
 interface AnyCall {
+  readonly metadata: { get(key: string): readonly unknown[] }
   on(event: 'cancelled', listener: () => void): unknown
   getDeadline(): Date | number
   getPath(): string
@@ -41,7 +43,7 @@ export class Calls {
 
   unary(answer: (question: Question) => Promise<object>): handleUnaryCall<unknown, object> {
     return (call, done) => {
-      answer(this.#question(call, call.request)).then(
+      unlessNarrowed(call, () => answer(this.#question(call, call.request))).then(
         (message) => done(null, message),
         (thrown: unknown) => done(this.#failure(thrown, call.getPath())),
       )
@@ -51,7 +53,10 @@ export class Calls {
   stream(tell: (question: Question, say: Say) => Promise<void>): handleServerStreamingCall<unknown, object> {
     return (call) => {
       const question = this.#question(call, call.request)
-      this.#end(call, tell(question, sayer(call, question.gone)))
+      this.#end(
+        call,
+        unlessNarrowed(call, () => tell(question, sayer(call, question.gone))),
+      )
     }
   }
 
@@ -61,7 +66,10 @@ export class Calls {
       const question = this.#question(call, {})
       // The usual iterator would end both directions when the caller has closed its own.
       const heard = endingByWord(call.iterator({ destroyOnReturn: false }), question.gone)
-      this.#end(call, talk(question, heard, sayer(call, question.gone)))
+      this.#end(
+        call,
+        unlessNarrowed(call, () => talk(question, heard, sayer(call, question.gone))),
+      )
     }
   }
 
@@ -87,6 +95,14 @@ export class Calls {
     if (failure.code === STATUS.INTERNAL) log?.error({ err: thrown, path }, 'gRPC: a call failed')
     return Object.assign(new Error(failure.details), failure)
   }
+}
+
+/** Whoever shows a token here means to be narrowed to a session, which this face does not do: it must not get more than it asked for. */
+async function unlessNarrowed<T>({ metadata }: AnyCall, answer: () => Promise<T>): Promise<T> {
+  if (metadata.get('authorization').length === 0 && metadata.get(SESSION_HEADER).length === 0) return await answer()
+  throw new ErrandError('UNSUPPORTED', 'gRPC takes no token and no session for a whole call', {
+    hint: 'name the session in the request (`session`), or use the HTTP API, which narrows every call to it',
+  })
 }
 
 /** Turns of the event loop after which a cancel is known: a few, and some to spare. */

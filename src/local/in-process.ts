@@ -31,6 +31,7 @@ import {
   WhyRequest,
   type WhyView,
 } from '../../protocols/local/messages.ts'
+import { type SessionClosed, type SessionOpened, SessionRequest, type SessionView } from '../../protocols/local/sessions.ts'
 import { Count, Text } from '../../protocols/wire.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
@@ -43,6 +44,7 @@ import type { Calls } from './runtime-of.ts'
 
 /** As the routes of the socket have them. */
 const TaskPart = Text(64)
+const SessionPart = Text(128)
 const Cursor = v.optional(Count)
 
 export interface InProcessOn {
@@ -151,6 +153,22 @@ export class InProcess implements Calls, OwnerClient {
 
   why(request: WhyRequest, o?: Waiting): Promise<WhyView> {
     return this.#with(WhyRequest, request, o, ({ runtime, actor }, asked) => runtime.why(actor, asked))
+  }
+
+  openSession(request: SessionRequest, o?: Waiting): Promise<SessionOpened> {
+    return this.#with(SessionRequest, request, o, ({ runtime }, asked) => runtime.sessions.open(asked))
+  }
+
+  listSessions(o?: Waiting): Promise<SessionView[]> {
+    return this.#ask(o, ({ runtime }) => runtime.sessions.list())
+  }
+
+  getSession(session: string, o?: Waiting): Promise<SessionView> {
+    return this.#with(SessionPart, session, o, ({ runtime }, asked) => runtime.sessions.get(asked))
+  }
+
+  closeSession(session: string, o?: Waiting): Promise<SessionClosed> {
+    return this.#with(SessionPart, session, o, ({ runtime }, asked) => runtime.sessions.close(asked))
   }
 
   listen(request: ListenRequest, o?: Waiting): Promise<{ addresses: string[] }> {

@@ -53,6 +53,11 @@ const record = {
   command: ['npm', 'test'],
 }
 
+const session = {
+  ...{ session: '019aa3c1-0000-7000-8000-00000000005e', name: 'nightly', state: 'OPEN', openedAt: AT, expiresAt: LATER, idleMs: 3_600_000 },
+  ...{ lastUsedAt: AT, endsAt: LATER, endedAt: null, why: null, can: [{ device: 'gpu1', words: RIGHT.can }], env: ['CI'], tasks: { active: 1, total: 3 } },
+}
+
 const grant = { cid: GRANT, issuer: GPU1, audience: LAPTOP, device: GPU1, can: [RIGHT.can], words: RIGHT.words, expiresAt: LATER, revoked: false, parents: [] }
 
 const offer = {
@@ -116,6 +121,10 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     ],
   },
   WhyRequest: { device: 'gpu1', command: ['rm', '-rf', '/'] },
+  SessionView: session,
+  SessionOpened: { ...session, token: `errs_${'x'.repeat(43)}` },
+  SessionClosed: { session: session.session, stopped: [TASK], acknowledged: ['gpu1'], unreachable: [{ device: 'jetson', expiresAt: LATER }] },
+  SessionRequest: { on: ['gpu1'], can: [RIGHT.can], forMs: 28_800_000, idleMs: 3_600_000, env: { CI: '1' }, name: 'nightly' },
   TaskView: task,
   TaskUpdate: {
     ...{ t: 'changed', cursor: 1_042, event: { t: 'ended', to: 'COMPLETED', why: 'exit' } },
@@ -150,4 +159,5 @@ export const ATTACHED: Readonly<Record<string, { readonly example: string }>> = 
   '/api/runtime/events': { example: `event: changed\nid: 1042\ndata: ${JSON.stringify(EXAMPLES['TaskUpdate'])}\n\n` },
   '/api/audit/events': { example: lines },
   '/api/audit/users/{user}/activity': { example: lines },
+  '/api/audit/sessions/{session}/activity': { example: lines },
 }

@@ -5,6 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import type * as v from 'valibot'
 import pack from '../../package.json' with { type: 'json' }
 import * as messages from '../../protocols/local/messages.ts'
+import * as sessions from '../../protocols/local/sessions.ts'
 import * as views from '../../protocols/local/views.ts'
 import { ATTACHED, EXAMPLES } from './openapi-examples.ts'
 import { pageOf, STYLE } from './openapi-page.ts'
@@ -35,6 +36,7 @@ export const NAMED: Readonly<Record<string, Schema>> = {
   PairRequest: messages.PairRequest,
   ListenRequest: messages.ListenRequest,
   DownRequest: messages.DownRequest,
+  ...sessions,
 }
 
 const CONVERT: ConversionConfig = {

@@ -22,14 +22,17 @@ import { type Answer, EVENTS_TYPE, json, LINES_TYPE, type Route, route } from '.
 import { DEVICE_ROUTES } from './routes-devices.ts'
 import { ORDER_ROUTES } from './routes-orders.ts'
 import { ROLE_ROUTES } from './routes-roles.ts'
+import { SESSION_ROUTES, SessionPath } from './routes-sessions.ts'
 
 const Flag = v.optional(v.picklist(['true', 'false']))
 const { actor: _actor, ...ofAnybody } = AuditQuery.entries
+const { session: _session, ...ofAnySession } = AuditQuery.entries
 /** A query's values are all text; this one is a number inside. */
 const limit = v.optional(v.pipe(v.string(), v.regex(/^\d{1,15}$/, 'a count'), v.transform(Number)))
 const AuditFilters = v.strictObject({ ...AuditQuery.entries, limit })
 const ActivityFilters = v.strictObject({ ...ofAnybody, limit })
 const TaskPath = v.object({ task: Text(64) })
+const SessionTrail = v.strictObject({ ...ofAnySession, limit })
 const UserPath = v.object({ user: Text(128) })
 const Cursor = v.strictObject({ cursor: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/, 'a cursor'), v.transform(Number))) })
 
@@ -168,7 +171,22 @@ const AUDIT: readonly Route[] = [
     { params: UserPath, query: ActivityFilters },
     ({ runtime, params, query }) => runtime.audit({ ...query, actor: params.user }),
   ),
+  route(
+    get('/api/audit/sessions/{session}/activity', 'The same log, of one session: its whole id.', LINES),
+    { params: SessionPath, query: SessionTrail },
+    ({ runtime, params, query }) => runtime.audit({ ...query, session: params.session }),
+  ),
   route(get('/api/audit/verify', 'Proves the chains of all logs.', json(views.AuditVerifyView)), {}, ({ runtime }) => runtime.verifyAudit()),
 ]
 
-export const ROUTES: readonly Route[] = [...NODE, ...TASKS, ...RIGHTS, ...PAIRING, ...ORDER_ROUTES, ...DEVICE_ROUTES, ...ROLE_ROUTES, ...AUDIT]
+export const ROUTES: readonly Route[] = [
+  ...NODE,
+  ...TASKS,
+  ...RIGHTS,
+  ...PAIRING,
+  ...ORDER_ROUTES,
+  ...DEVICE_ROUTES,
+  ...ROLE_ROUTES,
+  ...SESSION_ROUTES,
+  ...AUDIT,
+]

@@ -41,9 +41,10 @@ export function addRoutes(app: FastifyInstance, on: RoutesOn): void {
 
 async function serve(
   route: Route,
-  { runtime, stopping, clock }: RoutesOn,
+  { runtime: all, stopping, clock }: RoutesOn,
   { request, reply, actor }: { request: FastifyRequest; reply: FastifyReply; actor: Actor },
 ): Promise<unknown> {
+  const runtime = actor.session === undefined ? all : all.inSession(actor.session)
   switch (route.answer.type) {
     case EVENTS_TYPE: {
       const signal = AbortSignal.any([goneOf(reply), stopping])

@@ -28,6 +28,7 @@ import type {
   WhyRequest,
   WhyView,
 } from '../../protocols/local/messages.ts'
+import type { SessionClosed, SessionOpened, SessionRequest, SessionView } from '../../protocols/local/sessions.ts'
 import type { WireError } from '../base/errors.ts'
 
 /** Aborting ends the wait, not what the node has already begun; then the call rejects with CANCELLED. */
@@ -59,6 +60,7 @@ export interface SubmitTaskRequest {
   readonly input?: string
   readonly prompt?: string
   readonly agent?: string
+  /** An open session of this node to run it in: its id or its name. */
   readonly session?: string
   /** Id of the task that this one is a part of. */
   readonly parent?: string
@@ -176,6 +178,13 @@ export interface OwnerClient {
   revoke(request: RevokeRequest, o?: Waiting): Promise<RevokeView>
   /** Whether a command would run on a device, and why. Runs nothing. */
   why(request: WhyRequest, o?: Waiting): Promise<WhyView>
+  /** Rights of its own for a while; `token` lets whoever has it act in the session and do nothing else. @throws CANNOT_GRANT, BAD_SESSION */
+  openSession(request: SessionRequest, o?: Waiting): Promise<SessionOpened>
+  listSessions(o?: Waiting): Promise<SessionView[]>
+  /** @throws NO_SUCH_SESSION */
+  getSession(session: string, o?: Waiting): Promise<SessionView>
+  /** Ends what runs in it. @throws NO_SUCH_SESSION, DENIED when it is over */
+  closeSession(session: string, o?: Waiting): Promise<SessionClosed>
   /** Where to listen from now on; the node is away for a moment. */
   listen(request: ListenRequest, o?: Waiting): Promise<{ addresses: string[] }>
   audit(query?: AuditQuery, o?: Waiting): AsyncIterable<AuditRecordView>

@@ -33,7 +33,7 @@ const KEEP_ALIVE_MS = 60_000
 
 /** @throws ErrandError SOCKET_TAKEN, SOCKET_FAILED. */
 export async function startLocalServer(o: LocalServerOptions): Promise<{ close(): Promise<void> }> {
-  const face = await openFace({ ...o, guard: ownersGuard(o.actorDid), clock: o.clock ?? systemClock })
+  const face = await openFace({ ...o, guard: ownersGuard(o.actorDid, o.runtime), clock: o.clock ?? systemClock })
   face.server.maxConnections = o.maxConnections ?? 512
   await listenOnSocket(face.server, o.socketPath)
   return { close: face.close }

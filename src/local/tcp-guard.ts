@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Actor } from '../runtime/runtime.ts'
-import { type Guard, pathOf } from './door.ts'
+import { bearerIn, type Guard, isSessionToken, narrowed, pathOf, type Sessions } from './door.ts'
 import { DESCRIPTION_PATH, PAGE_PATH } from './openapi.ts'
 import { deviceOf } from './tcp-spiffe.ts'
 
@@ -20,7 +20,7 @@ export interface CallFacts {
   readonly from: string
   /** DID; this device's own where nobody else is proven. */
   readonly actor: string
-  readonly by: 'token' | 'certificate' | 'certificate and token' | 'nothing'
+  readonly by: 'token' | 'certificate' | 'certificate and token' | 'session' | 'certificate and session' | 'nothing'
 }
 
 export interface CallLog {
@@ -39,6 +39,7 @@ export interface TcpGuardOn {
   readonly needs: { readonly token: string | undefined; readonly certificate: boolean }
   /** The DID of a device by the two parts of its SPIFFE ID. @throws ErrandError why it is none of ours. */
   readonly memberOf: (mesh: string, peerId: string) => string
+  readonly runtime: Sessions
   readonly log: CallLog
   readonly proven: (socket: Socket) => void
 }
@@ -54,12 +55,14 @@ export class TcpGuard implements Guard {
     const what = `${request.method ?? ''} ${pathOf(request.url)}`
     const from = `${plainAddress(request.socket.remoteAddress)}:${request.socket.remotePort ?? ''}`
     let actor: string | undefined
+    let session: string | undefined
     try {
       this.#checkHost(request) //          1. before all: a name that is not ours means a page made a browser come here
       this.#checkOrigin(request) //        2. and so does an origin that is not ours
       if (isDescription(request)) return { did: this.on.did, via: 'local' }
       actor = this.#callerBy(request) //   3. the certificate says who
       this.#checkToken(request) //         4. the token says that they may
+      session = (await narrowed({ did: this.on.did, via: 'local' }, request.headers, this.on.runtime)).session // 5. and whether in a session only
     } catch (thrown) {
       const error = asErrand(thrown)
       this.on.log.refused({ what, from, ...(actor === undefined ? {} : { actor }), reason: `${error.code}: ${error.message}` })
@@ -67,12 +70,13 @@ export class TcpGuard implements Guard {
     }
     this.on.proven(request.socket)
     const did = actor ?? this.on.did
-    if (request.method !== 'GET' || request.headers.upgrade !== undefined) await this.on.log.called({ what, from, actor: did, by: this.#by() })
-    return { did, via: 'local' }
+    if (request.method !== 'GET' || request.headers.upgrade !== undefined) await this.on.log.called({ what, from, actor: did, by: this.#by(request) })
+    return { did, via: 'local', ...(session === undefined ? {} : { session }) }
   }
 
-  #by(): CallFacts['by'] {
+  #by({ headers }: IncomingMessage): CallFacts['by'] {
     const { token, certificate } = this.on.needs
+    if (isSessionToken(bearerIn(headers) ?? '')) return certificate ? 'certificate and session' : 'session'
     if (certificate) return token === undefined ? 'certificate' : 'certificate and token'
     return token === undefined ? 'nothing' : 'token'
   }
@@ -106,10 +110,11 @@ export class TcpGuard implements Guard {
     return this.on.memberOf(mesh, peerId)
   }
 
+  /** A session's token stands in the place of the node's, and is looked up in the next step. */
   #checkToken({ headers }: IncomingMessage): void {
-    if (this.#token === undefined) return
-    const [, said] = /^Bearer ([A-Za-z0-9._~+/-]+=*)$/i.exec(headers.authorization ?? '') ?? []
-    if (said === undefined) throw unauthenticated('this address asks for a token')
+    const said = bearerIn(headers)
+    if (this.#token === undefined || (said !== undefined && isSessionToken(said))) return
+    if (said === undefined || said === '') throw unauthenticated('this address asks for a token')
     // Digests have one length and tell nothing about how much was right, so the comparison takes the same time for every token.
     if (!timingSafeEqual(digestOf(said), this.#token)) throw unauthenticated('the token is not the one of this node')
   }

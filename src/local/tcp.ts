@@ -24,7 +24,7 @@ const KEEP_ALIVE_MS = 15_000
 /** Nothing went either way: longer than any answer takes to come. A stream of events says something every 15 s. */
 const SILENT_MS = 180_000
 
-export interface TcpServerOptions extends Omit<TcpGuardOn, 'certificate' | 'proven'> {
+export interface TcpServerOptions extends Omit<TcpGuardOn, 'certificate' | 'proven' | 'runtime'> {
   readonly runtime: Runtime
   readonly port: number
   /** PEM; without it plain HTTP, and then on loopback only. */

@@ -47,7 +47,10 @@ export class Upgrades {
     try {
       const actor = await guard.admit(request)
       const serve = this.#faceFor(request)
-      await serve({ runtime, clock, stopping: this.#stopping.signal }, { request, socket, head, actor })
+      await serve(
+        { runtime: actor.session === undefined ? runtime : runtime.inSession(actor.session), clock, stopping: this.#stopping.signal },
+        { request, socket, head, actor },
+      )
     } catch (error) {
       refuse(socket, asErrand(error))
       socket.resume() // what it sent behind its request is nobody's

@@ -4,14 +4,17 @@
  */
 import type * as http from 'node:http'
 import { connect, type Socket } from 'node:net'
+import { SESSION_HEADER, SESSION_TOKEN } from '../../protocols/local/frames.ts'
 import { ErrandError } from '../base/errors.ts'
 
 /** The HTTP API of a node on its TCP address (`transport.api.listen`). */
 export interface Address {
   /** `https://HOST:PORT`, or `http://` on loopback; `errand status` shows it. */
   readonly url: string
-  /** What the node's token file holds. */
+  /** What the node's token file holds; or the token of a session, to act in that one alone. */
   readonly token?: string
+  /** A session to act in: its id or its name. */
+  readonly session?: string
   /** PEM: who signed the node's certificate, where this system does not know them. */
   readonly ca?: string
   /** PEM: this client's certificate and its key, where the node asks for one. */
@@ -34,9 +37,10 @@ export interface Where {
 
 const KEPT = { keepAlive: true, maxFreeSockets: 4 }
 
-export function atSocket(socketPath: string): Where {
+/** @param session its token, its id or its name. */
+export function atSocket(socketPath: string, session?: string): Where {
   return {
-    ...{ name: socketPath, headers: { host: 'errand' }, isQuiet: true },
+    ...{ name: socketPath, headers: { host: 'errand', ...inSession(session) }, isQuiet: true },
     open: () => connect({ path: socketPath }),
     requests() {
       // Not by `import`: that reads every export, and from Node 22 on one of them (WebSocket) loads 25 ms of fetch, TLS and HTTP/2.
@@ -47,13 +51,18 @@ export function atSocket(socketPath: string): Where {
   }
 }
 
+function inSession(session?: string): Readonly<Record<string, string>> {
+  if (!session) return {}
+  return session.startsWith(SESSION_TOKEN) ? { authorization: `Bearer ${session}` } : { [SESSION_HEADER]: session }
+}
+
 /** @throws BAD_ADDRESS */
-export function atAddress({ url, token, ...tls }: Address): Where {
+export function atAddress({ url, token, session, ...tls }: Address): Where {
   const { protocol, hostname, host, port } = parsed(url)
   const isSecure = protocol === 'https:'
   const to = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || (isSecure ? 443 : 80)) }
   return {
-    ...{ name: url, isQuiet: false, headers: { host, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) } },
+    ...{ name: url, isQuiet: false, headers: { host, ...inSession(session), ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) } },
     open: () => (isSecure ? process.getBuiltinModule('node:tls').connect({ ...to, ...tls, ...nameOf(to.host) }) : connect(to)),
     requests() {
       const { Agent, request } = isSecure ? process.getBuiltinModule('node:https') : process.getBuiltinModule('node:http')

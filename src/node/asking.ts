@@ -3,11 +3,13 @@ import { v7 as uuidv7 } from 'uuid'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import type { Did } from '../identity/identity.ts'
 import type { MeshNode } from '../mesh/mesh.ts'
+import { AuditDesk } from '../runtime/audit-desk.ts'
 import type { ExecDoor } from '../runtime/exec-door.ts'
 import { FarSide } from '../runtime/far.ts'
 import type { LiveCommands } from '../runtime/live.ts'
 import type { Questions } from '../runtime/questions.ts'
 import type { RightsDesk } from '../runtime/rights-desk.ts'
+import { SessionDesk } from '../runtime/session-desk.ts'
 import { Submitter } from '../runtime/submit.ts'
 import { TaskDesk } from '../runtime/task-desk.ts'
 import { TaskFinder } from '../runtime/task-finder.ts'
@@ -22,6 +24,8 @@ export interface Asking {
   readonly tasks: TaskDesk
   readonly whys: WhyDesk
   readonly whatIf: WhatIf
+  readonly sessions: SessionDesk
+  readonly log: AuditDesk
 }
 
 export interface AskingOn {
@@ -34,7 +38,7 @@ export interface AskingOn {
 }
 
 export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, { mesh, door, steward, questions, rights, live }: AskingOn): Asking {
-  const { directory, wallet, revocations, book, keyring } = rooms
+  const { directory, wallet, revocations, records, book, keyring } = rooms
   const self = p.device.did
   const far = { keyring, route: mesh, door, clock, random }
   const side = new FarSide(far)
@@ -46,10 +50,17 @@ export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms,
     lineTo: (did) => mesh.lineTo(did),
     meet: (did, o) => mesh.meet(did, o),
   })
+  const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
+  const sessions = new SessionDesk({
+    ...{ keyring, wallet, revocations, directory, records, telling, book, audit, clock, random, newId: uuidv7 },
+    ...{ shelf: store.shelf('sessions'), defaults: { forMs: p.config.security.sessionForMs, idleMs: p.config.security.sessionIdleMs } },
+  })
+  const refreshLogs = (): Promise<void> => mesh.refreshLogs()
   return {
     submitter: new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 }),
-    tasks: new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs: () => mesh.refreshLogs() }), clock }),
-    whys,
+    tasks: new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs }), clock }),
+    log: new AuditDesk({ self, directory, logs, witnesses: rooms.replica.witnesses, refreshLogs }),
+    ...{ whys, sessions },
     whatIf: new WhatIf({ self, rights, live, wallet, revocations, directory, calls: mesh, isOnline, clock, random }),
   }
 }

@@ -81,6 +81,12 @@ export const SETTINGS = {
     ...{ fallback: [], aliases: ['defaultRoles'] },
     doc: 'roles that an invite made here gives when it names neither a role nor rights (`--role`, `--give`)',
   },
+  'security.sessionFor': { ...duration({ least: '1s', most: '1d' }), fallback: '8h', doc: 'how long a session lives that is opened here without `--for`' },
+  'security.sessionIdle': {
+    ...duration({ least: '1s', most: '1d' }),
+    fallback: '1d',
+    doc: 'how long a session lives that nobody uses, when it is opened without `--idle`',
+  },
   'deployment.maxConcurrentTasks': {
     ...whole({ least: 1, most: 4_096 }),
     ...{ fallback: 256, aliases: ['slots'] },

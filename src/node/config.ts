@@ -28,7 +28,13 @@ export interface Config {
     readonly api: ApiConfig | undefined
     readonly grpc: { readonly socket: boolean }
   }
-  readonly security: { readonly requireAuth: boolean; readonly allowRemoteSessions: boolean; readonly defaultRoles: readonly string[] }
+  readonly security: {
+    readonly requireAuth: boolean
+    readonly allowRemoteSessions: boolean
+    readonly defaultRoles: readonly string[]
+    readonly sessionForMs: number
+    readonly sessionIdleMs: number
+  }
   readonly deployment: {
     readonly maxConcurrentTasks: number
     readonly queueSize: number
@@ -61,7 +67,10 @@ export function configOf(s: Settings): Config {
       ...{ mdns: s['transport.mdns'], dht: s['transport.dht'], addressSync: s['transport.addressSync'] },
       ...{ api: apiOf(s), grpc: { socket: s['transport.grpc.socket'] } },
     },
-    security: { requireAuth: s['security.requireAuth'], allowRemoteSessions: s['security.allowRemoteSessions'], defaultRoles: s['security.defaultRoles'] },
+    security: {
+      ...{ requireAuth: s['security.requireAuth'], allowRemoteSessions: s['security.allowRemoteSessions'], defaultRoles: s['security.defaultRoles'] },
+      ...{ sessionForMs: s['security.sessionFor'], sessionIdleMs: s['security.sessionIdle'] },
+    },
     deployment: {
       ...{ maxConcurrentTasks: s['deployment.maxConcurrentTasks'], queueSize: s['deployment.queueSize'], queueTimeoutMs: s['deployment.queueTimeout'] },
       requestsPerMinute: s['deployment.requestsPerMinute'],

@@ -41,6 +41,8 @@ export function waitingRuntime(o: {
     orders: { label: () => Promise.resolve().then(none), policy: () => Promise.resolve().then(none) },
     devices: { remove: () => Promise.resolve().then(none), trust: () => Promise.resolve().then(none), lockdown: () => Promise.resolve().then(none) },
     ...noRoles(none),
+    sessions: noSessions(none),
+    inSession: () => none(),
     bridge: { import: () => Promise.resolve().then(none), export: () => Promise.resolve().then(none) },
     why: () => Promise.resolve().then(none),
     audit: () => nothing(),
@@ -93,6 +95,8 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
       lockdown: (request) => current().devices.lockdown(request),
     },
     ...switchedRoles(current),
+    sessions: switchedSessions(current),
+    inSession: (session) => current().inSession(session),
     bridge: { import: (request) => current().bridge.import(request), export: (request) => current().bridge.export(request) },
     why: (actor, request) => current().why(actor, request),
     audit: (query) => current().audit(query),
@@ -112,5 +116,20 @@ function switchedRoles(current: () => Pick<Runtime, 'roles' | 'groups'>): Pick<R
       unassign: (request) => current().roles.unassign(request),
     },
     groups: { list: () => current().groups.list(), change: (request) => current().groups.change(request) },
+  }
+}
+
+function noSessions(none: () => never): Runtime['sessions'] {
+  const refuse = () => Promise.resolve().then(none)
+  return { open: refuse, list: () => Promise.resolve([]), get: refuse, close: refuse, enter: refuse }
+}
+
+function switchedSessions(current: () => Pick<Runtime, 'sessions'>): Runtime['sessions'] {
+  return {
+    open: (request) => current().sessions.open(request),
+    list: () => current().sessions.list(),
+    get: (session) => current().sessions.get(session),
+    close: (session) => current().sessions.close(session),
+    enter: (credential) => current().sessions.enter(credential),
   }
 }

@@ -42,6 +42,7 @@ export type {
   TaskUpdate,
   TaskView,
 } from '../../protocols/local/messages.ts'
+export type { SessionClosed, SessionOpened, SessionRequest, SessionView } from '../../protocols/local/sessions.ts'
 export { ErrandError, type WireError } from '../base/errors.ts'
 export type {
   Adapter,

@@ -21,6 +21,8 @@ import { Recovery } from '../runtime/recovery.ts'
 import { RightsDesk } from '../runtime/rights-desk.ts'
 import { rolesIn } from '../runtime/roles.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import { SessionCheck } from '../runtime/session-check.ts'
+import type { SessionDesk } from '../runtime/session-desk.ts'
 import type { Submitter } from '../runtime/submit.ts'
 import { TaskGate } from '../runtime/task-gate.ts'
 import { type TaskAsk, TaskSteward } from '../runtime/task-steward.ts'
@@ -47,6 +49,7 @@ export interface Hall {
   readonly submitter: Submitter
   readonly recovery: Recovery
   readonly policies: Policies
+  readonly sessions: SessionDesk
 }
 
 export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
@@ -67,7 +70,12 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   policies.onChange(() => places.revisit())
   const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
-  const checks: readonly Check[] = [new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions }), ...ceiling.checks, ...policies.checks]
+  const checks: readonly Check[] = [
+    new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions }),
+    new SessionCheck(),
+    ...ceiling.checks,
+    ...policies.checks,
+  ]
   const door = new ExecDoor({
     ...{ ...session, self, revocations, audit, book, named, places, waiting, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
     attachments: new Attachments({ ...session, book, gate }),
@@ -82,10 +90,10 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   heedOrders(rooms, { ceiling, live, expel: () => mesh.expel() })
   const desks = openDesks(p, cellar, rooms, { mesh, ceiling, live })
   const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights: desks.rights, live })
-  const { submitter } = asking
+  const { submitter, sessions } = asking
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
   const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, ...asking, ...desks })
-  return { runtime, mesh, door, executor, live, places, submitter, recovery, policies }
+  return { runtime, mesh, door, executor, live, places, submitter, recovery, sessions, policies }
 }
 
 type Desks = RoleRooms & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'>
@@ -154,20 +162,18 @@ function openMesh(
 
 function openRuntime(
   p: NodeParts,
-  { store, audit }: Cellar,
+  { audit }: Cellar,
   rooms: Rooms,
   on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies } & Desks & Asking,
 ): Omit<Runtime, 'pair'> {
-  const { directory, orders, book, replica, damaged } = rooms
+  const { directory, orders, book, damaged } = rooms
   const { mesh, ceiling, inviting, policies, ...desks } = on
   return new LocalRuntime({
-    ...{ self: p.device.did, directory, book, clock, witnesses: replica.witnesses, invites: inviting.invites, hold: inviting.hold, ...desks },
-    logs: { store: store.logs, mesh: p.mesh.id, nameOf: (did) => directory.nameOf(did) },
+    ...{ self: p.device.did, meshId: p.mesh.id, directory, book, audit, clock, invites: inviting.invites, hold: inviting.hold, ...desks },
     labelsOf: (did) => orders.get('label', did)?.labels ?? {},
     trustOf: ceiling.trustOf,
     lineTo: (did) => mesh.lineTo(did),
     lostAt: (did) => mesh.lostAt(did),
-    refreshLogs: () => mesh.refreshLogs(),
     status: () =>
       statusOf(p, {
         ...{ addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged },

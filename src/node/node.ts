@@ -64,6 +64,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
   await recover(p, { cellar, rooms, hall })
   await hall.mesh.start()
   stops.push(() => hall.mesh.stop())
+  void hall.sessions.endLeft().catch((thrown: unknown) => p.log('sessions not ended', { why: asErrand(thrown).message }))
   stops.push(release) // first of all, so that callers still hear how their commands ended
   return {
     runtime: hall.runtime,
@@ -93,8 +94,9 @@ async function recover(p: NodeParts, { cellar, rooms, hall }: { cellar: Cellar; 
 }
 
 /** Attached commands end with the node. Detached ones are waited for, or paused; what then runs goes on in the exec-host, and the next start finds it. */
-async function letGo({ config }: NodeParts, { door, executor, live, places, submitter }: Hall, { book }: Rooms): Promise<void> {
+async function letGo({ config }: NodeParts, { door, executor, live, places, submitter, sessions }: Hall, { book }: Rooms): Promise<void> {
   const { shutdown, drainTimeoutMs } = config.deployment
+  await sessions.closeAll()
   door.close()
   places.freeze() // who waits for one waits on, until the next start
   submitter.stop()

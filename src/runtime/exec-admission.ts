@@ -1,12 +1,13 @@
 /** Whether a caller may have a command run here: the kernel's verdict in words, and every no in the log. */
 import type { Open } from '../../protocols/exec/messages.ts'
 import type { Warrant } from '../../protocols/host/messages.ts'
-import type { CommandSpec } from '../../protocols/task/messages.ts'
+import type { About, CommandSpec } from '../../protocols/task/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
+import { sessionIdIn } from '../authority/session.ts'
 import { type Admission, type Refusal, verifyInvocation } from '../authority/verify.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -15,6 +16,7 @@ import type { TaskId } from '../tasks/machine.ts'
 import { type Asked, type Check, deniedBy, firstRefusal, type Refused } from './checks.ts'
 import { DenialMeter, denial } from './denial.ts'
 import type { RateGate } from './rates.ts'
+import { ATTACHED } from './submission.ts'
 
 /** Who asks, as the connection proved it. */
 export interface ExecCaller {
@@ -30,6 +32,8 @@ export interface Admitted {
   readonly admission: Admission
   readonly spec: CommandSpec
   readonly task: TaskId
+  /** What its caller says, and the session that its chain proves. */
+  readonly about: About
   /** What the exec-host gets to see of it. */
   readonly warrant: Warrant
   /** A check that would say yes if a person did. */
@@ -54,6 +58,7 @@ interface Denied {
   readonly args: unknown
   readonly grant?: string | undefined
   readonly applied?: string
+  readonly session?: string | null
 }
 
 /** How long a fresh connection's revocations are waited for before a command on it is judged with what is known. */
@@ -85,11 +90,15 @@ export class ExecAdmission {
     if (undeclared !== undefined)
       throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
     if (args.tty) throw new ErrandError('UNSUPPORTED', 'this device has no terminals to give yet', { hint: 'run it without one' })
+    const session = sessionIdIn(seen.chain)
+    if (open.about?.session !== undefined && open.about.session !== session)
+      throw await this.#denied(claimed(open.about.session), { caller, args, grant: seen.chain.at(-1)?.cid, session })
     const waits = await this.#check(seen, caller)
     const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
     const warrant = { caller: caller.did, challenge: caller.challenge, invocation: open.invocation, proofs: open.proofs }
     const spec = { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin }
-    return { admission: seen, warrant, task: args.task as TaskId, spec, ...(waits === undefined ? {} : { waits }) }
+    const about: About = { ...(open.about ?? ATTACHED), ...(session === null ? {} : { session }) }
+    return { admission: seen, warrant, task: args.task as TaskId, spec, about, ...(waits === undefined ? {} : { waits }) }
   }
 
   /** @throws TOO_BUSY, written down as far as refusals are. */
@@ -106,12 +115,12 @@ export class ExecAdmission {
     if (refused === undefined || refused.waitsFor !== undefined) return refused
     const error = deniedBy(refused)
     throw await this.#denied(error, {
-      ...{ caller, args: admission.invocation.args, grant: admission.chain.at(-1)?.cid },
+      ...{ caller, args: admission.invocation.args, grant: admission.chain.at(-1)?.cid, session: sessionIdIn(admission.chain) },
       ...(refused.applied === undefined ? {} : { applied: refused.applied }),
     })
   }
 
-  async #denied(error: ErrandError, { caller, args, grant, applied }: Denied): Promise<ErrandError> {
+  async #denied(error: ErrandError, { caller, args, grant, applied, session = null }: Denied): Promise<ErrandError> {
     const more = this.#denials.take(caller.did)
     if (more === undefined) return error
     const declared = args as { exe?: unknown; argv?: unknown; task?: unknown } | undefined
@@ -121,6 +130,7 @@ export class ExecAdmission {
       action: 'exec.denied',
       result: 'denied',
       task: typeof declared?.task === 'string' ? declared.task : null,
+      session,
       grant: grant ?? null,
       details: {
         reason: more === 0 ? error.message : `${error.message} (and ${more} more refusals before)`,
@@ -139,6 +149,13 @@ export function kernelSaidNo(seen: Refusal, on: Pick<ExecAdmissionOn, 'self' | '
   const { self, named, clock, caller } = on
   const asked = { who: named(caller), on: named(self), exe: seen.invocation?.args['exe'] }
   return denial({ ...seen, detail: named(seen.detail) }, clock.now(), asked)
+}
+
+function claimed(session: string): ErrandError {
+  return new ErrandError('DENIED', `the request names the session ${session}, and its chain does not prove that it acts in it`, {
+    hint: 'open one where you are: errand session open',
+    fields: { reason: 'SESSION_CLAIMED' },
+  })
 }
 
 /** An admitted request, as the checks of this device get to see it. */

@@ -12,7 +12,6 @@ import type { Attachments } from './attachments.ts'
 import { ExecAdmission, type ExecAdmissionOn, type ExecCaller } from './exec-admission.ts'
 import { ExecSession, type SessionOn } from './exec-session.ts'
 import { Starter, type StarterOn } from './exec-start.ts'
-import { ATTACHED } from './submission.ts'
 import type { WaitingList } from './waiting-list.ts'
 
 export interface ExecDoorOn extends ExecAdmissionOn, StarterOn, SessionOn {
@@ -77,8 +76,7 @@ export class ExecDoor {
     const admitted = await this.#admission.admit(open, caller)
     this.#refuseWhenClosed()
     const session = new ExecSession(link, { caller, signal, task: admitted.task }, this.on)
-    const about = open.about ?? ATTACHED
-    await session.run(await this.#starter.begin({ ...admitted, caller, about }, session), about)
+    await session.run(await this.#starter.begin({ ...admitted, caller }, session), admitted.about)
   }
 
   #refuseWhenClosed(): void {

@@ -4,11 +4,11 @@
  */
 
 import type { Judged, SpoolBounds } from '../../protocols/host/messages.ts'
-import type { About } from '../../protocols/task/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
 import type { Revocations } from '../authority/revocations.ts'
+import { sessionIdIn } from '../authority/session.ts'
 import type { Admission } from '../authority/verify.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -54,7 +54,6 @@ export interface StarterOn {
 
 export interface Request extends Admitted {
   readonly caller: ExecCaller
-  readonly about: About
 }
 
 /** Who asked, as far as the start needs it. */
@@ -170,7 +169,11 @@ export class Starter {
       ...{ command: submission.command, from: caller.address, requestedBy: caller.did, startTime: at },
       policyApplied: [applied, ...admission.chain.map((one) => one.cid)].filter((one) => one !== '').join(' '),
     }
-    const fact: Fact = { actor: caller.did, task, grant: admission.chain.at(-1)?.cid ?? null, action: 'exec.start', result: 'allowed', details }
+    const { chain } = admission
+    const fact: Fact = {
+      ...{ actor: caller.did, task, session: sessionIdIn(chain), grant: chain.at(-1)?.cid ?? null },
+      ...{ action: 'exec.start', result: 'allowed', details },
+    }
     const spool: SpoolBounds = about.detached ? this.on.spool : { ...this.on.spool, policy: 'block' }
     const prepared = this.on.executor.prepare({ task, spec, warrant, attached: !about.detached, spool })
     try {
@@ -206,7 +209,8 @@ export class Starter {
   async #known(submission: Submitted): Promise<Task | undefined> {
     const known = await this.on.book.get(submission.id)
     if (known === undefined) return undefined
-    const isOurs = (known.state === 'PENDING' || known.why === 'queue') && known.submittedBy === submission.submittedBy && known.device === this.on.self
+    const isSame = known.submittedBy === submission.submittedBy && known.session === submission.session && known.device === this.on.self
+    const isOurs = (known.state === 'PENDING' || known.why === 'queue') && isSame
     if (!isOurs) throw taskExists(submission.id, known.state)
     return known
   }

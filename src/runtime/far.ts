@@ -39,14 +39,36 @@ export interface FarOn {
 export interface Signed {
   readonly invocation: Uint8Array
   readonly proofs: Uint8Array[]
+  /** In which session this device asks about a task of its own. */
+  readonly session?: Uint8Array[]
+}
+
+/** A session, as far as signing goes. */
+export interface Scope {
+  readonly id: string
+  /** @throws DENIED when it has no right of that kind there. */
+  prove(subject: Did, command: string, args: Args): Proof
+  pass(): Uint8Array[]
+}
+
+/** Opens streams, and signs for them with one set of rights: all that this device has, or those of a session. */
+export interface Side {
+  /** @throws NO_ROUTE, LINK_CLOSED, NOT_ADMITTED */
+  open(device: Did, signal: AbortSignal): Promise<Far>
+  /** An invocation for this one connection, with the proofs that can be shown. @throws DENIED in a session without a right of that kind. */
+  sign(device: Did, command: string, args: Args, far: Pick<Far, 'synced'> & ToSeal): Promise<Signed>
+}
+
+interface ToSeal extends Pick<Far, 'challenge'> {
+  /** A question, which nobody can take for an order. */
+  readonly asks?: boolean
 }
 
 type Args = Parameters<Keyring['prove']>[2]
 
-export class FarSide {
+export class FarSide implements Side {
   constructor(private readonly on: FarOn) {}
 
-  /** @throws NO_ROUTE, LINK_CLOSED, NOT_ADMITTED */
   async open(device: Did, signal: AbortSignal): Promise<Far> {
     const { keyring, route, door, random } = this.on
     if (device !== keyring.device.did) return await route.open(device, { signal })
@@ -62,11 +84,29 @@ export class FarSide {
     return this.on.keyring.prove(device, command, args).doubt === undefined
   }
 
-  /** An invocation for this one connection, with the proofs that this device can show. `asks`: a question, which nobody can take for an order. */
-  async sign(device: Did, command: string, args: Args, far: Pick<Far, 'challenge' | 'synced'> & { readonly asks?: boolean }): Promise<Signed> {
+  /** The same for whatever acts in a session; outside of one, this. */
+  in(scope: Scope | undefined): Side {
+    if (scope === undefined) return this
+    return {
+      open: (device, signal) => this.open(device, signal),
+      sign: async (device, command, args, far) => {
+        const pass = { session: scope.pass() }
+        // Its tasks are its own without a right of anybody else's; for all else it shows its chain, and never none: that would be this device.
+        if (command.startsWith('/task/')) return { ...this.#seal(device, { command, args, chain: [] }, far), ...pass }
+        const { chain } = await this.#settled(() => scope.prove(device, command, args), far.synced)
+        return this.#seal(device, { command, args, chain }, far)
+      },
+    }
+  }
+
+  async sign(device: Did, command: string, args: Args, far: Pick<Far, 'synced'> & ToSeal): Promise<Signed> {
+    const { chain } = await this.#settled(() => this.on.keyring.prove(device, command, args), far.synced)
+    return this.#seal(device, { command, args, chain }, far)
+  }
+
+  #seal(device: Did, { command, args, chain }: { command: string; args: Args; chain: Proof['chain'] }, far: ToSeal): Signed {
     const { keyring, random } = this.on
     const now = keyring.nowSeconds()
-    const { chain } = await this.#prove(device, command, args, far.synced)
     const invocation = sealInvocation(keyring.device, {
       sub: device,
       aud: device,
@@ -82,11 +122,10 @@ export class FarSide {
   }
 
   /** A device that was met a moment ago may be about to tell of the very grant that is needed. */
-  async #prove(device: Did, command: string, args: Args, synced: Promise<void>): Promise<Proof> {
-    const { keyring, clock } = this.on
-    const proof = keyring.prove(device, command, args)
+  async #settled(prove: () => Proof, synced: Promise<void>): Promise<Proof> {
+    const proof = prove()
     if (proof.doubt === undefined) return proof
-    await Promise.race([synced, pause(clock, GRANT_WAIT_MS)])
-    return keyring.prove(device, command, args)
+    await Promise.race([synced, pause(this.on.clock, GRANT_WAIT_MS)])
+    return prove()
   }
 }

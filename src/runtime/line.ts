@@ -8,7 +8,7 @@ import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
 import type { Frame } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
-import type { Far, FarSide } from './far.ts'
+import type { Far, Side } from './far.ts'
 
 const CONTROL_BYTES = 1 << 16
 /** As long as the device waits for somebody to come back to an attached command (AWAY_MS). */
@@ -42,7 +42,7 @@ export interface LineFor {
 }
 
 export interface LineOn {
-  readonly side: Pick<FarSide, 'open' | 'sign'>
+  readonly side: Side
   readonly clock: Clock
   readonly hearer: Hearer
   readonly signal: AbortSignal

@@ -4,6 +4,7 @@ import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
 import type { Revocations, RevocationView } from '../authority/revocations.ts'
+import { sessionIdIn } from '../authority/session.ts'
 import type { Admission } from '../authority/verify.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Op } from '../base/op.ts'
@@ -156,6 +157,7 @@ export class LiveCommands {
       action: 'exec.end',
       result: why === 'exit' && exitCode === 0 ? 'ok' : 'failed',
       task,
+      session: sessionIdIn(resting.chain),
       grant: resting.chain.at(-1)?.cid ?? null,
       details: {
         command: [exe, ...argv],

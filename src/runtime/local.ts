@@ -29,18 +29,13 @@ import type {
   WhyView,
 } from '../../protocols/local/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
-import type { AuditRecord } from '../audit/facts.ts'
-import { query } from '../audit/query.ts'
-import type { LogReader } from '../audit/segments.ts'
-import { verifyLogs } from '../audit/verify.ts'
-import type { Witnesses } from '../audit/witness.ts'
+import type { Fact } from '../audit/facts.ts'
 import { every } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
-import { type Did, isDid } from '../identity/identity.ts'
-import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
-import { sayProblems } from './audit-words.ts'
+import type { AuditDesk } from './audit-desk.ts'
+import { DenialMeter } from './denial.ts'
 import type { DeviceRoom } from './device-desk.ts'
 import { type DeviceViewOn, deviceView } from './device-view.ts'
 import type { GroupRoom } from './group-desk.ts'
@@ -51,14 +46,13 @@ import { offeredIn } from './offered.ts'
 import type { OrderRoom } from './order-desk.ts'
 import type { RightsDesk } from './rights-desk.ts'
 import type { RoleRoom } from './role-desk.ts'
-import type { Actor, BridgeRoom, Runtime } from './runtime.ts'
+import type { Actor, BridgeRoom, Runtime, SessionRoom } from './runtime.ts'
+import type { SessionDesk } from './session-desk.ts'
+import { ASK_EVERY_MS, sessionFace } from './session-face.ts'
 import type { Submitter } from './submit.ts'
 import type { TaskDesk } from './task-desk.ts'
 import type { WhatIf } from './what-if.ts'
 import type { WhyDesk } from './why-desk.ts'
-
-/** While somebody watches, devices that run what was submitted here are asked so often how it stands. */
-const ASK_EVERY_MS = 2_000
 
 export interface LocalRuntimeOn extends DeviceViewOn {
   readonly book: TaskBook
@@ -74,10 +68,11 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly bridge: BridgeRoom
   readonly whys: WhyDesk
   readonly whatIf: WhatIf
-  readonly logs: LogReader
-  readonly witnesses: Witnesses
-  /** Asks the connected devices for the news of their logs; bounded. */
-  readonly refreshLogs: () => Promise<void>
+  readonly sessions: SessionDesk
+  readonly log: AuditDesk
+  readonly audit: { append(fact: Fact): Promise<unknown> }
+  /** Of the mesh. */
+  readonly meshId: Uint8Array
   /** What only the whole node knows. */
   readonly status: () => Omit<Status, 'devices' | 'tasks' | 'mode'> & { localOnly: boolean }
   readonly join: (request: JoinRequest) => Promise<JoinView>
@@ -89,7 +84,19 @@ export interface LocalRuntimeOn extends DeviceViewOn {
 
 /** All of a node but the pairing of this device with another mesh, which is its daemon's. */
 export class LocalRuntime implements Omit<Runtime, 'pair'> {
-  constructor(private readonly on: LocalRuntimeOn) {}
+  readonly #denials: DenialMeter
+
+  constructor(private readonly on: LocalRuntimeOn) {
+    this.#denials = new DenialMeter(on.clock)
+  }
+
+  get sessions(): SessionRoom {
+    return this.on.sessions
+  }
+
+  inSession(session: string): Runtime {
+    return sessionFace(this.on.sessions.find(session), { ...this.on, denials: this.#denials, devices: () => this.listDevices() })
+  }
 
   get bridge(): BridgeRoom {
     return this.on.bridge
@@ -135,7 +142,8 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
     return await this.on.tasks.list(o)
   }
 
-  async submitTask(_actor: Actor, request: ExecRequest): Promise<TaskView> {
+  async submitTask(actor: Actor, request: ExecRequest): Promise<TaskView> {
+    if (request.session !== undefined) return await this.inSession(request.session).submitTask(actor, withoutSession(request))
     return this.on.tasks.view(await this.on.submitter.submit(request))
   }
 
@@ -173,7 +181,8 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
     await this.on.tasks.attach(request, link, o)
   }
 
-  async exec(_actor: Actor, request: ExecRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
+  async exec(actor: Actor, request: ExecRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
+    if (request.session !== undefined) return await this.inSession(request.session).exec(actor, withoutSession(request), link, o)
     await this.on.submitter.exec(request, link, o)
   }
 
@@ -192,7 +201,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
   async readOffer(request: JoinRequest): Promise<OfferView> {
     const self = { did: this.on.self, name: request.name ?? this.on.directory.nameOf(this.on.self) ?? 'this device' }
     const code = readCode(request.code)
-    if (sameBytes(code.meshId, this.on.logs.mesh) && !this.on.directory.isRemoved(this.on.self)) {
+    if (sameBytes(code.meshId, this.on.meshId) && !this.on.directory.isRemoved(this.on.self)) {
       throw new ErrandError('ALREADY_MEMBER', `this device is a member of mesh "${code.offer.meshName}" already`, { hint: 'errand devices shows it' })
     }
     return offerView(code, self)
@@ -222,40 +231,12 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
     return await this.on.whys.why(request)
   }
 
-  /** @throws LOG_DAMAGED at the first entry that does not verify: no answer is better than a false one. */
-  async *audit(q: AuditQuery): AsyncIterable<AuditRecordView> {
-    const { device, actor, since, until, ...rest } = q
-    await this.on.refreshLogs()
-    const found = query(this.on.logs, {
-      ...definedOnly(rest),
-      ...(device === undefined ? {} : { device: this.#deviceDid(device) }),
-      ...(actor === undefined ? {} : { actor: this.#actorDid(actor) }),
-      ...(since === undefined ? {} : { since: Date.parse(since) }),
-      ...(until === undefined ? {} : { until: Date.parse(until) }),
-    })
-    for await (const one of found) {
-      if (one.t === 'problem') throw new ErrandError('LOG_DAMAGED', one.problem.words, { hint: 'errand audit verify names everything that is wrong' })
-      yield this.#record(one.record)
-    }
+  audit(q: AuditQuery): AsyncIterable<AuditRecordView> {
+    return this.on.log.query(q)
   }
 
   async verifyAudit(): Promise<AuditVerifyView> {
-    await this.on.refreshLogs()
-    const report = await verifyLogs(this.on.logs, { own: this.on.self, witnesses: this.on.witnesses })
-    return {
-      ok: report.ok,
-      logs: report.logs.map((log) => ({
-        device: log.device,
-        name: this.on.directory.nameOf(log.device) ?? null,
-        entries: log.entries,
-        gaps: log.gaps,
-        head: log.head ?? '',
-        witnesses: log.witnesses,
-        forks: log.forks,
-        behind: log.behind,
-      })),
-      problems: sayProblems(report.problems),
-    }
+    return await this.on.log.verify()
   }
 
   shutdown(_actor: Actor, request: DownRequest): Promise<DownView> {
@@ -265,33 +246,8 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
     this.on.shutdown(request)
     return Promise.resolve({ stopping: true, active, detached, waitsMs: Math.max(request.drainMs ?? 0, detached > 0 ? drainTimeoutMs : 0) })
   }
-
-  #record(record: AuditRecord): AuditRecordView {
-    const { device, actor, subject } = record
-    const { directory } = this.on
-    return {
-      ...record,
-      deviceName: directory.nameOf(device) ?? null,
-      actorName: nameIn(directory, actor),
-      subjectName: subject === null ? null : nameIn(directory, subject),
-    }
-  }
-
-  #deviceDid(text: string): Did {
-    return isDid(text) ? text : this.on.directory.resolve(text)
-  }
-
-  #actorDid(text: string): string {
-    return isDid(text) ? text : this.on.directory.resolve(text)
-  }
 }
 
-function nameIn(directory: Directory, did: string): string | null {
-  const name = directory.named(did)
-  return name === did ? null : name
-}
-
-/** `exactOptionalPropertyTypes`: an absent filter is absent, not undefined. */
-function definedOnly<T extends object>(from: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(from).filter(([, value]) => value !== undefined)) as { [K in keyof T]: Exclude<T[K], undefined> }
+function withoutSession({ session: _, ...request }: ExecRequest): ExecRequest {
+  return request
 }

@@ -36,6 +36,7 @@ import type {
   WhyRequest,
   WhyView,
 } from '../../protocols/local/messages.ts'
+import type { SessionClosed, SessionOpened, SessionRequest, SessionView } from '../../protocols/local/sessions.ts'
 import type { FrameLink } from '../base/frames.ts'
 import type { DeviceRoom } from './device-desk.ts'
 import type { GroupRoom } from './group-desk.ts'
@@ -46,6 +47,8 @@ import type { RoleRoom } from './role-desk.ts'
 export interface Actor {
   readonly did: string
   readonly via: 'local' | 'libp2p'
+  /** In which session, by its id: then what this caller gets is `inSession` of it. */
+  readonly session?: string
 }
 
 export interface Runtime {
@@ -85,6 +88,9 @@ export interface Runtime {
   readonly bridge: BridgeRoom
   /** Whether a command would run, and why; runs nothing. @throws UNKNOWN_DEVICE */
   why(actor: Actor, request: WhyRequest): Promise<WhyView>
+  readonly sessions: SessionRoom
+  /** What there is for a caller in this session, and nothing else. @throws NO_SUCH_SESSION, DENIED when it is over */
+  inSession(session: string): Runtime
   audit(query: AuditQuery): AsyncIterable<AuditRecordView>
   verifyAudit(): Promise<AuditVerifyView>
   /** Listens where a preset says, from now on. @throws BUSY while commands run; LISTEN_GIVEN when addresses were named. */
@@ -99,6 +105,20 @@ export interface Runtime {
   readonly groups: GroupRoom
   /** Stops the node; with `drainMs` it takes no new work and waits that long for the running. Resolves once the stop has begun. */
   shutdown(actor: Actor, request: DownRequest): Promise<DownView>
+}
+
+/** Rights of their own for a while, a view of the tasks and a trail apart. A session is named by its id, a part of it, or its name while it is open. */
+export interface SessionRoom {
+  /** The token is told here and never again. @throws CANNOT_GRANT, BAD_SESSION, BAD_RIGHT */
+  open(request: SessionRequest): Promise<SessionOpened>
+  /** Those that are open, and the last ones that ended. */
+  list(): Promise<SessionView[]>
+  /** @throws NO_SUCH_SESSION */
+  get(session: string): Promise<SessionView>
+  /** Ends what runs in it on every device that can be told. @throws NO_SUCH_SESSION, DENIED when it is over */
+  close(session: string): Promise<SessionClosed>
+  /** The id of the open session that a token or a name stands for. @throws NO_SUCH_SESSION, DENIED when it is over */
+  enter(credential: string): Promise<string>
 }
 
 /** To and from tokens of UCAN 0.8. */

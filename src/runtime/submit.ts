@@ -21,7 +21,8 @@ import { type FarOn, FarSide } from './far.ts'
 import { NearHearer, type News, NO_NEWS, QuietHearer } from './hearers.ts'
 import { Line, type LineFor } from './line.ts'
 import { endOf } from './live.ts'
-import { submissionFor } from './submission.ts'
+import type { Session } from './session.ts'
+import { aboutOf, submissionFor } from './submission.ts'
 
 /** How much later than it is known something may be on the disk, on this side: the executor has it for sure. */
 const WITHIN_MS = 1_000
@@ -41,6 +42,8 @@ interface Submission extends LineFor {
   readonly about: About
   /** The caller chose the id: it may be known already. */
   readonly isGiven: boolean
+  /** In which session it acts. */
+  readonly scope: Session | undefined
 }
 
 interface Noted extends Submission {
@@ -57,10 +60,10 @@ export class Submitter {
   }
 
   /** Serves one request of the local face; errors and outcome travel as frames on `near`. Never rejects. */
-  async exec(request: ExecRequest, near: FrameLink, { signal }: { signal: AbortSignal }): Promise<void> {
+  async exec(request: ExecRequest, near: FrameLink, { signal, scope }: { signal: AbortSignal; scope?: Session | undefined }): Promise<void> {
     let submission: Noted | undefined
     try {
-      submission = this.#toNote(this.#read(request, false))
+      submission = this.#toNote(this.#read(request, false, scope))
       await this.#attached(submission, near, signal)
     } catch (thrown) {
       const error = asErrand(thrown)
@@ -71,8 +74,8 @@ export class Submitter {
   }
 
   /** Hands a task over and returns when its device has taken it on. The same id with the same request is the same task. @throws TASK_EXISTS, NO_ROUTE, … */
-  async submit(request: ExecRequest): Promise<Task> {
-    const submission = this.#toNote(this.#read(request, true))
+  async submit(request: ExecRequest, scope?: Session): Promise<Task> {
+    const submission = this.#toNote(this.#read(request, true, scope))
     const known = submission.isGiven ? await this.#known(submission) : undefined
     if (known !== undefined) return known
     try {
@@ -125,16 +128,17 @@ export class Submitter {
     }
   }
 
-  #read(request: ExecRequest, detached: boolean): Submission {
+  #read(request: ExecRequest, detached: boolean, scope: Session | undefined): Submission {
     const { directory } = this.on
-    const device = directory.resolve(request.device, this.on.keyring.device.did)
-    const env = request.env ?? {}
+    const named = (text: string): Did => directory.resolve(text, this.on.keyring.device.did)
+    const device = scope === undefined ? named(request.device) : scope.deviceNamed(request.device, named)
     const task = (request.id?.toLowerCase() ?? this.on.newTaskId()) as TaskId
-    const { args } = declare({ ...request, env: Object.keys(env) }, task)
-    const { idempotent, description, input, prompt, agent, session, parent, metadata, context } = request
-    const said = { idempotent, description, input, prompt, agent, session, parent: parent?.toLowerCase(), metadata, context }
-    const about = { detached, ...Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) }
-    return { task, device, name: directory.nameOf(device) ?? device, args, env, about, isGiven: request.id !== undefined }
+    const { args: plain } = declare({ ...request, env: Object.keys(request.env ?? {}) }, task)
+    const env = scope?.dress(device, plain, request.env ?? {}) ?? request.env ?? {}
+    const args = { ...plain, env: Object.keys(env).sort() }
+    scope?.tasks.add(task)
+    const about = aboutOf(request, { detached, session: scope?.id })
+    return { task, device, name: directory.nameOf(device) ?? device, args, env, about, isGiven: request.id !== undefined, scope }
   }
 
   /**
@@ -147,7 +151,15 @@ export class Submitter {
     const me = keyring.device.did
     const createdAt = clock.now()
     const record = submissionFor(args, about, { device, submittedBy: me, createdAt })
-    const fact: Fact = { actor: me, action: 'task.submit', result: 'ok', subject: device, task, details: { command: record.command, device } }
+    const fact: Fact = {
+      actor: me,
+      action: 'task.submit',
+      result: 'ok',
+      subject: device,
+      task,
+      session: about.session ?? null,
+      details: { command: record.command, device },
+    }
     const changes: Change[] = device === me ? [] : [{ t: 'planned', at: createdAt }]
     let noted: Promise<unknown> | undefined
     const note = (): Promise<unknown> => {
@@ -199,22 +211,30 @@ export class Submitter {
     const far = await this.#side.open(submission.device, signal)
     const refusal = this.on.audit.refusal()
     if (refusal !== undefined) throw refusal
-    const { args, env, about } = submission
-    const line = new Line(far, submission, { side: this.#side, clock: this.on.clock, hearer, signal })
+    const { args, env, about, scope } = submission
+    const side = this.#side.in(scope)
+    const line = new Line(far, submission, { side, clock: this.on.clock, hearer, signal })
     const isPlain = !about.detached && Object.keys(about).length === 1
-    const signed = await this.#side.sign(submission.device, '/exec/run', args, far)
+    const signed = await side.sign(submission.device, '/exec/run', args, far)
     await line.open(TAG.open, encode({ ...signed, env, ...(isPlain ? {} : { about }) }))
     return line
   }
 
   /** Stdin, its end and cancel go on as they are; nothing else comes from this side. */
-  async #carryInput({ task, device }: Submission, near: FrameLink, line: Line): Promise<void> {
+  async #carryInput({ task, device, about }: Submission, near: FrameLink, line: Line): Promise<void> {
     try {
       for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
         if (PASSED_ON.has(frame.tag)) await line.say(frame.tag, frame.payload)
         if (frame.tag === TAG.resumeAt) await line.say(frame.tag, encode(shapeOf(At, JSON.parse(Buffer.from(frame.payload.subarray()).toString()))))
         if (frame.tag === TAG.cancel)
-          await this.on.audit.append({ actor: this.on.keyring.device.did, action: 'task.cancel', result: 'ok', subject: device, task })
+          await this.on.audit.append({
+            actor: this.on.keyring.device.did,
+            action: 'task.cancel',
+            result: 'ok',
+            subject: device,
+            task,
+            session: about.session ?? null,
+          })
       }
     } catch {
       // The local socket is gone: the signal of the request cancels the command.
@@ -247,11 +267,11 @@ export class Submitter {
 
   async #failed(submission: Noted, error: ErrandError): Promise<void> {
     if (error.code === 'TASK_EXISTS' && error.fields['source'] !== 'device') return // it is another one's record
-    const { task, device, args } = submission
+    const { task, device, args, about } = submission
     const me = this.on.keyring.device.did
     const end = endedByError(error, this.on.clock.now())
     const details = { command: [args.exe, ...args.argv], why: error.code, reason: error.message }
-    const fact: Fact = { actor: me, action: 'task.failed', result: 'failed', subject: device, task, details }
+    const fact: Fact = { actor: me, action: 'task.failed', result: 'failed', subject: device, task, session: about.session ?? null, details }
     try {
       await submission.note()
       await this.on.book.note(task, [end], { carry: (ops) => this.on.audit.append(fact, ops) })

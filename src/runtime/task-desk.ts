@@ -8,13 +8,15 @@ import { asErrand, ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
+import { noSuchTask as notInSession } from '../sessions/own-tasks.ts'
 import type { HistoryItem, TaskBook } from '../tasks/book.ts'
-import { isOver, type Task } from '../tasks/machine.ts'
+import { isOver, type Task, type TaskId } from '../tasks/machine.ts'
 import type { ExecCaller } from './exec-admission.ts'
-import type { FarSide } from './far.ts'
+import type { FarSide, Side } from './far.ts'
 import { NearHearer, NO_NEWS } from './hearers.ts'
 import { Line } from './line.ts'
 import { mirrored } from './mirror.ts'
+import type { Session } from './session.ts'
 import { type CallRoute, type Found, noSuchTask, type TaskFinder } from './task-finder.ts'
 import type { TaskSteward } from './task-steward.ts'
 
@@ -33,12 +35,18 @@ export interface TaskDeskOn {
   readonly isOnline: (did: Did) => boolean
 }
 
+interface AttachOn {
+  readonly at: { readonly task: string; readonly device: Did; readonly name: string }
+  readonly signal: AbortSignal
+  readonly side: Side
+}
+
 export class TaskDesk {
   constructor(private readonly on: TaskDeskOn) {}
 
   /** @param text a whole id, or 6 characters at least of its beginning or end. @throws NO_SUCH_TASK, AMBIGUOUS_TASK, DENIED */
-  async get(text: string, o: { events?: boolean } = {}): Promise<TaskView> {
-    const found = await this.on.finder.find(text)
+  async get(text: string, o: { events?: boolean; scope?: Session | undefined } = {}): Promise<TaskView> {
+    const found = await this.#find(text, o.scope)
     const answer = await this.#ask('/task/read', found, o).catch((thrown: unknown) => this.#fromHere(found, thrown))
     const [task] = answer.tasks
     if (task === undefined) throw noSuchTask(text)
@@ -46,21 +54,21 @@ export class TaskDesk {
     return { ...this.view(task as Task), ...(o.events === true ? { events: answer.events ?? [] } : {}) }
   }
 
-  async steer(text: string, what: 'cancel' | 'pause' | 'resume'): Promise<TaskView> {
-    const found = await this.on.finder.find(text)
-    const [task] = (await this.#ask(`/task/${what}`, found)).tasks
+  async steer(text: string, what: 'cancel' | 'pause' | 'resume', scope?: Session): Promise<TaskView> {
+    const found = await this.#find(text, scope)
+    const [task] = (await this.#ask(`/task/${what}`, found, { scope })).tasks
     if (task === undefined) throw noSuchTask(text)
     await this.#keep(task as Task)
     return this.view(task as Task)
   }
 
   /** Output of a task from an offset on, and its end, as frames on `near`. Never rejects. */
-  async attach(request: AttachRequest, near: FrameLink, { signal }: { signal: AbortSignal }): Promise<void> {
+  async attach(request: AttachRequest, near: FrameLink, { signal, scope }: { signal: AbortSignal; scope?: Session | undefined }): Promise<void> {
     let at = { task: '', device: '' as Did, name: '' }
     try {
-      const { id, device } = await this.on.finder.find(request.task)
+      const { id, device } = await this.#find(request.task, scope)
       at = { task: id, device, name: this.on.directory.nameOf(device) ?? device }
-      await this.#attach(request, near, { at, signal })
+      await this.#attach(request, near, { at, signal, side: this.on.side.in(scope) })
     } catch (thrown) {
       await new NearHearer(near, at, { before: () => Promise.resolve(), ...NO_NEWS }).failed(asErrand(thrown))
     }
@@ -68,9 +76,12 @@ export class TaskDesk {
   }
 
   /** Newest last. Tasks that run elsewhere are asked for first, where their device is at hand. */
-  async list(o: { all?: boolean } = {}): Promise<TaskView[]> {
+  async list(o: { all?: boolean; scope?: Session | undefined } = {}): Promise<TaskView[]> {
     await this.refresh()
-    const { tasks } = await this.on.book.list(o.all === true ? { limit: 1_000 } : { limit: 100 })
+    const { book } = this.on
+    const limit = o.all === true ? 1_000 : 100
+    const { scope } = o
+    const tasks = scope === undefined ? (await book.list({ limit })).tasks : await this.#tasksOf(scope, limit)
     return [...tasks].reverse().map((task) => this.view(task))
   }
 
@@ -99,9 +110,23 @@ export class TaskDesk {
     }
   }
 
-  async #attach({ from, follow }: AttachRequest, near: FrameLink, o: { at: { task: string; device: Did; name: string }; signal: AbortSignal }): Promise<void> {
-    const { at, signal } = o
-    const { side, clock } = this.on
+  async #tasksOf(scope: Session, limit: number): Promise<Task[]> {
+    const tasks = await Promise.all(scope.tasks.newest(limit).map((id) => this.on.book.get(id as TaskId)))
+    return tasks.filter((task) => task !== undefined).filter((task) => scope.has(task))
+  }
+
+  /** In a session only among its own: no other device is asked, and no log is read. @throws NO_SUCH_TASK, AMBIGUOUS_TASK */
+  async #find(text: string, scope: Session | undefined): Promise<Found> {
+    if (scope === undefined) return await this.on.finder.find(text)
+    const id = scope.tasks.resolve(text) as TaskId
+    const known = await this.on.book.get(id)
+    if (known === undefined || !scope.has(known)) throw notInSession(text)
+    return { id, device: known.device as Did, known }
+  }
+
+  async #attach({ from, follow }: AttachRequest, near: FrameLink, o: AttachOn): Promise<void> {
+    const { at, signal, side } = o
+    const { clock } = this.on
     const far = await side.open(at.device, signal)
     const hearer = new NearHearer(near, at, { before: () => Promise.resolve(), ...NO_NEWS })
     const start = from ?? 0
@@ -127,7 +152,7 @@ export class TaskDesk {
     }
   }
 
-  async #ask(question: TaskQuestion, { id, device }: Pick<Found, 'id' | 'device'>, o: { events?: boolean } = {}): Promise<Answer> {
+  async #ask(question: TaskQuestion, { id, device }: Pick<Found, 'id' | 'device'>, o: { events?: boolean; scope?: Session | undefined } = {}): Promise<Answer> {
     const events = o.events === true ? { events: true } : {}
     if (device === this.on.self) {
       const caller: ExecCaller = { did: device, challenge: new Uint8Array(16), address: 'this device', synced: Promise.resolve() }
@@ -137,7 +162,7 @@ export class TaskDesk {
       question,
       task: id,
       ...events,
-      ...(await this.on.side.sign(device, question, { task: id }, far)),
+      ...(await this.on.side.in(o.scope).sign(device, question, { task: id }, far)),
     })
     return await this.on.calls.call(device, ask, { signal: AbortSignal.timeout(20_000) })
   }

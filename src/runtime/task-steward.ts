@@ -71,7 +71,7 @@ export class TaskSteward {
       })
     const what = WHAT[question]
     const asked: Change = { t: 'asked', at: this.on.clock.now(), what, by: caller.did }
-    const fact: Fact = { actor: caller.did, action: `task.${what}`, result: 'ok', subject: task.device, task: task.id }
+    const fact: Fact = { actor: caller.did, action: `task.${what}`, result: 'ok', subject: task.device, task: task.id, session: task.session ?? null }
     await this.on.book.note(task.id, [asked], { carry: (ops) => this.on.audit.append(fact, ops) })
     if (what === 'cancel') await this.#cancel(task.id)
     else await this.#hold(task.id, what)

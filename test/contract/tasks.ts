@@ -21,13 +21,17 @@ export function tasks(at: At): void {
 
   test('everything that was said with it comes back with it', async () => {
     const said = {
-      ...{ description: 'says hello', input: 'in', prompt: 'greet', agent: 'greeter', session: 's-1', parent: uuid(), idempotent: true },
+      ...{ description: 'says hello', input: 'in', prompt: 'greet', agent: 'greeter', parent: uuid(), idempotent: true },
       metadata: { team: 'büro' },
       context: { nested: { list: [1, 'two', null] } },
     }
     const seen = await at.runtime.submitTask({ device: at.device, command: sh('true'), ...said, requestedBy: 'carol', requestTime: '2026-01-01T00:00:00.000Z' })
     const metadata = { team: 'büro', requestedBy: 'carol', requestTime: '2026-01-01T00:00:00.000Z' }
     expect(await ended(at, seen.task)).toMatchObject({ ...said, metadata, state: 'COMPLETED' })
+  })
+
+  test('a session that is not open here is not acted in, whatever a request calls it', async () => {
+    expect(await codeOf(at.runtime.submitTask({ device: at.device, command: sh('true'), session: 's-1' }))).toBe('NO_SUCH_SESSION')
   })
 
   test('the same id with the same request is the same task, and runs once; with another it is refused', async () => {

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly idempotent?: boolean
   readonly description?: string
   readonly meta?: Record<string, string>
+  /** The context acts in it; it may be a token, which is for no message. */
+  readonly session?: string
 }
 
 const SAY_WAITING_MS = 1_000
@@ -66,9 +68,9 @@ async function detach(context: Context, device: string, command: string[], optio
   }
 }
 
-type Asked = Omit<RunOptions, 'interactive' | 'timeout' | 'detach' | 'meta'> & { timeoutMs?: number; metadata?: Record<string, string> }
+type Asked = Omit<RunOptions, 'interactive' | 'timeout' | 'detach' | 'meta' | 'session'> & { timeoutMs?: number; metadata?: Record<string, string> }
 
-function asked({ interactive: _, detach: __, timeout, meta, ...same }: RunOptions): Asked {
+function asked({ interactive: _, detach: __, session: ___, timeout, meta, ...same }: RunOptions): Asked {
   return { ...same, ...(timeout === undefined ? {} : { timeoutMs: timeout }), ...(meta === undefined ? {} : { metadata: meta }) }
 }
 

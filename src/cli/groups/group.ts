@@ -20,3 +20,16 @@ export function strict(command: Command): void {
 export function plain(parent: Command, name: string): Command {
   return parent.command(name).usage('[--json]')
 }
+
+/** A command that can be asked to act in a session, and its code, which then does. */
+export function inSession<Given extends unknown[]>(command: Command, load: Load<Given>): [Command, Load<Given>] {
+  command.option('--session <session>', 'act in this session (else in $ERRAND_SESSION): its id, its name or its token')
+  const inside: Load<Given> = async () => {
+    const act = await load()
+    return (context, ...given) => {
+      context.session = command.opts<{ session?: string }>().session ?? context.session
+      return act(context, ...given)
+    }
+  }
+  return [command, inside]
+}

@@ -2,14 +2,14 @@
 import type { Command } from 'commander'
 import { UsageError, usageOf } from '../usage.ts'
 import { count, duration, pairs, uuid } from '../values.ts'
-import type { Does } from './group.ts'
+import { type Does, inSession } from './group.ts'
 
 export function addWork(program: Command, does: Does, argv: readonly string[]): void {
   const run = program
     .command('run')
     .argument('<device>', 'a name, a DID or a PeerId')
     .argument('[command...]', 'what to run there, without a shell')
-    .usage('DEVICE [--detach] [-i] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--id UUID] [--meta K=V]… -- COMMAND [ARG…]')
+    .usage('DEVICE [--detach] [-i] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--id UUID] [--meta K=V]… [--session S] -- COMMAND [ARG…]')
     .description("run one command on a device; output, input and exit code are the command's own")
     .option('-i, --interactive', 'forward stdin')
     .option('--cwd <dir>', 'working directory there')
@@ -23,30 +23,30 @@ export function addWork(program: Command, does: Does, argv: readonly string[]): 
     .option('--meta <k=v>', 'kept with the task (repeatable)', pairs)
     .addHelpText('after', EXIT_CODES)
   run.hook('preAction', () => demandDashes(run, argv))
-  does(run, async () => (await import('../commands/run.ts')).run)
+  does(...inSession(run, async () => (await import('../commands/run.ts')).run))
   addTasks(program, does)
 }
 
 const TASK = 'an id, or 6 characters of its beginning or end'
 
 function addTasks(program: Command, does: Does): void {
-  const ps = program.command('ps').usage('[--all] [--watch]').description('what runs and ran')
+  const ps = program.command('ps').usage('[--all] [--watch] [--session S]').description('what runs and ran')
   ps.option('--all', 'further back: up to a thousand tasks').option('--watch', 'go on with every change')
-  does(ps, async () => (await import('../commands/tasks.ts')).ps)
+  does(...inSession(ps, async () => (await import('../commands/tasks.ts')).ps))
   const named = (name: string, usage: string, description: string): Command =>
     program.command(name).argument('<task>', TASK).usage(usage).description(description)
   const one = named('task', 'TASK [--events]', 'how one task stands').option('--events', 'and all that happened to it')
-  does(one, async () => (await import('../commands/tasks.ts')).task)
+  does(...inSession(one, async () => (await import('../commands/tasks.ts')).task))
   const from = ['--from <offset>', 'begin at this byte of the output (stdout and stderr count together)', count] as const
   const logs = named('logs', 'TASK [--follow] [--from N]', 'what a task has printed')
     .option(...from)
     .option('--follow', 'go on until it ends')
-  does(logs, async () => (await import('../commands/tasks.ts')).logs)
+  does(...inSession(logs, async () => (await import('../commands/tasks.ts')).logs))
   const attach = named('attach', 'TASK [--from N]', "a task's output from the beginning, until it ends with its exit code").option(...from)
-  does(attach, async () => (await import('../commands/tasks.ts')).attach)
-  does(named('cancel', 'TASK', 'end a task and every process of it'), async () => (await import('../commands/tasks.ts')).cancel)
-  does(named('pause', 'TASK', 'stop a task where it is'), async () => (await import('../commands/tasks.ts')).pause)
-  does(named('resume', 'TASK', 'let a paused task go on'), async () => (await import('../commands/tasks.ts')).resume)
+  does(...inSession(attach, async () => (await import('../commands/tasks.ts')).attach))
+  does(...inSession(named('cancel', 'TASK', 'end a task and every process of it'), async () => (await import('../commands/tasks.ts')).cancel))
+  does(...inSession(named('pause', 'TASK', 'stop a task where it is'), async () => (await import('../commands/tasks.ts')).pause))
+  does(...inSession(named('resume', 'TASK', 'let a paused task go on'), async () => (await import('../commands/tasks.ts')).resume))
 }
 
 const EXIT_CODES = `

@@ -152,7 +152,6 @@ test('who calls on the socket is its owner, whatever a header claims', async () 
     },
   })
   const claims = {
-    authorization: 'Bearer stolen',
     'x-errand-actor': 'did:key:z6MkMallory',
     'x-forwarded-for': '192.0.2.1',
     'x-forwarded-client-cert': 'URI=spiffe://mesh/device/mallory',

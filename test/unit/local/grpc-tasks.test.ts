@@ -60,11 +60,20 @@ test('who asks is the owner of the socket, whatever its metadata says', async ()
     return Promise.resolve(VIEW)
   }
   await using w = await grpcWorld({ submitTask: heard, cancelTask: heard, pauseTask: heard, resumeTask: heard })
-  w.caller.says = { authorization: 'Bearer root', 'x-errand-actor': 'did:key:z6MkSomebody', via: 'remote' }
+  w.caller.says = { 'x-errand-actor': 'did:key:z6MkSomebody', via: 'remote' }
   await w.caller.ask(`${TASKS}/SubmitTask`, { device: 'gpu1', command: ['ls'] })
   for (const path of [`${TASKS}/CancelTask`, `${EXEC}/Cancel`, `${TASKS}/PauseTask`, `${TASKS}/ResumeTask`]) await w.caller.ask(path, { id: 'abcdef' })
   expect(actors).toEqual(Array(5).fill({ did: DID, via: 'local' }))
   expect(statSync(w.socketPath).mode & 0o777).toBe(0o600)
+})
+
+test('a call that shows a token or names a session is refused: here it could only get more than it asked for', async () => {
+  await using w = await grpcWorld({ submitTask: () => Promise.resolve(VIEW) })
+  for (const says of [{ authorization: 'Bearer errs_x' }, { 'x-errand-session': 'nightly' }] as Record<string, string>[]) {
+    w.caller.says = says
+    expect(await failureOf(w.caller.ask(`${TASKS}/SubmitTask`, { device: 'gpu1', command: ['ls'] }))).toMatchObject({ code: 'UNSUPPORTED' })
+    expect(await failureOf(w.caller.ask(`${TASKS}/GetStatus`, {}))).toMatchObject({ code: 'UNSUPPORTED' })
+  }
 })
 
 test('a task is looked up, steered and listed by both services', async () => {

@@ -35,7 +35,7 @@ test('every route that is served is described, and nothing else is', async () =>
   const app = Fastify({ exposeHeadRoutes: false })
   const served: string[] = []
   app.addHook('onRoute', ({ method, url }) => void served.push(`${String(method)} ${url.replace(/:(\w+)/g, '{$1}')}`))
-  addRoutes(app, { runtime: scripted({}), guard: ownersGuard(DID), clock: systemClock, log: undefined, stopping: new AbortController().signal })
+  addRoutes(app, { runtime: scripted({}), guard: ownersGuard(DID, scripted({})), clock: systemClock, log: undefined, stopping: new AbortController().signal })
   await app.close()
   const { paths } = await described()
   const said = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`))

@@ -81,6 +81,8 @@ export function scripted(over: Partial<Runtime>): Runtime {
     devices: { remove: unexpected, trust: unexpected, lockdown: unexpected },
     roles: { list: unexpected, add: unexpected, change: unexpected, remove: unexpected, assign: unexpected, unassign: unexpected },
     groups: { list: unexpected, change: unexpected },
+    sessions: { open: unexpected, list: unexpected, get: unexpected, close: unexpected, enter: unexpected },
+    inSession: () => scripted(over),
     bridge: { import: unexpected, export: unexpected },
     why: unexpected,
     audit: () => records(0),
