@@ -25,16 +25,28 @@ export function guardsIn(name, source) {
     found.push({ line: file.getLineAndCharacterOfPosition(start).line + 1, was, start, end: node.end, put })
   }
   const visit = (node) => {
-    if (ts.isIfStatement(node) && node.elseStatement === undefined && leaves(node.thenStatement))
-      for (const part of disjuncts(node.expression)) add(part, 'false')
+    if (ts.isIfStatement(node)) conditions(node, add)
     else if (ts.isConditionalExpression(node)) conditional(node, add)
-    else if (ts.isReturnStatement(node) && node.expression !== undefined) links(node.expression, add)
-    else if (ts.isThrowStatement(node) && isLastWord(node)) add(node, ';')
-    else if (ts.isExpressionStatement(node) && isCheck(node.expression, throwing)) add(node, ';')
+    else if (ts.isReturnStatement(node)) returned(node, add)
+    else if (isBareGuard(node, throwing)) add(node, ';')
     ts.forEachChild(node, visit)
   }
   visit(file)
   return found.sort((a, b) => a.start - b.start)
+}
+
+/** Each part of a condition behind which somebody is turned away. */
+function conditions({ expression, thenStatement, elseStatement }, add) {
+  if (elseStatement === undefined && leaves(thenStatement)) for (const part of disjuncts(expression)) add(part, 'false')
+}
+
+function returned({ expression }, add) {
+  if (expression !== undefined) links(expression, add)
+}
+
+function isBareGuard(node, throwing) {
+  if (ts.isThrowStatement(node)) return isLastWord(node)
+  return ts.isExpressionStatement(node) && isCheck(node.expression, throwing)
 }
 
 /** @param {string} source @param {Guard} guard */

@@ -28,33 +28,7 @@ import { Pulse } from './pulse.ts'
 import { Rejoin } from './rejoin.ts'
 import { type PushResult, Sync, type SyncedRecords } from './sync.ts'
 import { localAddressOf, socketOf } from './tcp.ts'
-
-export interface MeshOptions {
-  readonly identity: Identity
-  readonly meshId: Uint8Array
-  readonly version: string
-  readonly listen: readonly string[]
-  readonly bootstrap: readonly string[]
-  readonly datastore: NonNullable<Libp2pOptions['datastore']>
-  readonly discovery: { readonly mdns: boolean; readonly dht: boolean; readonly addressSync: boolean }
-}
-
-export interface MeshOn {
-  readonly directory: Directory
-  readonly records: SyncedRecords
-  readonly door: ExecDoor
-  readonly calls: CallDoor
-  readonly joins: { readonly admit: AdmitJoin; readonly pairing: PairDoor }
-  readonly auditLog: AuditLog
-  readonly replica: Replica
-  readonly mayRead: (did: Did) => boolean
-  readonly describe: () => Omit<Announcement, 'v' | 'device' | 'seq'>
-  /** The IP addresses of this machine now. */
-  readonly machineAddresses: () => readonly string[]
-  readonly clock: Clock
-  readonly random: Random
-  readonly log: (event: string, facts: Record<string, unknown>) => void
-}
+import type { MeshOn, MeshOptions } from './wiring.ts'
 
 const PING_EVERY_MS = 15_000
 const PING_MS = 5_000

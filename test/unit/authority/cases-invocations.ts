@@ -43,15 +43,20 @@ export interface InvocationCase {
 type More = Partial<Pick<InvocationCase, 'revocations' | 'before' | 'peer' | 'now'>> & { readonly sent?: readonly Delegation[] }
 const make =
   (by: 'spec' | 'profile') =>
-  (name: string, chain: readonly Delegation[], expect: string, fields: Partial<InvocationFields> = {}, more: More = {}): InvocationCase =>
+  (
+    name: string,
+    chain: readonly Delegation[],
+    expect: string,
+    ...[fields = {}, more = {}]: [fields?: Partial<InvocationFields>, more?: More]
+  ): InvocationCase =>
     judged(by, name, invoke(chain, fields), expect, { sent: chain, ...more })
 function judged(
   by: 'spec' | 'profile',
   name: string,
   invocation: Pick<Invocation, 'bytes'>,
-  expect: string,
-  { sent = [], revocations = [], before = [], ...rest }: More = {},
+  ...[expect, more = {}]: [expect: string, more?: More]
 ): InvocationCase {
+  const { sent = [], revocations = [], before = [], ...rest } = more
   return { name, by, bytes: invocation.bytes, proofs: sent.map(({ bytes }) => bytes), revocations, before, expect, ...rest }
 }
 const spec = make('spec')

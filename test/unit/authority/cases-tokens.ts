@@ -124,7 +124,7 @@ export const TOKEN_CASES: readonly TokenCase[] = [
   spec('a DID of another method', of({ aud: 'did:web:example.com' }), 'BAD_DID'),
   ours('an audience with a key of P-256', of({ aud: P256 }), 'BAD_DID'),
   ours('an audience with a key of RSA', of({ aud: RSA }), 'BAD_DID'),
-  spec('a DID with one letter changed', of({ aud: owner.did.slice(0, -1) + (owner.did.endsWith('1') ? '2' : '1') + '1' }), 'BAD_DID'),
+  spec('a DID with one letter changed', of({ aud: `${owner.did.slice(0, -1) + (owner.did.endsWith('1') ? '2' : '1')}1` }), 'BAD_DID'),
   ours('a nonce of 11 bytes', of({ nonce: filled(11, 1) }), 'BAD_NONCE'),
   ours('a nonce of 65 bytes', of({ nonce: filled(65, 1) }), 'BAD_NONCE'),
   spec('a nonce that is text', of({ nonce: 'twelve bytes' }), 'BAD_NONCE'),

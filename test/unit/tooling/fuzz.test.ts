@@ -48,7 +48,7 @@ const BROKEN: readonly (readonly [what: string, feed: Door['feed'], says: RegExp
   [
     'a decoder that reads beyond the end',
     (bytes) => {
-      const at = bytes.findIndex((byte) => byte === 0x5b)
+      const at = bytes.indexOf(0x5b)
       return new DataView(bytes.buffer).getBigUint64(at + 1)
     },
     /RangeError/,

@@ -1,0 +1,40 @@
+/** What the street door is told at its making, and the rooms behind it that it serves. */
+import type { Libp2pOptions } from 'libp2p'
+import type { Announcement } from '../../protocols/announce/messages.ts'
+import type { AuditLog } from '../audit/log.ts'
+import type { Replica } from '../audit/replica.ts'
+import type { Clock, Random } from '../base/clock.ts'
+import type { Did, Identity } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import type { CallDoor } from './call.ts'
+import type { ExecDoor } from './exec.ts'
+import type { AdmitJoin } from './join.ts'
+import type { PairDoor } from './pair.ts'
+import type { SyncedRecords } from './sync.ts'
+
+export interface MeshOptions {
+  readonly identity: Identity
+  readonly meshId: Uint8Array
+  readonly version: string
+  readonly listen: readonly string[]
+  readonly bootstrap: readonly string[]
+  readonly datastore: NonNullable<Libp2pOptions['datastore']>
+  readonly discovery: { readonly mdns: boolean; readonly dht: boolean; readonly addressSync: boolean }
+}
+
+export interface MeshOn {
+  readonly directory: Directory
+  readonly records: SyncedRecords
+  readonly door: ExecDoor
+  readonly calls: CallDoor
+  readonly joins: { readonly admit: AdmitJoin; readonly pairing: PairDoor }
+  readonly auditLog: AuditLog
+  readonly replica: Replica
+  readonly mayRead: (did: Did) => boolean
+  readonly describe: () => Omit<Announcement, 'v' | 'device' | 'seq'>
+  /** The IP addresses of this machine now. */
+  readonly machineAddresses: () => readonly string[]
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: (event: string, facts: Record<string, unknown>) => void
+}
