@@ -34,6 +34,8 @@ export const ENTRY_TEXT = {
   name: 128,
   words: 384,
   reason: 384,
+  intent: 64,
+  approvedBy: 640,
 } as const
 export const MAX_COMMAND_BYTES = 4_096
 export const MAX_COMMAND_WORDS = 256
@@ -57,6 +59,9 @@ const detailFields = {
   name: v.optional(Utf8(ENTRY_TEXT.name)),
   words: v.optional(Utf8(ENTRY_TEXT.words)),
   reason: v.optional(Utf8(ENTRY_TEXT.reason)),
+  /** Digest of what people were asked to approve, in hex; and who did. Since 0.3. */
+  intent: v.optional(Utf8(ENTRY_TEXT.intent)),
+  approvedBy: v.optional(Utf8(ENTRY_TEXT.approvedBy)),
   device: v.optional(DidText),
   expiresAt: v.optional(Count),
 }

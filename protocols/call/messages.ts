@@ -1,5 +1,6 @@
 /** `/errand/call/1`: one question to the runtime of another device, one answer. Frames and caps; see README.md beside this file. */
 import * as v from 'valibot'
+import { APPROVAL, RequestId, RightAnswer, RightAsked, WaitingCommand } from '../approval/messages.ts'
 import { Standing, Submission, TaskEvent } from '../task/messages.ts'
 import { Bytes, Count, List, Text, WireFault } from '../wire.ts'
 
@@ -18,16 +19,19 @@ export const CALL = {
 /** A tag once used is never given a second meaning. */
 export const CALL_TAG = { ask: 0x01, answer: 0x02, refused: 0x03 } as const
 
-const TASK_QUESTIONS = ['/task/read', '/task/cancel', '/task/pause', '/task/resume'] as const
-export type TaskQuestion = (typeof TASK_QUESTIONS)[number]
 /** What a revocation would end here. Shows no right: it is signed by who could sign the revocation. */
 export const WHAT_IF = 'what-if'
 /** Besides those about tasks: whether a command would run. Its invocation is that command's own, marked as a question. */
 export const WHY = 'why'
+export const TASK_QUESTIONS = ['/task/read', '/task/cancel', '/task/pause', '/task/resume'] as const
+export type TaskQuestion = (typeof TASK_QUESTIONS)[number]
+/** What waits for an approval here, and a decision on it; a request for a right, how it stands, and that it is not wanted any more. Since 0.3. */
+export const APPROVAL_QUESTIONS = ['/approval/list', '/approval/grant', '/right/ask', '/right/state', '/right/withdraw'] as const
+export type ApprovalQuestion = (typeof APPROVAL_QUESTIONS)[number]
 
 /** caller → device. */
 export const Ask = v.object({
-  question: v.picklist([...TASK_QUESTIONS, WHY, WHAT_IF]),
+  question: v.picklist([...TASK_QUESTIONS, WHY, WHAT_IF, ...APPROVAL_QUESTIONS]),
   /** '' is all tasks that live, or ended lately. */
   task: Text(64),
   /** With `task`: its history too. */
@@ -38,6 +42,10 @@ export const Ask = v.object({
   session: v.exactOptional(List(Bytes(8_192), 2)),
   /** With `what-if`: revocations as they would be signed, marked as questions and bound to this connection. */
   supposed: v.exactOptional(List(Bytes(1_024), CALL.maxSupposed)),
+  /** With `/right/ask`. */
+  right: v.exactOptional(RightAsked),
+  /** With `/right/state` and `/right/withdraw`: the id that was chosen. */
+  request: v.exactOptional(RequestId),
 })
 export type Ask = v.InferOutput<typeof Ask>
 
@@ -64,6 +72,10 @@ export const Answer = v.object({
   steps: v.exactOptional(List(WhyStep, 32)),
   /** To `what-if`: the tasks that would end. */
   stops: v.exactOptional(List(Text(64), CALL.maxStops)),
+  waiting: v.exactOptional(List(WaitingCommand, APPROVAL.maxListed)),
+  /** How many people have said yes to what was decided on, and how many have to. */
+  decided: v.exactOptional(v.object({ have: Count, need: Count })),
+  right: v.exactOptional(RightAnswer),
 })
 export type Answer = v.InferOutput<typeof Answer>
 

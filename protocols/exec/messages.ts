@@ -68,3 +68,15 @@ export type Attach = v.InferOutput<typeof Attach>
 /** executor → dialer: all places are taken; so many stand before this command, and itself. Since 0.2. */
 export const Queued = v.object({ task: Text(64), place: Count })
 export type Queued = v.InferOutput<typeof Queued>
+
+/** executor → dialer: it waits until enough people have approved it; said again whenever one has. Since 0.3. */
+export const Waits = v.object({
+  task: Text(64),
+  /** In words: who may approve, and which rule asks for it. */
+  message: Text(1_024),
+  need: Count,
+  have: Count,
+  /** Milliseconds since the epoch. */
+  expiresAt: Count,
+})
+export type Waits = v.InferOutput<typeof Waits>

@@ -1,5 +1,6 @@
 /** `/errand/join/1`: a device with an invite becomes a member. See README.md beside this file. */
 import * as v from 'valibot'
+import { APPROVAL } from '../approval/messages.ts'
 import { DeviceName } from '../member/messages.ts'
 import { Bytes, Count, DidText, ExactBytes, List, Text, WireFault } from '../wire.ts'
 
@@ -15,8 +16,13 @@ export const JOIN = {
   codePrefix: 'errand1',
 } as const
 
-/** A right as it will be signed: command, policy, last second. */
-export const OfferedRight = v.object({ cmd: Text(64), pol: v.array(v.unknown()), exp: Count })
+/** A right as it will be signed: command, policy, last second; and how many people have to say yes before each use (`errand/approvals`). */
+export const OfferedRight = v.object({
+  cmd: Text(64),
+  pol: v.array(v.unknown()),
+  exp: Count,
+  approvals: v.exactOptional(v.pipe(Count, v.minValue(1), v.maxValue(APPROVAL.maxApprovals))),
+})
 export type OfferedRight = v.InferOutput<typeof OfferedRight>
 
 /** What an invite offers; signed by the inviting device (DOMAIN.offer), so a changed code is noticed before anybody is dialled. */

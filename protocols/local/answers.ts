@@ -220,6 +220,17 @@ export interface ExecAccepted {
   startTime: string
 }
 
+/** What `waits` says there: people have to approve it first. */
+export interface ExecWaits {
+  task: string
+  /** Who may approve it and which rule asks for that, in words. */
+  message: string
+  need: number
+  have: number
+  /** Milliseconds since the epoch. */
+  expiresAt: number
+}
+
 export interface AuditRecordView {
   device: string
   deviceName: string | null

@@ -25,7 +25,7 @@ const GRPC_PROTOS = [
  * @type {readonly { name: string, entry: string, format?: 'cjs', mustNotHold: readonly string[], maxBytes: number, beside?: readonly string[] }[]}
  */
 export const BUNDLES = [
-  { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 61 * KIB },
+  { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 62 * KIB },
   { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 448 * KIB },
   { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },
   { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC, ...OLD_UCAN], maxBytes: 5_600 * KIB },

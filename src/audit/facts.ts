@@ -42,6 +42,8 @@ export interface AuditRecord {
   readonly name: string | null
   readonly words: string | null
   readonly reason: string | null
+  readonly intent: string | null
+  readonly approvedBy: string | null
   readonly subjectDevice: string | null
   readonly expiresAt: string | null
   readonly hash: string
@@ -89,6 +91,8 @@ export function recordOf(device: Did, entry: Entry, leaf: Uint8Array): AuditReco
     name: details.name ?? null,
     words: details.words ?? null,
     reason: details.reason ?? null,
+    intent: details.intent ?? null,
+    approvedBy: details.approvedBy ?? null,
     subjectDevice: details.device ?? null,
     expiresAt: iso(details.expiresAt),
     hash: Buffer.from(leaf).toString('hex'),
@@ -126,7 +130,7 @@ function hideSecrets(word: string): string {
 
 function clipDetails(details: EntryDetails): EntryDetails {
   const clipped: EntryDetails = { ...details }
-  for (const key of ['signal', 'why', 'from', 'requestedBy', 'policyApplied', 'name', 'words', 'reason'] as const) {
+  for (const key of ['signal', 'why', 'from', 'requestedBy', 'policyApplied', 'name', 'words', 'reason', 'intent', 'approvedBy'] as const) {
     const text = details[key]
     if (text !== undefined) clipped[key] = clip(text, ENTRY_TEXT[key])
   }

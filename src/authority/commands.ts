@@ -3,6 +3,7 @@
  * Declare, bound, enforce: every field is required, policies bound the declared values, and the executor enforces exactly those.
  */
 import * as v from 'valibot'
+import { ApprovalArgs } from '../../protocols/approval/messages.ts'
 import { CommandPath, isMap, TokenLink } from '../../protocols/authority/messages.ts'
 import { DidText, List, Text } from '../../protocols/wire.ts'
 
@@ -82,6 +83,10 @@ const NoArgs = v.strictObject({})
 export const TaskArgs = v.strictObject({ task: v.union([v.literal(''), ExecRunArgs.entries.task]) })
 export type TaskArgs = v.InferOutput<typeof TaskArgs>
 
+/** What waits for a yes here, and nothing else. */
+export const APPROVAL_LIST = '/approval/grant/list'
+export const APPROVAL_GRANT = '/approval/grant'
+
 interface Registered {
   /** False: only the device itself may do it; no chain reaches it. */
   readonly delegable: boolean
@@ -96,6 +101,8 @@ const REGISTRY: ReadonlyMap<string, Registered> = new Map<string, Registered>([
   ['/exec/run', { delegable: true, args: ExecRunArgs }],
   ['/mesh/join', { delegable: true, args: MeshJoinArgs }],
   ['/ucan/revoke', { delegable: true, args: RevokeArgs }],
+  [APPROVAL_GRANT, { delegable: true, args: ApprovalArgs }],
+  [APPROVAL_LIST, { delegable: true, args: NoArgs }],
   ['/audit/read', { delegable: true, args: NoArgs }],
   ['/device/info', { delegable: true, args: NoArgs }],
   ...['/task/read', '/task/logs', '/task/cancel', '/task/pause', '/task/resume'].map((name): [string, Registered] => [
@@ -105,7 +112,7 @@ const REGISTRY: ReadonlyMap<string, Registered> = new Map<string, Registered>([
   ...[
     ...['/exec/tty', '/exec/signal', '/task/submit', '/agent/list', '/agent/invoke', '/agent/configure'],
     ...['/skill/list', '/skill/execute', '/skill/install', '/file/read', '/file/write', '/file/delete', '/file/list', '/net/forward', '/net/relay'],
-    ...['/config/read', '/config/write', '/audit/export', '/session/open', '/approval/grant'],
+    ...['/config/read', '/config/write', '/audit/export', '/session/open'],
   ].map((name): [string, Registered] => [name, RESERVED]),
   ...['/mesh/rotate-root', '/device/set-trust', '/audit/purge'].map((name): [string, Registered] => [name, OWN]),
 ])

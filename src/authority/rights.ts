@@ -1,16 +1,18 @@
 /**
  * `--can` texts: parsed into a command and a policy on its declared arguments.
- * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; tty` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
+ * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; tty; approval 2` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
  * Unless the text says otherwise, `exec:` sets no environment, allocates no terminal and runs as the node's user.
  */
 import * as v from 'valibot'
+import { APPROVAL } from '../../protocols/approval/messages.ts'
 import { parseDuration } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
+import { rightMeta } from './approval.ts'
 import { ExecRunArgs, isCommandPath, isDelegable } from './commands.ts'
 import { compileExec, type ExecItem, type ExecRight } from './items.ts'
 import { commandInWords, commandOfPermission } from './permissions.ts'
 import type { Policy } from './policy.ts'
-import { EVERYTHING } from './say.ts'
+import { EVERYTHING, sayRight } from './say.ts'
 import { split, type Token, tokensOf } from './words.ts'
 
 export { sayRight } from './say.ts'
@@ -18,6 +20,13 @@ export { sayRight } from './say.ts'
 export interface Right {
   readonly cmd: string
   readonly pol: Policy
+  /** So many different people have to say yes before each use. Stands beside the policy, in the meta of the delegation (`rightMeta`). */
+  readonly approvals?: number
+}
+
+/** All of a right, with the people who have to be asked. */
+export function wordsOfRight({ cmd, pol, approvals }: Right): string {
+  return sayRight(cmd, pol, rightMeta({ approvals }))
 }
 
 const MAX_CHARS = 4_096
@@ -35,7 +44,8 @@ export function parseRight(text: string): Right {
   if (said.startsWith('/')) return { cmd: rawCommand(said), pol: [] }
   const exec = /^exec\s*:(.*)$/s.exec(said)
   if (exec === null) throw bad(`not a right: ${JSON.stringify(said.slice(0, 80))}`, HINT)
-  return { cmd: '/exec/run', pol: compileExec(parseExec(exec[1] ?? '')) }
+  const { approvals, ...right } = parseExec(exec[1] ?? '')
+  return { cmd: '/exec/run', pol: compileExec(right), ...(approvals === undefined ? {} : { approvals }) }
 }
 
 /**
@@ -62,12 +72,14 @@ function rawCommand(command: string): string {
   return command
 }
 
-function parseExec(text: string): ExecRight {
+type ExecSaid = ExecRight & { readonly approvals?: number }
+
+function parseExec(text: string): ExecSaid {
   const tokens = tokensOf(text)
   if (tokens === undefined) throw bad(`cannot read ${JSON.stringify(text.trim().slice(0, 80))}`, 'put an argument with spaces or commas between double quotes')
   const [commands, ...clauses] = split(tokens, ';')
   const seen = new Set<string>()
-  let right: ExecRight = { items: itemsOf(commands ?? []), env: [], users: [''], tty: false }
+  let right: ExecSaid = { items: itemsOf(commands ?? []), env: [], users: [''], tty: false }
   for (const clause of clauses) {
     const [head, ...rest] = clause
     const name = head?.t === 'word' && !head.quoted ? head.text : ''
@@ -98,7 +110,7 @@ function itemOf(part: readonly Token[]): ExecItem {
   return [exe, ...argv]
 }
 
-function parseClause(name: string, rest: readonly Token[]): Partial<ExecRight> {
+function parseClause(name: string, rest: readonly Token[]): Partial<ExecSaid> {
   switch (name) {
     case 'tty':
       if (rest.length > 0) throw bad('"tty" stands alone', "write '; tty'")
@@ -111,9 +123,18 @@ function parseClause(name: string, rest: readonly Token[]): Partial<ExecRight> {
       return { cwd: listOf(name, rest, directory)[0] ?? '/' }
     case 'timeout':
       return { timeoutMs: parseDuration(textsOf(rest).join(' ')) }
+    case 'approval':
+      return { approvals: peopleIn(textsOf(rest)) }
     default:
-      throw bad(`not a bound: ${JSON.stringify(name)}`, 'after ";" comes env, user, cwd, timeout or tty')
+      throw bad(`not a bound: ${JSON.stringify(name)}`, 'after ";" comes env, user, cwd, timeout, tty or approval')
   }
+}
+
+function peopleIn(words: readonly string[]): number {
+  const [text = '1', ...more] = words
+  const count = /^\d{1,2}$/.test(text) ? Number(text) : 0
+  if (more.length === 0 && count >= 1 && count <= APPROVAL.maxApprovals) return count
+  throw bad(`"approval" does not take ${JSON.stringify(words.join(' ').slice(0, 80))}`, `write '; approval', or '; approval 2' for two different people`)
 }
 
 function listOf(name: string, tokens: readonly Token[], check: (text: string) => boolean): string[] {

@@ -1,14 +1,25 @@
 /** Rights and policy statements in words. What `parseRight` makes is said as it can be typed; anything else is said in full, never shortened to something that sounds smaller. */
+
+import { approvalsIn } from './approval.ts'
 import { type ExecItem, type ExecRight, readExec } from './items.ts'
 import { commandInWords } from './permissions.ts'
 import type { Policy, Statement } from './policy.ts'
+import type { AnyRecord } from './token.ts'
 import { sayValue, sayWord } from './words.ts'
 
 /** The right to all commands there are and will be. */
 export const EVERYTHING = 'everything'
 
-/** @returns words for people; `parseRight` takes them back when it can make such a right, and refuses them otherwise. */
-export function sayRight(command: string, policy: Policy): string {
+/**
+ * @param meta of the delegation, where there is one: it may ask for approvals.
+ * @returns words for people; `parseRight` takes them back when it can make such a right, and refuses them otherwise.
+ */
+export function sayRight(command: string, policy: Policy, meta?: AnyRecord): string {
+  const approvals = approvalsIn(meta)
+  return `${sayBounds(command, policy)}${approvals === 0 ? '' : approvals === 1 ? '; approval' : `; approval ${approvals}`}`
+}
+
+function sayBounds(command: string, policy: Policy): string {
   if (policy.length === 0) return command === '/' ? EVERYTHING : (commandInWords(command) ?? command)
   const exec = command === '/exec/run' ? readExec(policy) : undefined
   return exec === undefined ? `${command} where ${policy.map(sayStatement).join(' and ')}` : sayExec(exec)

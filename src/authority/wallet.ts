@@ -2,6 +2,7 @@
 import { TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import { sayDuration } from '../base/duration.ts'
 import type { Did } from '../identity/identity.ts'
+import { approvalsOf } from './approval.ts'
 import { expiryOf, LAST_LINK, refuseChain, refusePolicies, refuseTime } from './chain.ts'
 import { covers, isDelegable } from './commands.ts'
 import { explain } from './explain.ts'
@@ -43,6 +44,8 @@ export interface Path {
 
 interface Weighed extends Path {
   readonly expiresAt: number
+  /** People who would have to be asked. */
+  readonly approvals: number
 }
 
 export class Wallet {
@@ -74,7 +77,7 @@ export class Wallet {
     return this.#byCid.delete(cid)
   }
 
-  /** Finds the chain to invoke with: one whose policies allow the arguments, and of those the one that lives longest. */
+  /** Finds the chain to invoke with: one whose policies allow the arguments, of those one for which the fewest people have to be asked, and of those the one that lives longest. */
   find(wanted: Wanted): Found {
     const { issuer, subject } = wanted
     if (issuer === subject) return { ok: true, chain: [], expiresAt: null }
@@ -156,16 +159,18 @@ function extendsChain(link: Delegation, below: readonly Delegation[], { subject,
 
 function weigh(chain: readonly Delegation[], { issuer, subject, command, args, now, revocations }: Wanted): Weighed {
   const expiresAt = expiryOf(chain) ?? Number.POSITIVE_INFINITY
+  const seen = { chain, expiresAt, approvals: approvalsOf(chain) }
   const dead = revocations?.kills(chain)
-  if (dead !== undefined) return { chain, expiresAt, problem: dead.words }
+  if (dead !== undefined) return { ...seen, problem: dead.words }
   const refusal = refuseChain(chain, { subject, invoker: issuer, command, now }, 'profile')
-  if (refusal !== undefined) return { chain, expiresAt, problem: refusal.detail }
+  if (refusal !== undefined) return { ...seen, problem: refusal.detail }
   const policy = args === undefined ? undefined : refusePolicies(chain, args)
-  return policy === undefined || args === undefined ? { chain, expiresAt } : { chain, expiresAt, problem: explain(policy.statement, args) }
+  return policy === undefined || args === undefined ? seen : { ...seen, problem: explain(policy.statement, args) }
 }
 
 function better(a: Weighed, b: Weighed): number {
   const passes = Number(a.problem !== undefined) - Number(b.problem !== undefined)
   if (passes !== 0) return passes
+  if (a.approvals !== b.approvals) return a.approvals - b.approvals // nobody is asked without need
   return a.expiresAt === b.expiresAt ? a.chain.length - b.chain.length : b.expiresAt - a.expiresAt
 }

@@ -2,6 +2,7 @@
 
 import { Command } from 'commander'
 import { Context, type Shared } from './context.ts'
+import { addApprovals } from './groups/approvals.ts'
 import { addAudit } from './groups/audit.ts'
 import { addDevice, addLockdown } from './groups/device.ts'
 import { type Does, type Group, type Load, strict } from './groups/group.ts'
@@ -55,6 +56,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['why'], addWhy],
   [['policy'], addPolicy],
   [['session'], addSessions],
+  [['request', 'requests', 'approve', 'deny'], addApprovals],
   [['audit'], addAudit],
   [['device'], addDevice],
   [['lockdown'], addLockdown],

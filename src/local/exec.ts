@@ -2,7 +2,7 @@
 
 import { EXEC, TAG } from '../../protocols/exec/frames.ts'
 import { LOCAL_TAG } from '../../protocols/local/frames.ts'
-import type { AttachRequest, BulkOffer, ExecAccepted, ExecOutcome, ExecRequest } from '../../protocols/local/messages.ts'
+import type { AttachRequest, BulkOffer, ExecAccepted, ExecOutcome, ExecRequest, ExecWaits } from '../../protocols/local/messages.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
 import { BulkReader } from './bulk.ts'
@@ -28,6 +28,8 @@ export interface ExecOptions {
   readonly onAccepted?: (accepted: ExecAccepted) => void
   /** All places of the device are taken; so many stand before this command, and itself. */
   readonly onQueued?: (queued: { task: string; place: number }) => void
+  /** It waits until people have approved it; said again whenever one has. */
+  readonly onWaits?: (waits: ExecWaits) => void
   /** The line to the device was cut: the node dials it for so many milliseconds, and the command goes on there meanwhile. */
   readonly onLineDown?: (waitMs: number) => void
   /** So many bytes of output are not there any more. */
@@ -137,6 +139,8 @@ class ExecCall {
       case TAG.queued:
         this.o.onQueued?.(parse<{ task: string; place: number }>(payload))
         return undefined
+      case TAG.waits:
+        return this.o.onWaits?.(parse<ExecWaits>(payload)) as undefined
       case TAG.at:
         this.#skip(parse<{ offset: number }>(payload).offset)
         return undefined

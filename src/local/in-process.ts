@@ -3,6 +3,7 @@
  * commands. Callers get values of their own, never parts of the node.
  */
 import * as v from 'valibot'
+import { type ApprovalView, ApproveRequest, type DecisionView, DenyRequest, RightRequest } from '../../protocols/local/approvals.ts'
 import {
   AuditQuery,
   type AuditRecordView,
@@ -149,6 +150,22 @@ export class InProcess implements Calls, OwnerClient {
 
   revoke(request: RevokeRequest, o?: Waiting): Promise<RevokeView> {
     return this.#with(RevokeRequest, request, o, ({ runtime, actor }, asked) => runtime.revoke(actor, asked))
+  }
+
+  approvals({ mine, ...o }: Waiting & { readonly mine?: boolean } = {}): Promise<ApprovalView[]> {
+    return this.#ask(o, ({ runtime }) => runtime.approvals.list({ mine: mine === true }))
+  }
+
+  approve(id: string, request: ApproveRequest = {}, o?: Waiting): Promise<DecisionView> {
+    return this.#with(v.tuple([TaskPart, ApproveRequest]), [id, request], o, ({ runtime }, [one, asked]) => runtime.approvals.approve(one, asked))
+  }
+
+  deny(id: string, request: DenyRequest = {}, o?: Waiting): Promise<DecisionView> {
+    return this.#with(v.tuple([TaskPart, DenyRequest]), [id, request], o, ({ runtime }, [one, asked]) => runtime.approvals.deny(one, asked))
+  }
+
+  requestRight(request: RightRequest, o?: Waiting): Promise<ApprovalView> {
+    return this.#with(RightRequest, request, o, ({ runtime }, asked) => runtime.approvals.request(asked))
   }
 
   why(request: WhyRequest, o?: Waiting): Promise<WhyView> {

@@ -19,6 +19,7 @@ import * as views from '../../protocols/local/views.ts'
 import { Text } from '../../protocols/wire.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { type Answer, EVENTS_TYPE, json, LINES_TYPE, type Route, route } from './route.ts'
+import { APPROVAL_ROUTES } from './routes-approvals.ts'
 import { DEVICE_ROUTES } from './routes-devices.ts'
 import { ORDER_ROUTES } from './routes-orders.ts'
 import { ROLE_ROUTES } from './routes-roles.ts'
@@ -188,5 +189,6 @@ export const ROUTES: readonly Route[] = [
   ...DEVICE_ROUTES,
   ...ROLE_ROUTES,
   ...SESSION_ROUTES,
+  ...APPROVAL_ROUTES,
   ...AUDIT,
 ]

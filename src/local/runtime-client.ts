@@ -2,6 +2,7 @@
  * What every face of a node offers its callers, whatever carries it: in the node's own process, over its socket, or through an adapter of
  * somebody else's. Types only. Each face passes test/contract/runtime.ts.
  */
+import type { ApprovalView, ApproveRequest, DecisionView, DenyRequest, RightRequest } from '../../protocols/local/approvals.ts'
 import type {
   AuditQuery,
   AuditRecordView,
@@ -107,6 +108,8 @@ export interface ExecuteResponse extends ExecuteEnd {
 export type ExecuteEvent =
   /** All places of the device are taken; so many stand before it, and itself. */
   | { readonly t: 'queued'; readonly id: string; readonly place: number }
+  /** People have to approve it first; `have` of them did. */
+  | { readonly t: 'waiting'; readonly id: string; readonly message: string; readonly need: number; readonly have: number }
   /** The start is in the log of its device. */
   | { readonly t: 'started'; readonly id: string; readonly device: string; readonly startTime: string }
   | { readonly t: 'printed'; readonly fd: 1 | 2; readonly bytes: Uint8Array }
@@ -176,6 +179,13 @@ export interface OwnerClient {
   grant(request: GrantRequest, o?: Waiting): Promise<GrantView[]>
   listGrants(o?: Waiting): Promise<GrantView[]>
   revoke(request: RevokeRequest, o?: Waiting): Promise<RevokeView>
+  /** What waits for a yes of this device; with `mine`, the rights that it has asked for. */
+  approvals(o?: Waiting & { readonly mine?: boolean }): Promise<ApprovalView[]>
+  /** `intent` is that of the view: what waits under the id by then and is something else is not approved. @throws NO_SUCH_REQUEST, REFUSED_OTHER_INTENT, REFUSED_SELF_APPROVAL, DENIED */
+  approve(id: string, request?: ApproveRequest, o?: Waiting): Promise<DecisionView>
+  deny(id: string, request?: DenyRequest, o?: Waiting): Promise<DecisionView>
+  /** Asks those who could grant it; the grant comes by itself. */
+  requestRight(request: RightRequest, o?: Waiting): Promise<ApprovalView>
   /** Whether a command would run on a device, and why. Runs nothing. */
   why(request: WhyRequest, o?: Waiting): Promise<WhyView>
   /** Rights of its own for a while; `token` lets whoever has it act in the session and do nothing else. @throws CANNOT_GRANT, BAD_SESSION */

@@ -8,6 +8,7 @@ import type {
   ExecAccepted,
   ExecOutcome,
   ExecRequest,
+  ExecWaits,
   OfferedView,
   Status,
   TaskUpdate,
@@ -157,6 +158,7 @@ async function* heard(begin: (takers: Takers & { readonly abandon: AbortSignal }
     onStderr: print(2),
     onAccepted: ({ task: id, device, startTime }: ExecAccepted) => void events.put({ t: 'started', id, device, startTime }),
     onQueued: ({ task: id, place }: { task: string; place: number }) => void events.put({ t: 'queued', id, place }),
+    onWaits: ({ task: id, message, need, have }: ExecWaits) => void events.put({ t: 'waiting', id, message, need, have }),
     onSkipped: (bytes: number) => void events.put({ t: 'skipped', bytes }),
   }
   const over = begin({ ...takers, abandon: left.signal }).then(

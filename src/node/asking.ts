@@ -26,6 +26,7 @@ export interface Asking {
   readonly whatIf: WhatIf
   readonly sessions: SessionDesk
   readonly log: AuditDesk
+  readonly side: FarSide
 }
 
 export interface AskingOn {
@@ -62,5 +63,6 @@ export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms,
     log: new AuditDesk({ self, directory, logs, witnesses: rooms.replica.witnesses, refreshLogs }),
     ...{ whys, sessions },
     whatIf: new WhatIf({ self, rights, live, wallet, revocations, directory, calls: mesh, isOnline, clock, random }),
+    side,
   }
 }

@@ -87,6 +87,10 @@ export const SETTINGS = {
     fallback: '1d',
     doc: 'how long a session lives that nobody uses, when it is opened without `--idle`',
   },
+  'security.approvalTimeout': {
+    ...duration({ least: '1s', most: '30d' }),
+    ...{ fallback: '1h', doc: 'how long a command waits here for its approval before it fails' },
+  },
   'deployment.maxConcurrentTasks': {
     ...whole({ least: 1, most: 4_096 }),
     ...{ fallback: 256, aliases: ['slots'] },

@@ -34,6 +34,7 @@ export interface Config {
     readonly defaultRoles: readonly string[]
     readonly sessionForMs: number
     readonly sessionIdleMs: number
+    readonly approvalTimeoutMs: number
   }
   readonly deployment: {
     readonly maxConcurrentTasks: number
@@ -70,6 +71,7 @@ export function configOf(s: Settings): Config {
     security: {
       ...{ requireAuth: s['security.requireAuth'], allowRemoteSessions: s['security.allowRemoteSessions'], defaultRoles: s['security.defaultRoles'] },
       ...{ sessionForMs: s['security.sessionFor'], sessionIdleMs: s['security.sessionIdle'] },
+      approvalTimeoutMs: s['security.approvalTimeout'],
     },
     deployment: {
       ...{ maxConcurrentTasks: s['deployment.maxConcurrentTasks'], queueSize: s['deployment.queueSize'], queueTimeoutMs: s['deployment.queueTimeout'] },

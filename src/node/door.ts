@@ -1,6 +1,7 @@
 /** The Runtime that the local socket talks to while the node behind it changes: none yet, one mesh, another mesh after a join. */
 import type { JoinRequest, JoinView, OfferView, PairRequest, PairView, Status } from '../../protocols/local/messages.ts'
 import { ErrandError } from '../base/errors.ts'
+import type { ApprovalRoom } from '../runtime/approval-desk.ts'
 import { offerView, readCode } from '../runtime/invite-code.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 
@@ -43,6 +44,7 @@ export function waitingRuntime(o: {
     ...noRoles(none),
     sessions: noSessions(none),
     inSession: () => none(),
+    approvals: noApprovals(none),
     bridge: { import: () => Promise.resolve().then(none), export: () => Promise.resolve().then(none) },
     why: () => Promise.resolve().then(none),
     audit: () => nothing(),
@@ -97,6 +99,7 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
     ...switchedRoles(current),
     sessions: switchedSessions(current),
     inSession: (session) => current().inSession(session),
+    approvals: switchedApprovals(current),
     bridge: { import: (request) => current().bridge.import(request), export: (request) => current().bridge.export(request) },
     why: (actor, request) => current().why(actor, request),
     audit: (query) => current().audit(query),
@@ -131,5 +134,19 @@ function switchedSessions(current: () => Pick<Runtime, 'sessions'>): Runtime['se
     get: (session) => current().sessions.get(session),
     close: (session) => current().sessions.close(session),
     enter: (credential) => current().sessions.enter(credential),
+  }
+}
+
+function noApprovals(none: () => never): ApprovalRoom {
+  const refuse = (): Promise<never> => Promise.resolve().then(none)
+  return { list: () => Promise.resolve([]), approve: refuse, deny: refuse, request: refuse }
+}
+
+function switchedApprovals(current: () => Pick<Runtime, 'approvals'>): ApprovalRoom {
+  return {
+    list: (o) => current().approvals.list(o),
+    approve: (id, request) => current().approvals.approve(id, request),
+    deny: (id, request) => current().approvals.deny(id, request),
+    request: (request) => current().approvals.request(request),
   }
 }

@@ -7,6 +7,9 @@ import { createExecutor } from '../exec/executor.ts'
 import type { Did } from '../identity/identity.ts'
 import type { CallDoor } from '../mesh/call.ts'
 import { MeshNode } from '../mesh/mesh.ts'
+import { ApprovalCheck } from '../runtime/approval-check.ts'
+import { type ApprovalDoor, isApprovalAsk } from '../runtime/approval-door.ts'
+import type { Approvals } from '../runtime/approvals.ts'
 import { Attachments } from '../runtime/attachments.ts'
 import { BridgeDesk } from '../runtime/bridge-desk.ts'
 import { type Check, OthersCheck } from '../runtime/checks.ts'
@@ -29,6 +32,7 @@ import { type TaskAsk, TaskSteward } from '../runtime/task-steward.ts'
 import { WaitingList } from '../runtime/waiting-list.ts'
 import { Suppositions } from '../runtime/what-if.ts'
 import { besideDoor } from './addresses.ts'
+import { type OpenedDesk, openApprovalDesk, openApprovals } from './approvals.ts'
 import { type Asking, openAsking } from './asking.ts'
 import { type Ceiling, heedOrders, openCeiling } from './ceiling.ts'
 import { describeMachine } from './describe.ts'
@@ -50,6 +54,8 @@ export interface Hall {
   readonly recovery: Recovery
   readonly policies: Policies
   readonly sessions: SessionDesk
+  readonly approvals: Approvals
+  readonly approving: OpenedDesk
 }
 
 export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
@@ -70,30 +76,29 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   policies.onChange(() => places.revisit())
   const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
-  const checks: readonly Check[] = [
-    new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions }),
-    new SessionCheck(),
-    ...ceiling.checks,
-    ...policies.checks,
-  ]
+  const others = new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })
+  const checks: readonly Check[] = [others, new SessionCheck(), ...ceiling.checks, ...policies.checks, new ApprovalCheck()]
+  const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
     ...{ ...session, self, revocations, audit, book, named, places, waiting, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
     attachments: new Attachments({ ...session, book, gate }),
+    ...waits,
     checks,
   })
   records.onRevocation(() => live.stopRevoked())
   const questions = new Questions({ self, revocations, audit, clock, checks, places, rates, named })
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
   const inviting = openInvites(p, cellar, rooms, { mesh: () => mesh, desks: () => desks, mayAdmit: () => ceiling.lockdown.refuse() })
-  const calls = answering(steward, questions, new Suppositions({ live, clock, rates }))
+  const calls = answering({ steward, questions, suppositions: new Suppositions({ live, clock, rates }), approvals: () => approving.door })
   const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls, places })
   heedOrders(rooms, { ceiling, live, expel: () => mesh.expel() })
   const desks = openDesks(p, cellar, rooms, { mesh, ceiling, live })
   const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights: desks.rights, live })
-  const { submitter, sessions } = asking
+  const { submitter, side, sessions } = asking
+  const approving = openApprovalDesk(p, cellar, rooms, { approvals: waits.approvals, checks, rights: desks.rights, side, mesh })
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
-  const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, ...asking, ...desks })
-  return { runtime, mesh, door, executor, live, places, submitter, recovery, sessions, policies }
+  const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, approvals: approving.desk, ...asking, ...desks })
+  return { runtime, mesh, door, executor, live, places, submitter, recovery, sessions, policies, approvals: waits.approvals, approving }
 }
 
 type Desks = RoleRooms & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'>
@@ -128,11 +133,12 @@ function openExecutor(p: NodeParts): Hall['executor'] {
 }
 
 /** One door for all questions of other devices. */
-function answering(steward: TaskSteward, questions: Questions, suppositions: Suppositions): CallDoor {
+function answering(on: { steward: TaskSteward; questions: Questions; suppositions: Suppositions; approvals: () => ApprovalDoor }): CallDoor {
   return {
     answer: async (ask, caller): Promise<Answer> => {
-      if (ask.question === WHY) return { tasks: [], steps: await questions.answer(ask, caller) }
-      return ask.question === WHAT_IF ? suppositions.answer(ask, caller) : await steward.answer(ask as TaskAsk, caller)
+      if (ask.question === WHY) return { tasks: [], steps: await on.questions.answer(ask, caller) }
+      if (ask.question === WHAT_IF) return on.suppositions.answer(ask, caller)
+      return isApprovalAsk(ask) ? await on.approvals().answer(ask, caller) : await on.steward.answer(ask as TaskAsk, caller)
     },
   }
 }
@@ -164,7 +170,7 @@ function openRuntime(
   p: NodeParts,
   { audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies } & Desks & Asking,
+  on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies } & Pick<LocalRuntimeOn, 'approvals'> & Desks & Asking,
 ): Omit<Runtime, 'pair'> {
   const { directory, orders, book, damaged } = rooms
   const { mesh, ceiling, inviting, policies, ...desks } = on

@@ -2,7 +2,7 @@
  * The builder: a written order of starts, the reverse order of stops. Plain constructor arguments; the hall is built in hall.ts.
  */
 import { stayAwake } from '../base/awake.ts'
-import { systemClock as clock, pause } from '../base/clock.ts'
+import { systemClock as clock, every, pause } from '../base/clock.ts'
 import { asErrand } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
@@ -17,6 +17,8 @@ import { type Cellar, openCellar, openRooms, type Rooms } from './rooms.ts'
 
 /** What a stop waits for commands that are told to end: their ladder and a little. */
 const STOP_MS = 8_000
+/** How often a device asks what became of the rights that it has asked for. */
+const LOOK_MS = 20_000
 
 export interface RunningNode {
   readonly runtime: Omit<Runtime, 'pair'>
@@ -61,10 +63,14 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
     await released
   }
   stops.push(release)
+  await hall.approving.asked.load()
+  await hall.approving.wanted.load()
   await recover(p, { cellar, rooms, hall })
   await hall.mesh.start()
   stops.push(() => hall.mesh.stop())
   void hall.sessions.endLeft().catch((thrown: unknown) => p.log('sessions not ended', { why: asErrand(thrown).message }))
+  const looking = every(clock, LOOK_MS, () => hall.approving.wanted.look())
+  stops.push(() => Promise.resolve(looking()))
   stops.push(release) // first of all, so that callers still hear how their commands ended
   return {
     runtime: hall.runtime,
@@ -85,6 +91,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
 /** What an earlier daemon left: running in an exec-host, ended meanwhile, or lost. The log may have to wait for the mesh, so nobody waits for the log. */
 async function recover(p: NodeParts, { cellar, rooms, hall }: { cellar: Cellar; rooms: Rooms; hall: Hall }): Promise<void> {
   const living = new Set<string>(rooms.book.live().map(({ id }) => id))
+  await hall.approvals.tidy(living)
   const unfinished = await findUnfinished({ logs: { store: cellar.store.logs, mesh: p.mesh.id }, self: p.device.did })
   const running = await hall.executor.adopt()
   const unknown = unfinished.filter(({ task }) => task !== null && !living.has(task))

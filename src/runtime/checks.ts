@@ -36,6 +36,8 @@ export interface Refused {
   readonly fields?: Readonly<Record<string, unknown>>
   /** It is no refusal yet: a person may still say yes, and the task waits for that. */
   readonly waitsFor?: 'approval'
+  /** With `waitsFor`: how many different people have to say yes. Default 1. */
+  readonly approvals?: number
   /** What it went by, for the log. */
   readonly applied?: string
 }
@@ -64,20 +66,30 @@ export interface Passed {
   readonly applied: string
 }
 
-export type Stopped = Refused & { readonly step: Step }
+/** `judged`, where it only waits for a yes: what the executor has to keep to once there is one. */
+export type Stopped = Refused & { readonly step: Step; readonly judged?: Judged }
 
-/** Asks all checks, up to the first that does not let the request pass. A check that fails counts as a no: it throws. */
+/**
+ * Asks all checks, up to the first that refuses. What only waits for a yes refuses nothing yet: the checks behind it are asked all the same,
+ * and it is returned when none of them refuses, with the most people that any of them wants. A check that fails counts as a no: it throws.
+ */
 export async function passAll(checks: readonly Check[], asked: Asked, when: 'admission' | 'start'): Promise<Passed | Stopped> {
   let judged: Judged = {}
+  let waits: Stopped | undefined
   const applied: string[] = []
   for (const check of inOrder(checks)) {
     const verdict = check.judge(asked, when)
     const seen = verdict instanceof Promise ? await verdict : verdict
-    if (!seen.ok) return { ...seen, step: check.step }
-    judged = { ...judged, ...seen.judged }
-    if (seen.applied !== undefined && seen.applied !== '') applied.push(seen.applied)
+    if (!seen.ok && seen.waitsFor === undefined) return { ...seen, step: check.step }
+    if (seen.ok) judged = { ...judged, ...seen.judged }
+    else waits = waits === undefined ? { ...seen, step: check.step } : both(waits, seen)
+    if (seen.applied !== undefined && seen.applied !== '' && !applied.includes(seen.applied)) applied.push(seen.applied)
   }
-  return { ok: true, judged, applied: applied.join(' ') }
+  return waits === undefined ? { ok: true, judged, applied: applied.join(' ') } : { ...waits, judged, applied: applied.join(' ') }
+}
+
+function both(one: Stopped, other: Refused): Stopped {
+  return { ...one, detail: `${one.detail}; and ${other.detail}`, approvals: Math.max(one.approvals ?? 1, other.approvals ?? 1) }
 }
 
 /** @returns the first check that does not let the request pass, or undefined. */

@@ -16,7 +16,7 @@ export function denial(refusal: Refusal, nowMs: number, asked: Asked = { who: 'W
   return new ErrandError('DENIED', `${detail}${grantNote(refusal, nowMs)}`, {
     hint:
       HINTS[code] ??
-      `${asked.on} itself, or whoever has that right there, can allow it: errand grant ${asked.who} --on ${asked.on} --can 'exec: ${sayExe(asked.exe)}' --for 1h`,
+      `ask for it: errand request ${asked.on} --can 'exec: ${sayExe(asked.exe)}' --reason "…"  (who may allow it there: errand grant ${asked.who} --on ${asked.on} --can 'exec: ${sayExe(asked.exe)}' --for 1h)`,
     fields: {
       reason: code,
       detail,

@@ -110,6 +110,13 @@ export class ExecAdmission {
     }
   }
 
+  /** What waited in an earlier daemon: judged anew by the checks of this device; what it waits for may have changed. @throws DENIED */
+  async again<R extends Admitted & { readonly caller: ExecCaller }>(request: R): Promise<R> {
+    const { waits: _, ...rest } = request
+    const waits = await this.#check(request.admission, request.caller)
+    return { ...(rest as R), ...(waits === undefined ? {} : { waits }) }
+  }
+
   async #check(admission: Admission, caller: ExecCaller): Promise<Refused | undefined> {
     const refused = await firstRefusal(this.on.checks, askedOf(admission, caller.did), 'admission')
     if (refused === undefined || refused.waitsFor !== undefined) return refused

@@ -18,7 +18,7 @@ export interface ExecDoorOn extends ExecAdmissionOn, StarterOn, SessionOn {
   readonly executor: Executor
   readonly audit: StarterOn['audit']
   readonly attachments: Attachments
-  readonly waiting: Pick<WaitingList, 'keep' | 'forget' | 'take'>
+  readonly waiting: Pick<WaitingList, 'keep' | 'keeps' | 'forget' | 'take'>
 }
 
 export class ExecDoor {
@@ -46,8 +46,9 @@ export class ExecDoor {
   async requeue(task: TaskId, sink: OutputSink): Promise<boolean> {
     const request = await this.on.waiting.take(task)
     if (request === undefined) return false
-    const asker = { sink, signal: new AbortController().signal, queued: () => undefined }
-    void this.#starter.begin(request, asker).catch(() => undefined) // how it failed is filed with the task
+    const asker = { sink, signal: new AbortController().signal, queued: () => undefined, waits: () => undefined }
+    const again = await this.#admission.again(request)
+    void this.#starter.begin(again, asker).catch(() => undefined) // how it failed is filed with the task
     return true
   }
 

@@ -1,5 +1,5 @@
 /** One stream of one command: what its caller is told, what its caller may say, and what becomes of the command when the stream breaks. */
-import { At, EXEC, TAG } from '../../protocols/exec/messages.ts'
+import { At, EXEC, TAG, type Waits } from '../../protocols/exec/messages.ts'
 import type { About } from '../../protocols/task/messages.ts'
 import { progressOf } from '../../protocols/task/progress.ts'
 import { decodeAs } from '../../protocols/wire.ts'
@@ -43,6 +43,7 @@ export class ExecSession {
   readonly signal: AbortSignal
   readonly #answer: Answer
   readonly #way: OutputWay
+  #ahead: Promise<Frame | undefined> | undefined
 
   constructor(
     private readonly link: FrameLink,
@@ -60,12 +61,34 @@ export class ExecSession {
   }
 
   queued(place: number): void {
+    this.#listen()
     void tell(this.link, TAG.queued, { task: this.at.task, place })
   }
 
   /** The caller may hear no more, on whatever way. */
   expel(): void {
     this.#way.expel()
+  }
+
+  waits(waits: Omit<Waits, 'task'>): void {
+    this.#listen()
+    void tell(this.link, TAG.waits, { task: this.at.task, ...waits })
+  }
+
+  /** While the command waits: its caller may take it back, and has nothing else to say before it is accepted. */
+  #listen(): void {
+    if (this.#ahead !== undefined) return
+    this.#ahead = this.link.read()
+    this.#ahead.then(
+      (frame) => frame?.tag === TAG.cancel && this.on.live.cancel(this.at.task),
+      () => undefined, // its signal says so too
+    )
+  }
+
+  #next(): Promise<Frame | undefined> {
+    const ahead = this.#ahead
+    this.#ahead = undefined
+    return ahead ?? this.link.read()
   }
 
   /** Resolves when the caller knows how the command ended, or is gone. */
@@ -117,7 +140,7 @@ export class ExecSession {
   async #obey(running: RunningCommand, { mayWrite, isItsOwn }: { mayWrite: boolean; isItsOwn: boolean }): Promise<void> {
     const input = new Input(this.link, running)
     try {
-      for (let frame = await this.link.read(); frame !== undefined; frame = await this.link.read()) {
+      for (let frame = await this.#next(); frame !== undefined; frame = await this.#next()) {
         if (!this.#steer(frame) && mayWrite) write(frame, input, running)
       }
       if (isItsOwn) input.end()

@@ -3,6 +3,8 @@
  * anything is spawned), then the process. Does not talk to the caller but for its place in the queue.
  */
 
+import type { EntryDetails } from '../../protocols/audit/messages.ts'
+import type { Waits } from '../../protocols/exec/messages.ts'
 import type { Judged, SpoolBounds } from '../../protocols/host/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
@@ -17,18 +19,23 @@ import type { Did } from '../identity/identity.ts'
 import type { Carry, TaskBook } from '../tasks/book.ts'
 import { type Change, endedByError, type Submitted, type Task, type TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, PreparedCommand } from '../tasks/ports.ts'
-import { type Check, deniedBy, passAll } from './checks.ts'
+import type { ApprovalWait } from './approval-wait.ts'
+import type { Approvals } from './approvals.ts'
+import { type Asked, type Check, deniedBy, passAll, type Refused, type Stopped } from './checks.ts'
 import { type Admitted, askedOf, type ExecCaller } from './exec-admission.ts'
 import type { LiveCommand, LiveCommands } from './live.ts'
 import type { Leave, Places } from './places.ts'
 import { whyDead } from './rests.ts'
 import { submissionFor } from './submission.ts'
+import { whileWanted } from './while-wanted.ts'
 
 /** A report in the queue may be on the disk so much later. */
 const QUEUED_WITHIN_MS = 500
 
 /** Requests that wait for a place, for whoever comes after this daemon. */
 export interface WaitingRequests {
+  /** Whether the next daemon would go on with it. */
+  keeps(request: Request): boolean
   /** Resolves when it is durable; at once for a request that is not kept. */
   keep(request: Request): Promise<void>
   forget(task: TaskId): void
@@ -48,6 +55,8 @@ export interface StarterOn {
   readonly checks: readonly Check[]
   readonly places: Places
   readonly waiting: WaitingRequests
+  readonly approvals: Pick<Approvals, 'lacks' | 'restsOn' | 'forget'>
+  readonly approval: Pick<ApprovalWait, 'wait'>
   /** What a detached command's output may take, and what happens then. */
   readonly spool: SpoolBounds
 }
@@ -61,6 +70,7 @@ export interface Asker {
   readonly sink: OutputSink
   readonly signal: AbortSignal
   queued(place: number): void
+  waits(waits: Omit<Waits, 'task'>): void
 }
 
 interface Starting {
@@ -88,14 +98,16 @@ export class Starter {
     } finally {
       this.#starting.delete(submission.id)
       this.on.live.forget(submission.id)
+      this.on.approvals.forget(submission.id)
     }
   }
 
   async #begin(submission: Submitted, request: Request, asker: Asker): Promise<LiveCommand> {
     const admittedAt = request.warrant.admittedAt ?? Math.floor(this.on.clock.now() / 1_000)
+    if (request.waits !== undefined) await this.#approval(submission, { request, refused: request.waits }, asker)
     const atOnce = this.on.places.tryTake(request.caller.did)
     const leave = atOnce ?? (await this.#queue(submission, request, asker))
-    const hasWaited = atOnce === undefined || request.warrant.admittedAt !== undefined
+    const hasWaited = request.waits !== undefined || atOnce === undefined || request.warrant.admittedAt !== undefined
     try {
       const live = await this.#start(submission, hasWaited ? { ...request, warrant: { ...request.warrant, admittedAt } } : request, asker)
       void live.over.catch(() => undefined).then(leave)
@@ -113,27 +125,30 @@ export class Starter {
     return submissionFor(args, about, { device: this.on.self, submittedBy: caller.did, createdAt: this.on.clock.now() })
   }
 
-  /** A detached task keeps its place when its submitter is gone. */
   async #queue(submission: Submitted, request: Request, asker: Asker): Promise<Leave> {
-    const { about } = request
-    const gone = new AbortController()
-    const left = (): void => gone.abort(new ErrandError('CANCELLED', 'whoever asked is gone'))
-    const cancelled = (): void => gone.abort(new ErrandError('CANCELLED', 'the task was cancelled while it waited'))
-    const done = this.on.live.whenCancelled(submission.id, cancelled)
-    const { id } = submission
-    const release = this.on.live.rests.hold({ task: id, right: request.admission, end: (why) => gone.abort(why) })
-    if (!about.detached) asker.signal.addEventListener('abort', left, { once: true })
-    if (!about.detached && asker.signal.aborted) left()
-    try {
+    return await whileWanted(this.on.live, { request, asker }, async (signal) => {
       await this.on.waiting.keep(request)
       const known = await this.#known(submission)
       await this.#write(submission, this.#inQueue(known, request.caller.did), { known })
-      return await this.#wait(request, asker, gone.signal)
-    } finally {
-      done()
-      release()
-      asker.signal.removeEventListener('abort', left)
+      return await this.#wait(request, asker, signal)
+    })
+  }
+
+  async #approval(submission: Submitted, { request, refused }: { request: Request; refused: Refused }, asker: Asker): Promise<void> {
+    const { waiting, approval } = this.on
+    const write = async (changes: (known: Task | undefined) => Change[], carry?: Carry): Promise<void> => {
+      const known = await this.#known(submission)
+      await this.#write(submission, changes(known), { known, ...(carry === undefined ? {} : { carry }) })
     }
+    await whileWanted(this.on.live, { request, asker }, async (signal) => {
+      await waiting.keep(request)
+      try {
+        await approval.wait({ submission, request, refused, write, signal, isKept: waiting.keeps(request), tell: (waits) => asker.waits(waits) })
+      } catch (thrown) {
+        waiting.forget(submission.id)
+        throw thrown
+      }
+    })
   }
 
   #inQueue(known: Task | undefined, caller: Did): Change[] {
@@ -168,6 +183,7 @@ export class Starter {
     const details = {
       ...{ command: submission.command, from: caller.address, requestedBy: caller.did, startTime: at },
       policyApplied: [applied, ...admission.chain.map((one) => one.cid)].filter((one) => one !== '').join(' '),
+      ...this.#restsOn(task),
     }
     const { chain } = admission
     const fact: Fact = {
@@ -185,6 +201,12 @@ export class Starter {
       throw thrown
     }
     return await this.#spawn(submission, { prepared, admission, caller: caller.did, asker, fact, applied })
+  }
+
+  /** The people whose yes it takes to run, for the log. */
+  #restsOn(task: TaskId): Pick<EntryDetails, 'intent' | 'approvedBy'> {
+    const rests = this.on.approvals.restsOn(task)
+    return rests === undefined ? {} : { intent: rests.intent, approvedBy: rests.approvedBy.join(' ') }
   }
 
   async #spawn(submission: Submitted, o: Starting): Promise<LiveCommand> {
@@ -210,7 +232,8 @@ export class Starter {
     const known = await this.on.book.get(submission.id)
     if (known === undefined) return undefined
     const isSame = known.submittedBy === submission.submittedBy && known.session === submission.session && known.device === this.on.self
-    const isOurs = (known.state === 'PENDING' || known.why === 'queue') && isSame
+    const isWaiting = known.state === 'PENDING' || known.why === 'queue' || known.why === 'approval'
+    const isOurs = isWaiting && isSame
     if (!isOurs) throw taskExists(submission.id, known.state)
     return known
   }
@@ -230,10 +253,11 @@ export class Starter {
 
   /** @returns what the executor has to keep to. @throws DENIED, also when what was written down is not what it went by in the end. */
   async #pass({ admission, caller, applied }: Starting): Promise<Judged> {
-    const seen = await passAll(this.on.checks, askedOf(admission, caller), 'start')
-    if (!seen.ok) throw deniedBy(seen)
+    const asked = askedOf(admission, caller)
+    const seen = await passAll(this.on.checks, asked, 'start')
+    if (!seen.ok) this.#refuseLacking(asked, seen)
     const written = applied.split(' ')
-    if (seen.applied.split(' ').every((one) => one === '' || written.includes(one))) return seen.judged
+    if ((seen.applied ?? '').split(' ').every((one) => one === '' || written.includes(one))) return seen.judged ?? {}
     const why = 'the policy of this device changed while the command was starting'
     throw new ErrandError('DENIED', why, { hint: 'run it again', retryable: true, fields: { reason: 'POLICY_CHANGED' } })
   }
@@ -242,6 +266,12 @@ export class Starter {
   #refuseDead(admission: Admission): void {
     const why = whyDead(admission, this.on)
     if (why !== undefined) throw why
+  }
+
+  /** What waits for a yes passes with enough of them, as far as those who gave them still may. @throws DENIED */
+  #refuseLacking(asked: Asked, stopped: Stopped): void {
+    const lacking = stopped.waitsFor === undefined ? stopped : this.on.approvals.lacks(asked, stopped)
+    if (lacking !== undefined) throw deniedBy({ ...lacking, step: stopped.step })
   }
 }
 

@@ -1,10 +1,10 @@
 /** What a device gets that joins: links for the rights that its invite offered. */
 import type { Offer } from '../../protocols/join/messages.ts'
-import { parsePolicy } from '../authority/policy.ts'
 import { type Delegation, signDelegation } from '../authority/token.ts'
 import type { Random } from '../base/clock.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import { type Keyring, NONCE_BYTES } from './keyring.ts'
+import { rightFields } from './offers.ts'
 
 /** Gives roles to whoever joins. */
 export interface RoleGiver {
@@ -28,9 +28,7 @@ export function giftsOf(offer: Offer, to: Did, { signer, keyring, roleGiver, ran
   const isOwner = keyring.owner !== undefined
   if (offer.role !== undefined && first !== undefined && roleGiver !== undefined && isOwner) return roleGiver.linksFor(offer.role, { aud: to, exp: first.exp })
   const nonce = (): Uint8Array => random(NONCE_BYTES)
-  const rights = offer.gives.map((right) =>
-    signDelegation(signer, { aud: to, sub: null, cmd: right.cmd, pol: parsePolicy(right.pol), exp: right.exp, nonce: nonce() }),
-  )
+  const rights = offer.gives.map((right) => signDelegation(signer, { ...rightFields(right), aud: to, sub: null, nonce: nonce() }))
   if (!offer.admin || first === undefined || !isOwner) return rights
   return [...rights, signDelegation(signer, { aud: to, sub: signer.did, cmd: '/mesh/join', pol: [], exp: first.exp, nonce: nonce() })]
 }

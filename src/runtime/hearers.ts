@@ -1,5 +1,5 @@
 /** Those who take what a task's line brings: somebody at the local face, in its JSON frames, and a submission that only waits for its yes. */
-import { type Accepted, type At, type Bulk, type Ended, type Queued, type StdinCredit, TAG } from '../../protocols/exec/messages.ts'
+import { type Accepted, type At, type Bulk, type Ended, type Queued, type StdinCredit, TAG, type Waits } from '../../protocols/exec/messages.ts'
 import type { BulkOffer, ExecAccepted, ExecOutcome } from '../../protocols/local/messages.ts'
 import type { ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
@@ -9,9 +9,10 @@ import type { Hearer, LineFor } from './line.ts'
 export interface News {
   started(at: number): void
   queued(place: number): void
+  waits(message: string): void
 }
 
-export const NO_NEWS: News = { started: () => undefined, queued: () => undefined }
+export const NO_NEWS: News = { started: () => undefined, queued: () => undefined, waits: () => undefined }
 
 export class NearHearer implements Hearer {
   constructor(
@@ -34,6 +35,14 @@ export class NearHearer implements Hearer {
     this.on.queued(queued.place)
     void this.on.before().then(
       () => this.#tell(TAG.queued, queued),
+      () => undefined,
+    )
+  }
+
+  waits(waits: Waits): void {
+    this.on.waits(waits.message)
+    void this.on.before().then(
+      () => this.#tell(TAG.waits, waits),
       () => undefined,
     )
   }
@@ -116,6 +125,11 @@ export class QuietHearer implements Hearer {
 
   queued({ place }: Queued): void {
     this.on.queued(place)
+    this.#take()
+  }
+
+  waits({ message }: Waits): void {
+    this.on.waits(message)
     this.#take()
   }
 }

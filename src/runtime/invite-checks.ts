@@ -1,7 +1,9 @@
 /** What an invite holds a joiner to, and the words of every no, in the log within bounds. */
+
 import type { Offer, OfferedRight } from '../../protocols/join/messages.ts'
 import { encode, sameBytes } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
+import { approvalsIn } from '../authority/approval.ts'
 import type { Delegation } from '../authority/token.ts'
 import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -17,6 +19,7 @@ export function giftsFit(links: readonly Delegation[], offer: Offer, from: Did):
     link.aud === offer.owner &&
     link.cmd === right.cmd &&
     sameBytes(encode(link.pol), encode(right.pol)) &&
+    approvalsIn(link.meta) === (right.approvals ?? 0) &&
     (offer.mine ? link.exp === null : link.exp === right.exp)
   return links.length === wanted.length && wanted.every((right, i) => links[i] !== undefined && fits(links[i], right))
 }

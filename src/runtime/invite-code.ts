@@ -4,6 +4,7 @@ import { base58btc } from 'multiformats/bases/base58'
 import { Code, JOIN, Offer, type OfferedRight } from '../../protocols/join/messages.ts'
 import type { OfferView, RightView } from '../../protocols/local/messages.ts'
 import { DOMAIN, decodeAs, encode, sameBytes } from '../../protocols/wire.ts'
+import { rightMeta } from '../authority/approval.ts'
 import { parsePolicy } from '../authority/policy.ts'
 import { sayRight } from '../authority/rights.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -81,7 +82,7 @@ export function getsOf(offer: Offer): RightView[] {
 
 function roleView(role: string, { gives, admin }: Offer, device: string): RightView {
   const [first] = gives
-  const words = gives.map(({ cmd, pol }) => sayRight(cmd, parsePolicy(pol))).join('; and ')
+  const words = gives.map(({ cmd, pol, approvals }) => sayRight(cmd, parsePolicy(pol), rightMeta({ approvals }))).join('; and ')
   return {
     can: `role ${role}`,
     words: `role ${role}: ${words} on ${device}${admin ? ', and inviting others' : ''}`,
@@ -90,8 +91,8 @@ function roleView(role: string, { gives, admin }: Offer, device: string): RightV
   }
 }
 
-function rightView({ cmd, pol, exp }: OfferedRight, device: string): RightView {
-  const words = sayRight(cmd, parsePolicy(pol))
+function rightView({ cmd, pol, exp, approvals }: OfferedRight, device: string): RightView {
+  const words = sayRight(cmd, parsePolicy(pol), rightMeta({ approvals }))
   return { can: words, words: `${words} on ${device}`, device, expiresAt: timeOf(exp) }
 }
 

@@ -4,7 +4,6 @@ import { createHash } from 'node:crypto'
 import type { Ask, Welcome } from '../../protocols/join/messages.ts'
 import { Genesis, Membership } from '../../protocols/member/messages.ts'
 import { DOMAIN, decodeAs, Envelope, MAX_ENVELOPE_BYTES, NO_MESH, sameBytes } from '../../protocols/wire.ts'
-import { parsePolicy } from '../authority/policy.ts'
 import { signDelegation, signInvocation } from '../authority/token.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -12,6 +11,7 @@ import { type Opened, open } from '../identity/envelope.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { ReadCode } from './invite-code.ts'
 import { NONCE_BYTES } from './keyring.ts'
+import { rightFields } from './offers.ts'
 
 const ASK_LIFE_SECONDS = 120
 
@@ -77,9 +77,7 @@ export function makeAsk(code: ReadCode, o: JoinerOn & { readonly name: string; r
   const owner = offer.owner as Did
   const gives = offer.mine
     ? [signDelegation(device, { aud: owner, sub: device.did, cmd: '/', pol: [], exp: null, nonce: nonce() })]
-    : offer.asks.map((right) =>
-        signDelegation(device, { aud: owner, sub: device.did, cmd: right.cmd, pol: parsePolicy(right.pol), exp: right.exp, nonce: nonce() }),
-      )
+    : offer.asks.map((right) => signDelegation(device, { ...rightFields(right), aud: owner, sub: device.did, nonce: nonce() }))
   return { t: 'ask', v: 1, version: o.version, invocation: invocation.bytes, proofs: [handed.bytes], gives: gives.map((link) => link.bytes) }
 }
 

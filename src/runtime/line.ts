@@ -2,7 +2,7 @@
  * One task's stream from its device, as it is heard on this side. When the link breaks the task goes on over there; the line comes back
  * and asks for what follows the last byte that was heard.
  */
-import { Accepted, At, type Attach, Bulk, Ended, EXEC, Queued, Refused, StdinCredit, TAG } from '../../protocols/exec/messages.ts'
+import { Accepted, At, type Attach, Bulk, Ended, EXEC, Queued, Refused, StdinCredit, TAG, Waits } from '../../protocols/exec/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
@@ -24,6 +24,7 @@ export interface Hearer {
   output(tag: number, payload: Frame['payload']): Promise<void> | undefined
   accepted(accepted: Accepted): Promise<void> | undefined
   queued?(queued: Queued): void
+  waits?(waits: Waits): void
   credit?(credit: StdinCredit): Promise<void> | undefined
   bulk?(bulk: Bulk, host: string | null): Promise<void> | undefined
   moved?(at: At): Promise<void> | undefined
@@ -147,6 +148,7 @@ export class Line {
     if (tag === TAG.refused) throw fromWire(controlOf(Refused, frame))
     if (tag === TAG.accepted) return this.#accepted(controlOf(Accepted, frame))
     if (tag === TAG.queued) hearer.queued?.(controlOf(Queued, frame))
+    else if (tag === TAG.waits) hearer.waits?.(controlOf(Waits, frame))
     else if (tag === TAG.stdinCredit) return this.#taken(controlOf(StdinCredit, frame))
     else if (tag === TAG.bulk) return hearer.bulk?.(controlOf(Bulk, frame), this.far.host)
     else if (tag === TAG.bulkMoved) return this.#moved(controlOf(At, frame))

@@ -34,6 +34,7 @@ import { every } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import type { TaskBook } from '../tasks/book.ts'
+import type { ApprovalRoom } from './approval-desk.ts'
 import type { AuditDesk } from './audit-desk.ts'
 import { DenialMeter } from './denial.ts'
 import type { DeviceRoom } from './device-desk.ts'
@@ -65,6 +66,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly devices: DeviceRoom
   readonly roles: RoleRoom
   readonly groups: GroupRoom
+  readonly approvals: ApprovalRoom
   readonly bridge: BridgeRoom
   readonly whys: WhyDesk
   readonly whatIf: WhatIf
@@ -84,38 +86,28 @@ export interface LocalRuntimeOn extends DeviceViewOn {
 
 /** All of a node but the pairing of this device with another mesh, which is its daemon's. */
 export class LocalRuntime implements Omit<Runtime, 'pair'> {
+  readonly bridge: BridgeRoom
+  readonly approvals: ApprovalRoom
+  readonly orders: OrderRoom
+  readonly devices: DeviceRoom
+  readonly roles: RoleRoom
+  readonly groups: GroupRoom
+  readonly sessions: SessionRoom
   readonly #denials: DenialMeter
 
   constructor(private readonly on: LocalRuntimeOn) {
+    this.bridge = on.bridge
+    this.approvals = on.approvals
+    this.orders = on.orders
+    this.devices = on.devices
+    this.roles = on.roles
+    this.groups = on.groups
+    this.sessions = on.sessions
     this.#denials = new DenialMeter(on.clock)
-  }
-
-  get sessions(): SessionRoom {
-    return this.on.sessions
   }
 
   inSession(session: string): Runtime {
     return sessionFace(this.on.sessions.find(session), { ...this.on, denials: this.#denials, devices: () => this.listDevices() })
-  }
-
-  get bridge(): BridgeRoom {
-    return this.on.bridge
-  }
-
-  get orders(): OrderRoom {
-    return this.on.orders
-  }
-
-  get devices(): DeviceRoom {
-    return this.on.devices
-  }
-
-  get roles(): RoleRoom {
-    return this.on.roles
-  }
-
-  get groups(): GroupRoom {
-    return this.on.groups
   }
 
   async getStatus(): Promise<Status> {

@@ -4,7 +4,10 @@ import { type Offer, type OfferedRight, Offer as OfferSchema } from '../../proto
 import type { InviteRequest } from '../../protocols/local/messages.ts'
 import { DeviceName } from '../../protocols/member/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
+import { rightMeta } from '../authority/approval.ts'
+import { parsePolicy } from '../authority/policy.ts'
 import { parseRight } from '../authority/rights.ts'
+import type { DelegationFields } from '../authority/token.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Roles } from './roles.ts'
@@ -31,8 +34,8 @@ export function makeOffer(request: InviteRequest, from: OfferFrom): Offer {
   refuseRequest(request)
   const at = (ms: number): number => Math.ceil((from.nowMs + ms) / 1_000)
   const right = (text: string): OfferedRight => {
-    const { cmd, pol } = parseRight(text)
-    return { cmd, pol: [...pol], exp: at(request.forMs ?? RIGHT_LIFE_MS) }
+    const { pol, ...right } = parseRight(text)
+    return { ...right, pol: [...pol], exp: at(request.forMs ?? RIGHT_LIFE_MS) }
   }
   const roles = request.role !== undefined ? [request.role] : request.give === undefined ? from.defaultRoles : []
   const role = roles[0] === undefined ? undefined : from.roles.named(roles[0])
@@ -59,7 +62,13 @@ function rightsOfRole(role: string, forMs: number | undefined, { roles, nowMs }:
     throw new ErrandError('BAD_INVITE', `the role ${role} has ${rights.length} rights, and an invite carries ${MAX_RIGHTS} at most`, {
       hint: `invite without it, then: errand role assign ${role} DEVICE`,
     })
-  return rights.map(({ cmd, pol }) => ({ cmd, pol: [...pol], exp }))
+  return rights.map(({ pol, ...right }) => ({ ...right, pol: [...pol], exp }))
+}
+
+/** The fields of a delegation that an offered right stands for. @throws BadPolicy */
+export function rightFields({ cmd, pol, exp, approvals }: OfferedRight): Pick<DelegationFields, 'cmd' | 'pol' | 'exp' | 'meta'> {
+  const meta = rightMeta({ approvals })
+  return { cmd, pol: parsePolicy(pol), exp, ...(meta === undefined ? {} : { meta }) }
 }
 
 function refuseRequest({ mine, ask, name }: InviteRequest): void {

@@ -1,6 +1,6 @@
 /**
  * What a daemon finds when it comes up: tasks that should live. Those that still run in an exec-host are taken over; those that ended
- * meanwhile get their end; of those that nobody can tell about it is said that they are lost. Those that only waited for a place wait on. Never counted as a success, never run again.
+ * meanwhile get their end; of those that nobody can tell about it is said that they are lost. Those that only waited for a place, or for an approval, wait on. Never counted as a success, never run again.
  */
 import type { Ended } from '../../protocols/exec/messages.ts'
 import { progressOf } from '../../protocols/task/progress.ts'
@@ -50,7 +50,7 @@ export class Recovery {
   /** @param running tasks that an exec-host of an earlier daemon still runs. Resolves when each task that lived is looked after. */
   async recover(running: readonly { readonly task: string }[]): Promise<void> {
     const found = new Set(running.map(({ task }) => task))
-    const stoodInQueue = (task: Task): boolean => task.why === 'queue' && task.device === this.on.self && !found.has(task.id)
+    const stoodInQueue = (task: Task): boolean => (task.why === 'queue' || task.why === 'approval') && task.device === this.on.self && !found.has(task.id)
     const looked = await Promise.allSettled(
       this.on.book.live().map(async (task) => {
         if (task.device !== this.on.self) this.#await(task)

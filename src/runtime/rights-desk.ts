@@ -2,6 +2,7 @@
 import type { GrantRequest, GrantView, RevokeRequest, RevokeView } from '../../protocols/local/messages.ts'
 import { type SetName, SYNC } from '../../protocols/sync/messages.ts'
 import type { Fact } from '../audit/facts.ts'
+import { rightMeta } from '../authority/approval.ts'
 import { LAST_LINK } from '../authority/chain.ts'
 import { coversPath } from '../authority/commands.ts'
 import { type Revocations, revoke } from '../authority/revocations.ts'
@@ -13,6 +14,7 @@ import { sayAbout } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
+import { grantorFor } from './grantor.ts'
 import { type Groups, groupMarks } from './groups.ts'
 import { type Keyring, NONCE_BYTES } from './keyring.ts'
 import { Lineage } from './lineage.ts'
@@ -73,7 +75,7 @@ export class RightsDesk {
       await audit.append({
         ...{ actor: keyring.device.did, action, result: 'ok', subject: link.aud, grant: link.cid },
         details: {
-          words: sayRight(link.cmd, link.pol),
+          words: sayRight(link.cmd, link.pol, link.meta),
           ...(link.sub === null ? {} : { device: link.sub }),
           ...(link.exp === null ? {} : { expiresAt: link.exp * 1_000 }),
         },
@@ -119,7 +121,7 @@ export class RightsDesk {
         result: 'ok',
         subject: link.aud,
         grant: link.cid,
-        details: { words: sayRight(link.cmd, link.pol), ...(link.sub === null ? {} : { device: link.sub }) },
+        details: { words: sayRight(link.cmd, link.pol, link.meta), ...(link.sub === null ? {} : { device: link.sub }) },
       })
       const kept = await records.admit('revocations', revocation.bytes)
       if (kept.verdict === 'refused') throw tooMany()
@@ -143,10 +145,11 @@ export class RightsDesk {
     }
   }
 
-  #sign({ cmd, pol }: Right, o: { subject: Did; audience: Did; exp: number; marks: AnyRecord }): Delegation {
+  #sign({ cmd, pol, approvals }: Right, o: { subject: Did; audience: Did; exp: number; marks: AnyRecord }): Delegation {
     const { subject, audience, exp, marks } = o
-    const issuer = this.#grantor(subject, cmd, exp)
+    const issuer = grantorFor(this.on, { subject, command: cmd, exp })
     if (issuer.did === audience) throw new ErrandError('CANNOT_GRANT', `${this.#name(audience)} already holds what it would be given`)
+    const meta = { ...marks, ...rightMeta({ approvals }) }
     return signDelegation(issuer, {
       aud: audience,
       sub: subject,
@@ -154,20 +157,7 @@ export class RightsDesk {
       pol,
       exp,
       nonce: this.on.random(NONCE_BYTES),
-      ...(Object.keys(marks).length === 0 ? {} : { meta: marks }),
-    })
-  }
-
-  #grantor(subject: Did, command: string, exp: number): Identity {
-    const { keyring, wallet, revocations } = this.on
-    const whys: string[] = []
-    for (const key of new Set([keyring.device, ...keyring.keys()])) {
-      const may = wallet.canDelegate({ issuer: key.did, subject, command, now: keyring.nowSeconds(), revocations }, exp)
-      if (may.ok) return key
-      if (may.code !== 'NO_GRANT' || whys.length === 0) whys.unshift(may.why)
-    }
-    throw new ErrandError('CANNOT_GRANT', `this device cannot grant ${command} on ${this.#name(subject)}: ${whys[0] ?? 'it holds no such right'}`, {
-      hint: 'run it on a device that holds the right: errand grants shows what this one holds',
+      ...(Object.keys(meta).length === 0 ? {} : { meta }),
     })
   }
 
@@ -252,7 +242,7 @@ export class RightsDesk {
   }
 
   #view(link: Delegation): GrantView {
-    const words = sayRight(link.cmd, link.pol)
+    const words = sayRight(link.cmd, link.pol, link.meta)
     const until =
       link.exp === null ? 'without end' : link.exp > this.on.keyring.nowSeconds() ? `for ${sayAbout(link.exp * 1_000 - this.on.clock.now())}` : 'expired'
     const device = link.sub === null ? null : this.#name(link.sub)

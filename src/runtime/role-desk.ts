@@ -13,7 +13,7 @@ import type {
   UnassignRequest,
 } from '../../protocols/local/roles.ts'
 import { LAST_LINK } from '../authority/chain.ts'
-import { parseRight, sayRight } from '../authority/rights.ts'
+import { parseRight, wordsOfRight } from '../authority/rights.ts'
 import { circleThrough, isBuiltIn, isReservedRole, lineageOf, type RoleRules } from '../authority/roles.ts'
 import type { Delegation } from '../authority/token.ts'
 import type { Clock } from '../base/clock.ts'
@@ -203,7 +203,7 @@ export class RoleDesk implements RoleRoom, RoleGiver {
       role: name,
       builtIn: isBuiltIn(name),
       did: roles.orderOf(name)?.did ?? null,
-      can: rights.map(({ cmd, pol }) => sayRight(cmd, pol)),
+      can: rights.map(wordsOfRight),
       own: rules.can.map(inWords),
       inherits: [...rules.inherits],
       maxMs,
@@ -218,8 +218,7 @@ export class RoleDesk implements RoleRoom, RoleGiver {
 
 /** As `sayRight` writes it, so that one right has one spelling. @throws BAD_RIGHT */
 function inWords(text: string): string {
-  const { cmd, pol } = parseRight(text)
-  return sayRight(cmd, pol)
+  return wordsOfRight(parseRight(text))
 }
 
 /** Of the links by which somebody has a role somewhere, the one that lives longest. */

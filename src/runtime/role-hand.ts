@@ -2,6 +2,7 @@
  * Signs for roles: owner → role, one link for each right of the role, and role → member, one for each command. What a role's rights are is said on
  * the upper links alone, so that changing them changes what every member may, and taking one back ends what runs on it.
  */
+import { approvalsIn, rightMeta } from '../authority/approval.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import type { Right } from '../authority/rights.ts'
 import { sameRight } from '../authority/roles.ts'
@@ -76,9 +77,10 @@ export class RoleHand {
     const held = this.upper(name)
     const until = Math.max(exp, this.on.keyring.nowSeconds() + ROLE_LINK_SECONDS)
     const missing = this.#carried(name, owner).filter((right) => !held.some((link) => carries(link, right) && (link.exp ?? 0) >= exp))
-    const links = missing.map(({ cmd, pol, sub }) =>
-      signDelegation(owner, { aud: role.did, sub, cmd, pol, exp: until, nonce: this.on.random(NONCE_BYTES), meta: { [ROLE_LINK]: name } }),
-    )
+    const links = missing.map(({ cmd, pol, sub, approvals }) => {
+      const meta = { [ROLE_LINK]: name, ...rightMeta({ approvals }) }
+      return signDelegation(owner, { aud: role.did, sub, cmd, pol, exp: until, nonce: this.on.random(NONCE_BYTES), meta })
+    })
     if (links.length > 0) await rights.issue(links, 'role.grant')
     return links
   }
@@ -139,7 +141,8 @@ export class RoleHand {
 }
 
 function carries(link: Delegation, { sub, ...right }: Carried): boolean {
-  return link.sub === sub && sameRight({ cmd: link.cmd, pol: link.pol }, { cmd: right.cmd, pol: right.pol })
+  const asks = approvalsIn(link.meta) === (right.approvals ?? 0)
+  return asks && link.sub === sub && sameRight({ cmd: link.cmd, pol: link.pol }, { cmd: right.cmd, pol: right.pol })
 }
 
 function notThisOwner(name: string): ErrandError {

@@ -38,6 +38,7 @@ import type {
 } from '../../protocols/local/messages.ts'
 import type { SessionClosed, SessionOpened, SessionRequest, SessionView } from '../../protocols/local/sessions.ts'
 import type { FrameLink } from '../base/frames.ts'
+import type { ApprovalRoom } from './approval-desk.ts'
 import type { DeviceRoom } from './device-desk.ts'
 import type { GroupRoom } from './group-desk.ts'
 import type { OrderRoom } from './order-desk.ts'
@@ -95,6 +96,8 @@ export interface Runtime {
   verifyAudit(): Promise<AuditVerifyView>
   /** Listens where a preset says, from now on. @throws BUSY while commands run; LISTEN_GIVEN when addresses were named. */
   listen(actor: Actor, request: ListenRequest): Promise<{ addresses: string[] }>
+  /** What waits for somebody's yes. */
+  readonly approvals: ApprovalRoom
   /** What an owner decides for the whole mesh. */
   readonly orders: OrderRoom
   /** What an owner decides about devices: removal, trust, lockdown. */

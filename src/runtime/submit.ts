@@ -249,6 +249,7 @@ export class Submitter {
     return {
       started: (at) => note({ t: 'started', at }),
       queued: (place) => note({ t: 'waiting', at: clock.now(), why: 'queue', place }),
+      waits: (message) => note({ t: 'waiting', at: clock.now(), why: 'approval', message }),
     }
   }
 

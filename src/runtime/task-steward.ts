@@ -1,7 +1,6 @@
 /** Answers for the tasks of this device: how they stand, and cancel, pause, resume. For local and remote callers alike, behind the gate. */
 import { type Answer, type Ask, CALL, type TaskQuestion } from '../../protocols/call/messages.ts'
 import { TASK } from '../../protocols/task/messages.ts'
-import { encode } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -10,6 +9,7 @@ import type { Did } from '../identity/identity.ts'
 import type { HistoryItem, TaskBook } from '../tasks/book.ts'
 import { type Change, isOver, type Task, type TaskId } from '../tasks/machine.ts'
 import type { ExecCaller } from './exec-admission.ts'
+import { fitting } from './fitting.ts'
 import type { LiveCommands } from './live.ts'
 import type { TaskGate } from './task-gate.ts'
 
@@ -17,8 +17,6 @@ import type { TaskGate } from './task-gate.ts'
 const CANCEL_MS = 8_000
 const MAX_EVENTS = 10_000
 const MAX_TASKS = 1_000
-/** For the words around them. */
-const ENVELOPE_BYTES = 4_096
 
 /** A question about tasks. */
 export type TaskAsk = Ask & { readonly question: TaskQuestion }
@@ -115,15 +113,3 @@ export class TaskSteward {
 }
 
 const WHAT = { '/task/cancel': 'cancel', '/task/pause': 'pause', '/task/resume': 'resume' } as const
-
-/** As many of them, from the first on, as one frame takes. */
-function fitting<T>(items: readonly T[], maxBytes: number): T[] {
-  let left = maxBytes - ENVELOPE_BYTES
-  const taken: T[] = []
-  for (const item of items) {
-    left -= encode(item).length
-    if (left < 0) break
-    taken.push(item)
-  }
-  return taken
-}

@@ -45,9 +45,15 @@ export interface WaitingListOn {
 export class WaitingList implements WaitingRequests {
   constructor(private readonly on: WaitingListOn) {}
 
+  /** Only what goes on without its caller, and without values that must not be on the disk. */
+  keeps({ about, spec }: Pick<Request, 'about' | 'spec'>): boolean {
+    return about.detached && Object.keys(spec.env).length === 0
+  }
+
   /** Resolves when it is durable; at once for a request that is not kept. */
-  async keep({ task, caller, warrant, about, spec }: Request): Promise<void> {
-    if (!about.detached || Object.keys(spec.env).length > 0) return
+  async keep(request: Request): Promise<void> {
+    if (!this.keeps(request)) return
+    const { task, caller, warrant, about } = request
     const { invocation, proofs, challenge } = warrant
     const admittedAt = warrant.admittedAt ?? Math.floor(this.on.clock.now() / 1_000)
     const kept = { v: 1, caller: caller.did, address: caller.address, challenge, invocation, proofs, about, admittedAt } as const

@@ -60,6 +60,7 @@ async function detach(context: Context, device: string, command: string[], optio
     const seen = await context.client.submit({ device, command, ...asked(options) })
     context.print({ task: seen.task }, () => seen.task)
     if (seen.place !== null) sayQueued(context, seen.device, seen.place)
+    if (seen.why === 'approval') sayWaits(context, seen.device, seen.message ?? '')
     return EXIT.ok
   } catch (thrown) {
     const error = asErrand(thrown)
@@ -99,10 +100,12 @@ class Stop {
   }
 }
 
-/** What a person wants to know who waits. On a terminal only: elsewhere stderr is the command's. */
-export function notices(context: Context, device: string): Pick<ExecOptions, 'onQueued' | 'onLineDown'> {
-  if (process.stderr.isTTY !== true) return {}
+/** What a person wants to know who waits. But for an approval on a terminal only: elsewhere stderr is the command's. */
+export function notices(context: Context, device: string): Pick<ExecOptions, 'onQueued' | 'onWaits' | 'onLineDown'> {
+  const onWaits = ({ message }: { message: string }): void => sayWaits(context, device, message) // a script that stands still has to say why, too
+  if (process.stderr.isTTY !== true) return { onWaits }
   return {
+    onWaits,
     onQueued: ({ place }) => sayQueued(context, device, place),
     onLineDown: (ms) => context.say(`errand: the line to ${device} is cut; dialling for ${Math.round(ms / 1_000)} s`),
   }
@@ -110,6 +113,10 @@ export function notices(context: Context, device: string): Pick<ExecOptions, 'on
 
 function sayQueued(context: Context, device: string, place: number): void {
   context.say(`errand: queued: place ${place} on ${clean(device)}`)
+}
+
+function sayWaits(context: Context, device: string, message: string): void {
+  context.say(`errand: ${device}: ${message}`)
 }
 
 export function takers(json: boolean): Pick<ExecOptions, 'onStdout' | 'onStderr'> {

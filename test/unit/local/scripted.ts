@@ -83,6 +83,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     groups: { list: unexpected, change: unexpected },
     sessions: { open: unexpected, list: unexpected, get: unexpected, close: unexpected, enter: unexpected },
     inSession: () => scripted(over),
+    approvals: { list: unexpected, approve: unexpected, deny: unexpected, request: unexpected },
     bridge: { import: unexpected, export: unexpected },
     why: unexpected,
     audit: () => records(0),

@@ -27,7 +27,10 @@ const refusal = (code: string, words: RegExp): object =>
 const DEFAULTS: Config = {
   ...{ name: undefined, mode: 'local-only', preset: 'local', labels: {} },
   transport: { listen: [], bootstrap: [], mdns: true, dht: true, addressSync: true, api: undefined, grpc: { socket: false } },
-  security: { requireAuth: true, allowRemoteSessions: true, defaultRoles: [], sessionForMs: 28_800_000, sessionIdleMs: 86_400_000 },
+  security: {
+    ...{ requireAuth: true, allowRemoteSessions: true, defaultRoles: [], sessionForMs: 28_800_000, sessionIdleMs: 86_400_000 },
+    approvalTimeoutMs: 3_600_000,
+  },
   deployment: {
     ...{ maxConcurrentTasks: 256, queueSize: 1_024, queueTimeoutMs: 3_600_000, requestsPerMinute: 6_000, shutdown: 'drain', drainTimeoutMs: 10_000 },
     ...{ spoolBytes: 64 << 20, spoolPolicy: 'drop-oldest' },

@@ -9,7 +9,11 @@ import { ErrandError } from '../../../src/base/errors.ts'
 import { FrameLink } from '../../../src/base/frames.ts'
 import { memoryLinks } from '../../../src/base/memory-link.ts'
 import type { Op } from '../../../src/base/op.ts'
-import { Identity } from '../../../src/identity/identity.ts'
+import { type Did, Identity } from '../../../src/identity/identity.ts'
+import { ApprovalCheck } from '../../../src/runtime/approval-check.ts'
+import { ApprovalGate } from '../../../src/runtime/approval-gate.ts'
+import { ApprovalWait } from '../../../src/runtime/approval-wait.ts'
+import { Approvals } from '../../../src/runtime/approvals.ts'
 import { Attachments } from '../../../src/runtime/attachments.ts'
 import { type Check, OthersCheck } from '../../../src/runtime/checks.ts'
 import type { ExecCaller } from '../../../src/runtime/exec-admission.ts'
@@ -30,6 +34,7 @@ export { Scripted } from './scripted-executor.ts'
 
 export const keyOf = (n: number): Identity => new Identity(new Uint8Array(32).fill(n))
 export const [device, owner, laptop, mallory] = [keyOf(1), keyOf(2), keyOf(3), keyOf(4)] as const
+export const APPROVAL_WAIT_MS = 600_000
 export const CHALLENGE = new Uint8Array(16).fill(0xc4)
 export const taskId = (n: number): string => `019aa3c1-0000-7000-8000-${String(n).padStart(12, '0')}`
 
@@ -63,6 +68,8 @@ interface WorldOptions {
   readonly checks?: readonly Check[]
   /** Requests that one caller may make. */
   readonly perMinute?: number
+  /** Devices of one person each. */
+  readonly persons?: readonly (readonly Did[])[]
 }
 
 export class World {
@@ -76,6 +83,8 @@ export class World {
   readonly gate: TaskGate
   readonly steward: TaskSteward
   readonly waiting: WaitingList
+  readonly approvals: Approvals
+  readonly approvalGate: ApprovalGate
   readonly disk: MemoryDisk
   readonly store: Store
   #tasks = 0
@@ -102,14 +111,21 @@ export class World {
     this.steward = new TaskSteward({ ...on, live: this.live, gate: this.gate })
     const attachments = new Attachments({ ...session, gate: this.gate })
     this.waiting = new WaitingList({ ...on, shelf: store.shelf('waiting') })
+    const allChecks = [new OthersCheck({ self: device.did, allowsOthers }), new ApprovalCheck(), ...checks]
+    const isSamePerson = (a: Did, b: Did): boolean => a === b || o.persons?.some((person) => person.includes(a) && person.includes(b)) === true
+    this.approvals = new Approvals({ ...on, shelf: store.shelf('approvals'), isSamePerson, waitMs: APPROVAL_WAIT_MS })
+    this.approvalGate = new ApprovalGate({ ...on, approvals: this.approvals, checks: allChecks, isSamePerson })
+    const approval = new ApprovalWait({ ...on, approvals: this.approvals, approvers: () => ['carol'] })
     this.door = new ExecDoor({
       ...session,
+      approvals: this.approvals,
+      approval,
       attachments,
       places: this.places,
       waiting: this.waiting,
       rates,
       spool: { maxBytes: 1 << 20, policy: 'block' },
-      checks: [new OthersCheck({ self: device.did, allowsOthers }), ...checks],
+      checks: allChecks,
     })
   }
 

@@ -1,0 +1,53 @@
+/** Which key of this device may sign a right, and what would be signed, in words. Signs nothing. */
+import type { GrantRequest } from '../../protocols/local/messages.ts'
+import { rightMeta } from '../authority/approval.ts'
+import type { Revocations } from '../authority/revocations.ts'
+import { parseRight, sayRight } from '../authority/rights.ts'
+import type { Wallet } from '../authority/wallet.ts'
+import type { Clock } from '../base/clock.ts'
+import { sayAbout } from '../base/duration.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { Did, Identity } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import type { Keyring } from './keyring.ts'
+
+export interface GrantorOn {
+  readonly keyring: Keyring
+  readonly wallet: Wallet
+  readonly revocations: Revocations
+  readonly directory: Pick<Directory, 'named' | 'resolve'>
+  readonly clock: Clock
+}
+
+/** @param exp of what is to be signed, seconds. @throws CANNOT_GRANT */
+export function grantorFor({ keyring, wallet, revocations, directory }: GrantorOn, o: { subject: Did; command: string; exp: number }): Identity {
+  const { subject, command, exp } = o
+  const whys: string[] = []
+  for (const key of new Set([keyring.device, ...keyring.keys()])) {
+    const may = wallet.canDelegate({ issuer: key.did, subject, command, now: keyring.nowSeconds(), revocations }, exp)
+    if (may.ok) return key
+    if (may.code !== 'NO_GRANT' || whys.length === 0) whys.unshift(may.why)
+  }
+  throw new ErrandError('CANNOT_GRANT', `this device cannot grant ${command} on ${directory.named(subject)}: ${whys[0] ?? 'it holds no such right'}`, {
+    hint: 'run it on a device that holds the right: errand grants shows what this one holds',
+  })
+}
+
+/** What a request would sign. @throws UNKNOWN_DEVICE, BAD_RIGHT, CANNOT_GRANT */
+export function wordsOfGrant(on: GrantorOn, request: GrantRequest): string[] {
+  const { directory, clock } = on
+  const [subject, audience] = [directory.resolve(request.on), directory.resolve(request.who)]
+  const exp = Math.ceil((clock.now() + request.forMs) / 1_000)
+  const last = request.passOn === false ? ', not to be passed on' : ''
+  return request.can.map(parseRight).map(({ cmd, pol, approvals }) => {
+    grantorFor(on, { subject, command: cmd, exp })
+    const words = sayRight(cmd, pol, rightMeta({ approvals }))
+    return `${directory.named(audience)} may ${words === 'everything' ? 'do everything' : words} on ${directory.named(subject)}, for ${sayAbout(request.forMs)}${last}`
+  })
+}
+
+/** @throws BAD_RIGHT, CANNOT_GRANT when this device could not grant it however briefly. */
+export function refuseUngrantable(on: GrantorOn, subject: Did, can: readonly string[]): void {
+  const exp = on.keyring.nowSeconds() + 1
+  for (const { cmd } of can.map(parseRight)) grantorFor(on, { subject, command: cmd, exp })
+}
