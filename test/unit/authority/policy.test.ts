@@ -186,7 +186,7 @@ test('a copy of a long list is paid for before it is made', () => {
 test('the dearest policy over the largest arguments stays below its budget of time', () => {
   const long = { a: Array(1_000).fill('a'.repeat(60)) }
   const policy = parsePolicy(Array(120).fill(['all', '.a', ['like', '.', '*a*a*a*a*']]))
-  const start = performance.now()
+  const start = process.cpuUsage() // its own work, and not what else the machine does
   expect(evaluate(policy, long).verdict).toBe('exhausted')
-  expect(performance.now() - start).toBeLessThan(500)
+  expect(process.cpuUsage(start).user).toBeLessThan(500_000)
 })

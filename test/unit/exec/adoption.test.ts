@@ -1,7 +1,7 @@
 /** What becomes of running commands when their daemon, their exec-host or both are killed. Everything is a real process. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -83,8 +83,10 @@ const first = ({ started }: Pick<Killed, 'started'>): { task: string; pid: numbe
 
 test('a daemon is killed: the next one finds its commands, hears every byte from the first on and the right exit code, and nothing ran twice', async () => {
   const count = join(root, 'count')
-  const script = `echo run >> ${count}; seq 1 200000; sleep 0.4; seq 200001 200010; exit 7`
-  const killed = await killedWith(detached(script, 'sleep 0.3; exit 3'))
+  const gate = join(root, 'gate-of-adoption')
+  const followed = `while ! test -e ${gate}; do sleep 0.05; done`
+  const script = `echo run >> ${count}; seq 1 200000; ${followed}; seq 200001 200010; exit 7`
+  const killed = await killedWith(detached(script, `${followed}; exit 3`))
   const executor = executorOn(killed.directory)
   const jobs = await executor.adopt()
   expect(jobs.map(({ task, pid, attached }) => ({ task, pid, attached }))).toEqual(
@@ -92,6 +94,7 @@ test('a daemon is killed: the next one finds its commands, hears every byte from
   )
   const out = new Collector()
   const [big, small] = await Promise.all(killed.started.map(({ task }, i) => executor.follow(task, 0, i === 0 ? out : undefined)))
+  writeFileSync(gate, '')
   expect(await big?.ended).toMatchObject({ exitCode: 7, why: 'exit' })
   expect(await small?.ended).toMatchObject({ exitCode: 3, why: 'exit' })
   const expected = Array.from({ length: 200_010 }, (_, i) => `${i + 1}\n`).join('')
