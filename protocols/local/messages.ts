@@ -98,6 +98,8 @@ export const GrantRequest = v.strictObject({
   forMs: Duration,
   /** False: whoever gets the grant may not hand it on. Default true. */
   passOn: v.optional(v.boolean()),
+  /** How old the device's knowledge of revocations may be for the grant to count there. Default: by what is done. */
+  maxStalenessMs: v.optional(Duration),
 })
 export type GrantRequest = v.InferOutput<typeof GrantRequest>
 

@@ -6,6 +6,7 @@ import { CID } from 'multiformats/cid'
 import { BINDING, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import type { Did } from '../identity/identity.ts'
 import { covers, coversPath } from './commands.ts'
+import { badMeta } from './freshness.ts'
 import { failing, type Statement } from './policy.ts'
 import type { AnyRecord, Delegation } from './token.ts'
 
@@ -26,12 +27,16 @@ export type ChainCode =
   | 'GRANT_EXPIRED'
   | 'GRANT_TOO_EARLY'
   | 'PASSED_ON'
+  | 'BAD_META'
 
 /** A link that says so may only be the last one: `meta: {"errand/last": true}`. It is signed by who gave it, and can only narrow. */
 export const LAST_LINK = 'errand/last'
 
 /** Names another token by its CID: when somebody up the chain revokes that one, this link is dead too. So one revocation ends a session with many rights. */
 export const DIES_WITH = 'errand/dies-with'
+
+/** All there are, with those of freshness: a bound that a device does not know must not pass for none. Spec: protocols/authority/README.md, "Meta of delegations". */
+const META_KEYS = [LAST_LINK, DIES_WITH, 'errand/session', 'errand/approvals', 'errand/role', 'errand/group-on', 'errand/group-to'] as const
 
 export interface ChainRefusal {
   readonly code: ChainCode
@@ -104,6 +109,8 @@ function refuseProfile(chain: readonly Delegation[]): ChainRefusal | undefined {
     if (issuers.has(link.iss)) return { code: 'CHAIN_CYCLE', detail: `${link.iss} signs twice in one chain`, link }
     issuers.add(link.iss)
     if (i > 0 && link.exp === null) return { code: 'NO_EXPIRY', detail: 'only the first link of a chain may be without expiry', link }
+    const unknown = badMeta(link.meta, META_KEYS)
+    if (unknown !== undefined) return { code: 'BAD_META', detail: `a grant cannot be read whole: ${unknown}`, link }
     if (i < chain.length - 1 && link.meta?.[LAST_LINK] === true) return { code: 'PASSED_ON', detail: 'a grant that may not be passed on was passed on', link }
     return undefined
   })

@@ -3,6 +3,7 @@ import { ABILITIES, type Ability, type Capability, RESOURCE_SCHEME } from '../..
 import { asErrand } from '../base/errors.ts'
 import { asDid, type Did, isDid } from '../identity/identity.ts'
 import { LAST_LINK } from './chain.ts'
+import { SIGNED_META, STALE_META } from './freshness.ts'
 import { parseRight, type Right, sayRight } from './rights.ts'
 import type { Delegation } from './token.ts'
 import { OldTokenError } from './ucan08.ts'
@@ -50,8 +51,10 @@ export type Said = { readonly ok: true; readonly capability: Capability } | { re
 export function capabilityOf(grant: Delegation): Said {
   const { cmd, pol, sub, meta, exp } = grant
   const can = Object.entries(ABILITIES).find(([, command]) => command === cmd)?.[0]
+  if (meta?.[STALE_META] !== undefined) return { ok: false, why: 'it says how old the knowledge of revocations may be, and UCAN 0.8 cannot' }
   if (meta?.[LAST_LINK] === true) return { ok: false, why: 'it may not be passed on, and UCAN 0.8 cannot say that' }
-  if (meta !== undefined) return { ok: false, why: `UCAN 0.8 cannot say ${Object.keys(meta).join(', ')}` }
+  const unsaid = Object.keys(meta ?? {}).filter((key) => key !== SIGNED_META) // when it was signed bounds nothing
+  if (unsaid.length > 0) return { ok: false, why: `UCAN 0.8 cannot say ${unsaid.join(', ')}` }
   if (sub === null) return { ok: false, why: 'it names no device' }
   if (exp === null) return { ok: false, why: 'it does not expire, and a token of UCAN 0.8 has to' }
   if (can === undefined) return { ok: false, why: `UCAN 0.8 tokens of errand have no ability for ${cmd}` }

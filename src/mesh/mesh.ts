@@ -66,7 +66,7 @@ export class MeshNode {
       ask: ({ connection }) => pingOn(connection, o.meshId, AbortSignal.timeout(PING_MS)),
     })
     this.#streams = new ExecStreams({ clock, watch: (peer) => this.#pulse.watch(peer) })
-    this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, log })
+    this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, compared: on.compared, log })
     this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, replica: on.replica, clock, mayRead: on.mayRead, log })
     this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
     this.#rejoin = new Rejoin({
@@ -170,6 +170,11 @@ export class MeshNode {
   /** Ends the lines of devices that were removed. */
   expel(): void {
     this.#links.expel()
+  }
+
+  /** Compares revocations with a connected member that is not this one; bounded. */
+  async freshen(except: Did): Promise<void> {
+    await this.#sync.freshen(except)
   }
 
   gossipRevocation(bytes: Uint8Array): void {

@@ -6,7 +6,7 @@ import type { Stream } from '@libp2p/interface'
 import type { Digests } from '../../protocols/hello/messages.ts'
 import { SETS, type SetName, SYNC, SyncAnswer, SyncAsk } from '../../protocols/sync/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
-import { type Clock, every, type Random } from '../base/clock.ts'
+import { type Clock, every, pause, type Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 import { have, missing, recordId } from '../registry/records.ts'
@@ -37,6 +37,8 @@ const ANTI_ENTROPY_MS = 15_000
 /** A new record is handed on to this many others; anti-entropy reaches the rest. */
 const FORWARD_TO = 8
 const MAX_PAGES = 64
+const FRESHEN_WITH = 3
+const FRESHEN_MS = 2_000
 const NOTHING = new Uint8Array()
 /** Sets that every member holds whole, and that are therefore handed on. */
 const SHARED: readonly SetName[] = ['orders', 'members', 'addresses', 'revocations']
@@ -51,6 +53,8 @@ export class Sync {
       clock: Clock
       random: Random
       addresses: boolean
+      /** Told when the whole set of revocations was compared with a member. */
+      compared: (did: Did) => void
       log: (event: string, facts: Record<string, unknown>) => void
     },
   ) {}
@@ -76,7 +80,15 @@ export class Sync {
     const ours = this.on.records.digests()
     const theirs = peer.hello.digests
     const differing = (['orders', 'members', 'addresses', 'revocations'] as const).filter((set) => !sameBytes(ours[set] ?? NOTHING, theirs[set] ?? NOTHING))
+    if (!differing.includes('revocations')) this.on.compared(peer.did)
     await this.#pullAll(peer, [...differing, 'delegations', 'announcements'])
+  }
+
+  /** Compares revocations with some connected members, this one aside; gives up waiting after two seconds. */
+  async freshen(except: Did): Promise<void> {
+    const others = this.on.links.all().filter((peer) => peer.did !== except)
+    const compared = others.slice(0, FRESHEN_WITH).map((peer) => this.#pullAll(peer, ['revocations']))
+    if (compared.length > 0) await Promise.race([Promise.race(compared), pause(this.on.clock, FRESHEN_MS)])
   }
 
   /** Hands records to the given devices (all connected ones by default); resolves when each has acknowledged or failed. */
@@ -101,6 +113,7 @@ export class Sync {
       if (set === 'addresses' && !this.on.addresses) continue
       try {
         await this.#pull(peer, set)
+        if (set === 'revocations') this.on.compared(peer.did)
       } catch (thrown) {
         this.on.log('pull failed', { set, did: peer.did, why: asErrand(thrown).message })
       }

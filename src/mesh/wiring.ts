@@ -31,6 +31,8 @@ export interface MeshOn {
   readonly auditLog: AuditLog
   readonly replica: Replica
   readonly mayRead: (did: Did) => boolean
+  /** Told when the whole set of revocations was compared with a member. */
+  readonly compared: (did: Did) => void
   readonly describe: () => Omit<Announcement, 'v' | 'device' | 'seq'>
   /** The IP addresses of this machine now. */
   readonly machineAddresses: () => readonly string[]

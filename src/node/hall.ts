@@ -36,6 +36,7 @@ import { type OpenedDesk, openApprovalDesk, openApprovals } from './approvals.ts
 import { type Asking, openAsking } from './asking.ts'
 import { type Ceiling, heedOrders, openCeiling } from './ceiling.ts'
 import { describeMachine } from './describe.ts'
+import { openFreshness } from './freshness.ts'
 import { type Inviting, openInvites } from './inviting.ts'
 import type { NodeParts } from './parts.ts'
 import { openPolicies, type Policies } from './policy.ts'
@@ -60,8 +61,7 @@ export interface Hall {
 
 export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const { directory, revocations, records, book } = rooms
-  const { audit } = cellar
-  const self = p.device.did
+  const [self, audit] = [p.device.did, cellar.audit]
   const named = (text: string): string => directory.named(text)
   const executor = openExecutor(p)
   const live = new LiveCommands({ revocations, audit, book, clock })
@@ -69,15 +69,15 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const rolesOf = (chain: readonly Delegation[]): readonly string[] => rolesIn(chain, p.mesh.genesis.owners)
   const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text, of: { trustOf: ceiling.trustOf, rolesOf } })
   const { rates } = policies
-  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: [ceiling.trust, ...policies.checks], rates })
+  const freshness = openFreshness(p, rooms, () => mesh)
+  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: [freshness, ceiling.trust, ...policies.checks], rates })
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
-  const bounds = { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }
-  const places = new Places({ clock, bounds, boundsOf: policies.boundsOf })
+  const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }, boundsOf: policies.boundsOf })
   policies.onChange(() => places.revisit())
   const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
   const others = new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })
-  const checks: readonly Check[] = [others, new SessionCheck(), ...ceiling.checks, ...policies.checks, new ApprovalCheck()]
+  const checks: readonly Check[] = [others, freshness, new SessionCheck(), ...ceiling.checks, ...policies.checks, new ApprovalCheck()]
   const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
     ...{ ...session, self, revocations, audit, book, named, places, waiting, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
@@ -160,6 +160,7 @@ function openMesh(
       auditLog: audit,
       joins: { admit: (ask, from) => inviting.invites.admit(ask, from), pairing: inviting.pairings },
       machineAddresses: () => Object.values(networkInterfaces()).flatMap((ones) => (ones ?? []).map(({ address }) => address)),
+      compared: (did) => rooms.news.compared(did),
       mayRead: (did: Did) => directory.member(did)?.own === true,
       describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free }),
     },

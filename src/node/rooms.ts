@@ -6,6 +6,7 @@ import { Wallet } from '../authority/wallet.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { Directory } from '../registry/directory.ts'
 import { Orders } from '../registry/orders.ts'
+import { RevocationNews } from '../runtime/freshness.ts'
 import { Groups } from '../runtime/groups.ts'
 import { Keyring } from '../runtime/keyring.ts'
 import { MeshRecords } from '../runtime/records.ts'
@@ -56,6 +57,7 @@ export interface Rooms {
   readonly replica: Replica
   readonly book: TaskBook
   readonly keyring: Keyring
+  readonly news: RevocationNews
   readonly damaged: readonly string[]
 }
 
@@ -79,6 +81,8 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
   const roles = new Roles({ orders, owner })
   directory.callAlso((did) => roles.called(did))
   const keyring = new Keyring({ device: p.device, ...(owner === undefined ? {} : { owner }), wallet, revocations, clock, random })
+  const news = new RevocationNews({ shelf: store.shelf('news'), clock })
+  await news.load()
   const book = await TaskBook.open({ store: store.shelf('tasks'), clock })
   const groups = new Groups({ orders, directory })
   return {
@@ -92,6 +96,7 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
     replica,
     book,
     keyring,
+    news,
     damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)],
   }
 }

@@ -5,6 +5,7 @@ import type { Fact } from '../audit/facts.ts'
 import { rightMeta } from '../authority/approval.ts'
 import { LAST_LINK } from '../authority/chain.ts'
 import { coversPath } from '../authority/commands.ts'
+import { SIGNED_META, STALE_META } from '../authority/freshness.ts'
 import { type Revocations, revoke } from '../authority/revocations.ts'
 import { parseRight, type Right, sayRight } from '../authority/rights.ts'
 import { type AnyRecord, type Delegation, signDelegation } from '../authority/token.ts'
@@ -60,7 +61,8 @@ export class RightsDesk {
     )
     const exp = Math.ceil((this.on.clock.now() + request.forMs) / 1_000)
     const rights = request.can.map(parseRight)
-    const marks = { ...groupMarks({ on, to }), ...(request.passOn === false ? { [LAST_LINK]: true } : {}) }
+    const stale = request.maxStalenessMs === undefined ? {} : { [STALE_META]: Math.ceil(request.maxStalenessMs / 1_000) }
+    const marks = { ...groupMarks({ on, to }), ...stale, ...(request.passOn === false ? { [LAST_LINK]: true } : {}) }
     return await this.issue(
       rights.flatMap((right) => ends.map((end) => this.#sign(right, { ...end, exp, marks }))),
       'grant.issue',
@@ -157,7 +159,7 @@ export class RightsDesk {
       pol,
       exp,
       nonce: this.on.random(NONCE_BYTES),
-      ...(Object.keys(meta).length === 0 ? {} : { meta }),
+      meta: { [SIGNED_META]: this.on.keyring.nowSeconds(), ...meta },
     })
   }
 

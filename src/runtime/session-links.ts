@@ -5,6 +5,7 @@
 
 import { DIES_WITH, LAST_LINK, refusePolicies } from '../authority/chain.ts'
 import { coversPath } from '../authority/commands.ts'
+import { SIGNED_META } from '../authority/freshness.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import type { Right } from '../authority/rights.ts'
 import { SESSION } from '../authority/session.ts'
@@ -91,7 +92,7 @@ export class SessionLinks {
   #root(by: Identity, { subject, cmd, pol }: Pick<Held, 'subject' | 'cmd' | 'pol'>, pass?: Delegation): Delegation {
     return signDelegation(by, {
       ...{ aud: this.#key.did, sub: subject, cmd, pol, exp: this.until, nonce: this.on.random(NONCE_BYTES) },
-      meta: { [SESSION]: this.id, ...(pass === undefined ? {} : { [DIES_WITH]: linkTo(pass.cid) }) },
+      meta: { [SESSION]: this.id, [SIGNED_META]: this.on.now(), ...(pass === undefined ? {} : { [DIES_WITH]: linkTo(pass.cid) }) },
     })
   }
 
@@ -102,7 +103,7 @@ export class SessionLinks {
     if (held?.exp !== undefined && held.exp !== null && held.exp <= lease && held.exp > lease - slack) return held
     const fresh = signDelegation(this.#key, {
       ...{ aud: this.on.device.did, sub: root.sub, cmd: root.cmd, pol: [], exp: lease, nonce: this.on.random(NONCE_BYTES) },
-      meta: { [SESSION]: this.id, [LAST_LINK]: true },
+      meta: { [SESSION]: this.id, [SIGNED_META]: this.on.now(), [LAST_LINK]: true },
     })
     this.#leaves.set(root.cid, fresh)
     return fresh

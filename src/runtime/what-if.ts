@@ -6,6 +6,7 @@ import { BINDING, QUESTION_META } from '../../protocols/authority/messages.ts'
 import { type Answer, type Ask, CALL, WHAT_IF } from '../../protocols/call/messages.ts'
 import type { RevokeRequest, RevokeView } from '../../protocols/local/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
+import { diesWith } from '../authority/chain.ts'
 import { type Killed, REVOKE, type Revocations, type RevocationView } from '../authority/revocations.ts'
 import { type Delegation, decodeInvocation, linkTo, signInvocation } from '../authority/token.ts'
 import type { Wallet } from '../authority/wallet.ts'
@@ -53,7 +54,8 @@ class Supposed implements RevocationView {
     const upstream = new Set<Did>()
     for (const link of chain) {
       upstream.add(link.iss)
-      const by = [...(this.#signers.get(link.cid) ?? [])].find((signer) => upstream.has(signer))
+      const signers = [link.cid, diesWith(link) ?? ''].flatMap((cid) => [...(this.#signers.get(cid) ?? [])])
+      const by = signers.find((signer) => upstream.has(signer))
       if (by !== undefined) return { link, words: `the grant would be revoked by ${by}` }
     }
     return undefined

@@ -8,9 +8,22 @@ import { clean, plural, shortCid, shortDid } from '../render.ts'
 export async function grant(
   context: Context,
   who: string,
-  { on, can, for: forMs, passOn }: { readonly on: string; readonly can: string[]; readonly for: number; readonly passOn: boolean },
+  {
+    on,
+    can,
+    for: forMs,
+    passOn,
+    maxStaleness,
+  }: { readonly on: string; readonly can: string[]; readonly for: number; readonly passOn: boolean; readonly maxStaleness?: number },
 ): Promise<number> {
-  const made = await context.client.grant({ who, on, can, forMs, ...(passOn ? {} : { passOn }) })
+  const made = await context.client.grant({
+    who,
+    on,
+    can,
+    forMs,
+    ...(passOn ? {} : { passOn }),
+    ...(maxStaleness === undefined ? {} : { maxStalenessMs: maxStaleness }),
+  })
   context.print(made, () => made.map(({ words, cid }) => context.tick(`${words} · ${shortCid(cid)}`)).join('\n'))
   return 0
 }

@@ -8,11 +8,12 @@ export function addRights(program: Command, does: Does): void {
   const grant = program
     .command('grant')
     .argument('<who>', 'a device or a person')
-    .usage('WHO --on DEVICE --can RIGHT… --for DURATION [--no-pass-on] | import FILE | export GRANT --format jwt')
+    .usage('WHO --on DEVICE --can RIGHT… --for DURATION [--max-staleness DURATION] [--no-pass-on] | import FILE | export GRANT --format jwt')
     .description('let somebody do something on a device, for a while')
     .option('--on <device>', 'where')
     .option('--can <right>', "what, like 'exec: git, npm test' (repeatable)", list)
     .option('--for <duration>', 'for how long', duration)
+    .option('--max-staleness <duration>', 'how long the device may have heard of no revocations (exec 1h; terminals, config 5m)', duration)
     .option('--no-pass-on', 'they may not hand it on')
   grant.hook('preAction', (_, acting) => {
     if (acting === grant) demandAll(grant)

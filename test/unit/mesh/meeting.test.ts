@@ -38,7 +38,7 @@ async function nodeOf(world: MeshWorld, identity: Identity, o: { rooms: Rooms; r
     onUp: () => undefined,
     onDown: () => undefined,
   })
-  const sync = new Sync({ links, records, clock: systemClock, random: systemRandom, addresses: true, log: () => undefined })
+  const sync = new Sync({ links, records, clock: systemClock, random: systemRandom, addresses: true, compared: () => undefined, log: () => undefined })
   const options = { identity, meshId: world.mesh.id, listen: ['/ip4/127.0.0.1/tcp/0'], version: '0.1.0', mdns: false, dht: false }
   const host = await startHost(options, async (made) => {
     await links.attach(made)
