@@ -12,7 +12,7 @@ const PROGRAM = fileURLToPath(new URL('../errand.cjs', import.meta.url))
 const INSIDE = fileURLToPath(new URL('./inside.mjs', import.meta.url))
 const LAUNCHER = fileURLToPath(new URL('../../scripts/bin.cjs', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/errand-bench', import.meta.url))
-const READY_MS = 30_000
+const READY_MS = 120_000
 
 export interface BenchNode {
   readonly name: string
