@@ -45,6 +45,8 @@ export const ExecRequest = v.strictObject({
   env: v.optional(v.record(Text(256), Text(32_768))),
   user: v.optional(Text(256)),
   timeoutMs: v.optional(Duration),
+  /** Bytes of stdout and stderr together, after which it is ended. */
+  maxOutputBytes: v.optional(v.pipe(Count, v.minValue(1))),
   stdin: v.optional(v.boolean()),
   id: v.optional(v.pipe(v.string(), v.uuid())),
   // What comes back with the task.
@@ -96,6 +98,8 @@ export const GrantRequest = v.strictObject({
   on: Text(128),
   can: v.pipe(v.array(Text(1_024)), v.minLength(1), v.maxLength(16)),
   forMs: Duration,
+  /** Not before this time; milliseconds since the epoch. */
+  fromMs: v.optional(Count),
   /** False: whoever gets the grant may not hand it on. Default true. */
   passOn: v.optional(v.boolean()),
   /** How old the device's knowledge of revocations may be for the grant to count there. Default: by what is done. */

@@ -20,26 +20,19 @@ export interface ExecRight {
   readonly cwd?: string
   /** Milliseconds; a timeout must then be declared, and be no longer. */
   readonly timeoutMs?: number
+  /** Bytes of output; a bound must then be declared, and be no larger. */
+  readonly maxOutputBytes?: number
   readonly tty: boolean
 }
 
-export function compileExec({ items, env, users, cwd, timeoutMs, tty }: ExecRight): Policy {
+export function compileExec({ items, env, users, cwd, timeoutMs, maxOutputBytes, tty }: ExecRight): Policy {
   return [
     ...(items === '*' ? [] : [oneOf(items.map(itemStatement))]),
     ...(env === '*' ? [] : [env.length === 0 ? is('.env', []) : (['all', '.env', oneOf(env.map((name) => is('.', name)))] as const)]),
     ...(users === '*' ? [] : [oneOf(users.map((user) => is('.user', user)))]),
     ...(cwd === undefined ? [] : [within(cwd)]),
-    ...(timeoutMs === undefined
-      ? []
-      : [
-          [
-            'and',
-            [
-              ['>', '.timeoutMs', 0],
-              ['<=', '.timeoutMs', timeoutMs],
-            ],
-          ] as const,
-        ]),
+    ...(timeoutMs === undefined ? [] : [atMost('.timeoutMs', timeoutMs)]),
+    ...(maxOutputBytes === undefined ? [] : [atMost('.maxOutputBytes', maxOutputBytes)]),
     ...(tty ? [] : [is('.tty', false)]),
   ]
 }
@@ -109,7 +102,8 @@ function readBound(read: Draft, statement: Statement): void {
     }
     case 'and': {
       const [, most] = statement[1]
-      if (most?.[0] === '<=') read.timeoutMs = most[2]
+      if (most?.[0] === '<=' && most[1] === '.timeoutMs') read.timeoutMs = most[2]
+      if (most?.[0] === '<=' && most[1] === '.maxOutputBytes') read.maxOutputBytes = most[2]
     }
   }
 }
@@ -117,6 +111,17 @@ function readBound(read: Draft, statement: Statement): void {
 function within(directory: string): Statement {
   const below: Statement = ['like', '.cwd', `${directory === '/' ? '' : directory.replaceAll('*', '\\*')}/*`]
   return directory === '/' ? below : ['or', [is('.cwd', directory), below]]
+}
+
+/** Declared, since 0 is none, and no more than that. */
+function atMost(selector: string, most: number): Statement {
+  return [
+    'and',
+    [
+      ['>', selector, 0],
+      ['<=', selector, most],
+    ],
+  ]
 }
 
 function is(selector: string, value: unknown): Statement {

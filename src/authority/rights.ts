@@ -1,12 +1,13 @@
 /**
  * `--can` texts: parsed into a command and a policy on its declared arguments.
- * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; tty; approval 2` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
+ * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; output 10MiB; tty; approval 2` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
  * Unless the text says otherwise, `exec:` sets no environment, allocates no terminal and runs as the node's user.
  */
 import * as v from 'valibot'
 import { APPROVAL } from '../../protocols/approval/messages.ts'
 import { parseDuration } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
+import { parseSize } from '../base/size.ts'
 import { rightMeta } from './approval.ts'
 import { ExecRunArgs, isCommandPath, isDelegable } from './commands.ts'
 import { compileExec, type ExecItem, type ExecRight } from './items.ts'
@@ -125,8 +126,10 @@ function parseClause(name: string, rest: readonly Token[]): Partial<ExecSaid> {
       return { timeoutMs: parseDuration(textsOf(rest).join(' ')) }
     case 'approval':
       return { approvals: peopleIn(textsOf(rest)) }
+    case 'output':
+      return { maxOutputBytes: outputIn(textsOf(rest).join(' ')) }
     default:
-      throw bad(`not a bound: ${JSON.stringify(name)}`, 'after ";" comes env, user, cwd, timeout, tty or approval')
+      throw bad(`not a bound: ${JSON.stringify(name)}`, 'after ";" comes env, user, cwd, timeout, output, tty or approval')
   }
 }
 
@@ -135,6 +138,12 @@ function peopleIn(words: readonly string[]): number {
   const count = /^\d{1,2}$/.test(text) ? Number(text) : 0
   if (more.length === 0 && count >= 1 && count <= APPROVAL.maxApprovals) return count
   throw bad(`"approval" does not take ${JSON.stringify(words.join(' ').slice(0, 80))}`, `write '; approval', or '; approval 2' for two different people`)
+}
+
+function outputIn(text: string): number {
+  const bytes = parseSize(text)
+  if (bytes > 0) return bytes
+  throw bad('"output" of nothing', 'name a size that a command may print, like 10MiB')
 }
 
 function listOf(name: string, tokens: readonly Token[], check: (text: string) => boolean): string[] {

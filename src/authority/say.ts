@@ -1,5 +1,5 @@
 /** Rights and policy statements in words. What `parseRight` makes is said as it can be typed; anything else is said in full, never shortened to something that sounds smaller. */
-
+import { saySize } from '../base/size.ts'
 import { approvalsIn } from './approval.ts'
 import { type ExecItem, type ExecRight, readExec } from './items.ts'
 import { commandInWords } from './permissions.ts'
@@ -25,13 +25,14 @@ function sayBounds(command: string, policy: Policy): string {
   return exec === undefined ? `${command} where ${policy.map(sayStatement).join(' and ')}` : sayExec(exec)
 }
 
-function sayExec({ items, env, users, cwd, timeoutMs, tty }: ExecRight): string {
+function sayExec({ items, env, users, cwd, timeoutMs, maxOutputBytes, tty }: ExecRight): string {
   return [
     `exec: ${items === '*' ? '*' : items.map(sayItem).join(', ')}`,
     ...(env === '*' ? ['env *'] : env.length === 0 ? [] : [`env ${env.map(sayWord).join(', ')}`]),
     ...(users === '*' ? ['user *'] : users.length === 1 && users[0] === '' ? [] : [`user ${users.map(sayWord).join(', ')}`]),
     ...(cwd === undefined ? [] : [`cwd ${sayWord(cwd)}`]),
     ...(timeoutMs === undefined ? [] : [`timeout ${sayExactly(timeoutMs)}`]),
+    ...(maxOutputBytes === undefined ? [] : [`output ${saySize(maxOutputBytes)}`]),
     ...(tty ? ['tty'] : []),
   ].join('; ')
 }

@@ -6,6 +6,8 @@ import { approvalsOf } from './approval.ts'
 import { expiryOf, LAST_LINK, refuseChain, refusePolicies, refuseTime } from './chain.ts'
 import { covers, isDelegable } from './commands.ts'
 import { explain } from './explain.ts'
+import { wideningOf } from './narrower.ts'
+import type { Policy } from './policy.ts'
 import type { RevocationView } from './revocations.ts'
 import { type AnyRecord, type Delegation, decodeDelegation } from './token.ts'
 
@@ -34,7 +36,7 @@ export type Found =
 
 export type CanDelegate =
   | { readonly ok: true; readonly chain: readonly Delegation[] }
-  | { readonly ok: false; readonly code: 'NO_GRANT' | 'NOT_DELEGABLE' | 'NO_EXPIRY' | 'OUTLIVES'; readonly why: string }
+  | { readonly ok: false; readonly code: 'NO_GRANT' | 'NOT_DELEGABLE' | 'NO_EXPIRY' | 'OUTLIVES' | 'WIDENS'; readonly why: string }
 
 /** A chain, and what is wrong with it, in words. */
 export interface Path {
@@ -94,16 +96,19 @@ export class Wallet {
   }
 
   /**
-   * Whether a delegation signed now could ever be used. Its policy needs no comparison with those above it: an invocation must meet the policies of
-   * every link, so a policy can only narrow. Its command and its expiry can widen; those are refused here.
+   * Whether a delegation signed now would promise no more than can be kept. Every use is held against the policies of every link, so what was signed
+   * never widens; what would say more than it gives is refused here all the same, with the bound that it exceeds.
    */
-  canDelegate(wanted: Omit<Wanted, 'args'>, exp: number | null): CanDelegate {
-    const { issuer, subject, command, now } = wanted
+  canDelegate(wanted: Omit<Wanted, 'args'> & { readonly policy?: Policy }, exp: number | null): CanDelegate {
+    const { issuer, subject, command, now, policy = [] } = wanted
     if (!isDelegable(command)) return { ok: false, code: 'NOT_DELEGABLE', why: `${command} cannot be given to anybody` }
     if (issuer === subject) return { ok: true, chain: [] }
     if (exp === null) return { ok: false, code: 'NO_EXPIRY', why: 'only the device itself can grant without expiry; name one' }
     const held = this.#weighed(wanted).filter(({ chain, problem }) => problem === undefined && chain.at(-1)?.meta?.[LAST_LINK] !== true)
-    const [best] = held
+    const [nearest] = held
+    const right = { cmd: command, pol: policy }
+    const best = wanted.policy === undefined ? nearest : held.find(({ chain }) => wideningOf(right, chain) === undefined)
+    if (best === undefined && nearest !== undefined) return { ok: false, code: 'WIDENS', why: `it would give ${wideningOf(right, nearest.chain)}` }
     if (best === undefined) return { ok: false, code: 'NO_GRANT', why: `no grant from ${subject} that may be passed on reaches ${issuer} for ${command}` }
     if (exp <= best.expiresAt) return { ok: true, chain: best.chain }
     return {

@@ -1,6 +1,8 @@
 /** Values of options, checked while the command line is read: a wrong one is a usage error before anything else happens. */
 import { InvalidArgumentError } from 'commander'
+import { systemClock } from '../base/clock.ts'
 import { parseDuration } from '../base/duration.ts'
+import { parseSize } from '../base/size.ts'
 
 /** @returns milliseconds. */
 export function duration(text: string): number {
@@ -9,6 +11,17 @@ export function duration(text: string): number {
   } catch {
     throw new InvalidArgumentError('Write a number and a unit, like 90s, 10m, 8h or 2d.')
   }
+}
+
+/** @returns whole bytes, at least one. */
+export function size(text: string): number {
+  try {
+    const bytes = parseSize(text)
+    if (bytes > 0) return bytes
+  } catch {
+    // Said below.
+  }
+  throw new InvalidArgumentError('Write a number and a unit, like 500kB, 64MiB or 2GiB.')
 }
 
 export function list(text: string, before: readonly string[] = []): string[] {
@@ -52,4 +65,11 @@ export function timeOf(text: string, now: number): string {
 
 function isDuration(text: string): boolean {
   return /^\d+(\.\d+)?(ms|s|m|h|d)$/.test(text)
+}
+
+/** A time to come: an ISO date or date and time, or in how long as a duration. @returns milliseconds since the epoch. */
+export function start(text: string): number {
+  const at = isDuration(text) ? systemClock.now() + parseDuration(text) : Date.parse(text)
+  if (!Number.isNaN(at)) return at
+  throw new InvalidArgumentError('Write a time like 2026-01-31T12:00:00Z, or in how long, like 2h.')
 }

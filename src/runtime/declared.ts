@@ -14,15 +14,16 @@ export interface Requested {
   readonly env?: readonly string[] | undefined
   readonly user?: string | undefined
   readonly timeoutMs?: number | undefined
+  readonly maxOutputBytes?: number | undefined
   readonly tty?: boolean | undefined
   readonly stdin?: boolean | undefined
 }
 
-export function declare({ command, cwd, env = [], user, timeoutMs, tty, stdin }: Requested, task: string): Declared {
+export function declare({ command, cwd, env = [], user, timeoutMs, maxOutputBytes, tty, stdin }: Requested, task: string): Declared {
   const [exe = '', ...argv] = command
   const args: ExecRunArgs = {
     ...{ exe, argv, env: [...new Set(env)].sort(), user: user ?? '', timeoutMs: timeoutMs ?? 0, task },
-    ...{ cwd: cwd === undefined ? '' : plainPath(cwd), maxOutputBytes: 0, tty: tty ?? false, stdin: stdin ?? false },
+    ...{ cwd: cwd === undefined ? '' : plainPath(cwd), maxOutputBytes: maxOutputBytes ?? 0, tty: tty ?? false, stdin: stdin ?? false },
   }
   return { args }
 }

@@ -1,6 +1,7 @@
 /** Which key of this device may sign a right, and what would be signed, in words. Signs nothing. */
 import type { GrantRequest } from '../../protocols/local/messages.ts'
 import { rightMeta } from '../authority/approval.ts'
+import type { Policy } from '../authority/policy.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import { parseRight, sayRight } from '../authority/rights.ts'
 import type { Wallet } from '../authority/wallet.ts'
@@ -20,11 +21,14 @@ export interface GrantorOn {
 }
 
 /** @param exp of what is to be signed, seconds. @throws CANNOT_GRANT */
-export function grantorFor({ keyring, wallet, revocations, directory }: GrantorOn, o: { subject: Did; command: string; exp: number }): Identity {
-  const { subject, command, exp } = o
+export function grantorFor(
+  { keyring, wallet, revocations, directory }: GrantorOn,
+  o: { subject: Did; command: string; policy: Policy; exp: number },
+): Identity {
+  const { subject, command, policy, exp } = o
   const whys: string[] = []
   for (const key of new Set([keyring.device, ...keyring.keys()])) {
-    const may = wallet.canDelegate({ issuer: key.did, subject, command, now: keyring.nowSeconds(), revocations }, exp)
+    const may = wallet.canDelegate({ issuer: key.did, subject, command, policy, now: keyring.nowSeconds(), revocations }, exp)
     if (may.ok) return key
     if (may.code !== 'NO_GRANT' || whys.length === 0) whys.unshift(may.why)
   }
@@ -37,10 +41,10 @@ export function grantorFor({ keyring, wallet, revocations, directory }: GrantorO
 export function wordsOfGrant(on: GrantorOn, request: GrantRequest): string[] {
   const { directory, clock } = on
   const [subject, audience] = [directory.resolve(request.on), directory.resolve(request.who)]
-  const exp = Math.ceil((clock.now() + request.forMs) / 1_000)
+  const exp = Math.ceil((Math.max(clock.now(), request.fromMs ?? 0) + request.forMs) / 1_000)
   const last = request.passOn === false ? ', not to be passed on' : ''
   return request.can.map(parseRight).map(({ cmd, pol, approvals }) => {
-    grantorFor(on, { subject, command: cmd, exp })
+    grantorFor(on, { subject, command: cmd, policy: pol, exp })
     const words = sayRight(cmd, pol, rightMeta({ approvals }))
     return `${directory.named(audience)} may ${words === 'everything' ? 'do everything' : words} on ${directory.named(subject)}, for ${sayAbout(request.forMs)}${last}`
   })
@@ -49,5 +53,5 @@ export function wordsOfGrant(on: GrantorOn, request: GrantRequest): string[] {
 /** @throws BAD_RIGHT, CANNOT_GRANT when this device could not grant it however briefly. */
 export function refuseUngrantable(on: GrantorOn, subject: Did, can: readonly string[]): void {
   const exp = on.keyring.nowSeconds() + 1
-  for (const { cmd } of can.map(parseRight)) grantorFor(on, { subject, command: cmd, exp })
+  for (const { cmd, pol } of can.map(parseRight)) grantorFor(on, { subject, command: cmd, policy: pol, exp })
 }

@@ -59,12 +59,12 @@ export class RightsDesk {
     const ends = on.devices.flatMap((subject) =>
       to.devices.filter((did) => on.group === undefined || did !== subject).map((audience) => ({ subject, audience })),
     )
-    const exp = Math.ceil((this.on.clock.now() + request.forMs) / 1_000)
+    const exp = Math.ceil((Math.max(this.on.clock.now(), request.fromMs ?? 0) + request.forMs) / 1_000)
     const rights = request.can.map(parseRight)
     const stale = request.maxStalenessMs === undefined ? {} : { [STALE_META]: Math.ceil(request.maxStalenessMs / 1_000) }
     const marks = { ...groupMarks({ on, to }), ...stale, ...(request.passOn === false ? { [LAST_LINK]: true } : {}) }
     return await this.issue(
-      rights.flatMap((right) => ends.map((end) => this.#sign(right, { ...end, exp, marks }))),
+      rights.flatMap((right) => ends.map((end) => this.#sign(right, { ...end, exp, marks, fromMs: request.fromMs }))),
       'grant.issue',
     )
   }
@@ -147,9 +147,9 @@ export class RightsDesk {
     }
   }
 
-  #sign({ cmd, pol, approvals }: Right, o: { subject: Did; audience: Did; exp: number; marks: AnyRecord }): Delegation {
-    const { subject, audience, exp, marks } = o
-    const issuer = grantorFor(this.on, { subject, command: cmd, exp })
+  #sign({ cmd, pol, approvals }: Right, o: { subject: Did; audience: Did; exp: number; marks: AnyRecord; fromMs: number | undefined }): Delegation {
+    const { subject, audience, exp, marks, fromMs } = o
+    const issuer = grantorFor(this.on, { subject, command: cmd, policy: pol, exp })
     if (issuer.did === audience) throw new ErrandError('CANNOT_GRANT', `${this.#name(audience)} already holds what it would be given`)
     const meta = { ...marks, ...rightMeta({ approvals }) }
     return signDelegation(issuer, {
@@ -159,6 +159,7 @@ export class RightsDesk {
       pol,
       exp,
       nonce: this.on.random(NONCE_BYTES),
+      ...(fromMs === undefined ? {} : { nbf: Math.floor(fromMs / 1_000) }),
       meta: { [SIGNED_META]: this.on.keyring.nowSeconds(), ...meta },
     })
   }
@@ -254,11 +255,16 @@ export class RightsDesk {
       audience: this.#name(link.aud),
       device,
       can: [words],
-      words: `${this.#name(link.aud)} may ${words === 'everything' ? 'do everything' : words} on ${device ?? 'every device of the giver'}, ${until}${link.meta?.[LAST_LINK] === true ? ', not to be passed on' : ''}`,
+      words: `${this.#name(link.aud)} may ${words === 'everything' ? 'do everything' : words} on ${device ?? 'every device of the giver'}, ${until}${this.#sayStart(link)}${link.meta?.[LAST_LINK] === true ? ', not to be passed on' : ''}`,
       expiresAt: link.exp === null ? null : new Date(link.exp * 1_000).toISOString(),
       revoked: this.#lineage.isRevoked(link),
       parents: this.#lineage.above(link).map((one) => one.cid),
     }
+  }
+
+  #sayStart({ nbf }: Delegation): string {
+    const ahead = (nbf ?? 0) * 1_000 - this.on.clock.now()
+    return ahead > 0 ? `, beginning in ${sayAbout(ahead)}` : ''
   }
 
   #name(did: string): string {

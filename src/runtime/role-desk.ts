@@ -110,7 +110,7 @@ export class RoleDesk implements RoleRoom, RoleGiver {
     const name = roles.named(request.role)
     const [to, on] = [groups.resolve(request.who), request.on === undefined ? undefined : groups.resolve(request.on)]
     const forMs = roles.lifeOf(name, request.forMs)
-    const exp = Math.ceil((clock.now() + forMs) / 1_000)
+    const exp = Math.ceil((Math.max(clock.now(), request.fromMs ?? 0) + forMs) / 1_000)
     const nbf = request.fromMs === undefined ? {} : { nbf: Math.floor(request.fromMs / 1_000) }
     const marks = { ...groupMarks({ on, to }), ...(request.passOn === false ? { [LAST_LINK]: true } : {}) }
     const meta = Object.keys(marks).length === 0 ? {} : { meta: marks }

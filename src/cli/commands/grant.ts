@@ -12,15 +12,17 @@ export async function grant(
     on,
     can,
     for: forMs,
+    from: fromMs,
     passOn,
     maxStaleness,
-  }: { readonly on: string; readonly can: string[]; readonly for: number; readonly passOn: boolean; readonly maxStaleness?: number },
+  }: { readonly on: string; readonly can: string[]; readonly for: number; readonly from?: number; readonly passOn: boolean; readonly maxStaleness?: number },
 ): Promise<number> {
   const made = await context.client.grant({
     who,
     on,
     can,
     forMs,
+    ...(fromMs === undefined ? {} : { fromMs }),
     ...(passOn ? {} : { passOn }),
     ...(maxStaleness === undefined ? {} : { maxStalenessMs: maxStaleness }),
   })

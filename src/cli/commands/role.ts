@@ -5,7 +5,6 @@ import { sayAbout, sayDuration } from '../../base/duration.ts'
 import { ErrandError } from '../../base/errors.ts'
 import type { Context } from '../context.ts'
 import { clean, plural, table } from '../render.ts'
-import { timeOf } from '../values.ts'
 import { heardBy } from './device.ts'
 
 export async function roles(context: Context): Promise<number> {
@@ -66,12 +65,11 @@ export async function remove(context: Context, role: string): Promise<number> {
 interface Assigning {
   readonly on?: string
   readonly for: number
-  readonly from?: string
+  readonly from?: number
   readonly passOn: boolean
 }
 
-export async function assign(context: Context, role: string, who: string, { on, for: forMs, from, passOn }: Assigning): Promise<number> {
-  const fromMs = from === undefined ? undefined : Date.parse(timeOf(from, systemClock.now()))
+export async function assign(context: Context, role: string, who: string, { on, for: forMs, from: fromMs, passOn }: Assigning): Promise<number> {
   const request = { role, who, forMs, ...present({ on, fromMs, passOn: passOn ? undefined : false }) }
   const seen = await context.client.call<Assigned>('POST', '/api/runtime/roles/assign', request)
   context.print(seen, () => context.tick(`${seen.words} · ${plural(seen.grants.length, 'grant')}`))

@@ -16,6 +16,7 @@ export interface RunOptions {
   readonly env?: Record<string, string>
   readonly user?: string
   readonly timeout?: number
+  readonly maxOutput?: number
   readonly id?: string
   readonly detach?: boolean
   readonly idempotent?: boolean
@@ -69,10 +70,19 @@ async function detach(context: Context, device: string, command: string[], optio
   }
 }
 
-type Asked = Omit<RunOptions, 'interactive' | 'timeout' | 'detach' | 'meta' | 'session'> & { timeoutMs?: number; metadata?: Record<string, string> }
+type Asked = Omit<RunOptions, 'interactive' | 'timeout' | 'maxOutput' | 'detach' | 'meta' | 'session'> & {
+  timeoutMs?: number
+  maxOutputBytes?: number
+  metadata?: Record<string, string>
+}
 
-function asked({ interactive: _, detach: __, session: ___, timeout, meta, ...same }: RunOptions): Asked {
-  return { ...same, ...(timeout === undefined ? {} : { timeoutMs: timeout }), ...(meta === undefined ? {} : { metadata: meta }) }
+function asked({ interactive: _, detach: __, session: ___, timeout, maxOutput, meta, ...same }: RunOptions): Asked {
+  return {
+    ...same,
+    ...(timeout === undefined ? {} : { timeoutMs: timeout }),
+    ...(maxOutput === undefined ? {} : { maxOutputBytes: maxOutput }),
+    ...(meta === undefined ? {} : { metadata: meta }),
+  }
 }
 
 /** The first signal asks the device to end the command and waits for it; the second leaves at once. */

@@ -1,18 +1,19 @@
 /** Who may do what. */
 import { type Command, Option } from 'commander'
 import { UsageError, usageOf } from '../usage.ts'
-import { duration, list } from '../values.ts'
+import { duration, list, start } from '../values.ts'
 import { type Does, plain } from './group.ts'
 
 export function addRights(program: Command, does: Does): void {
   const grant = program
     .command('grant')
     .argument('<who>', 'a device or a person')
-    .usage('WHO --on DEVICE --can RIGHT… --for DURATION [--max-staleness DURATION] [--no-pass-on] | import FILE | export GRANT --format jwt')
+    .usage('WHO --on DEVICE --can RIGHT… --for DURATION [--from TIME] [--max-staleness DURATION] [--no-pass-on] | import FILE | export GRANT --format jwt')
     .description('let somebody do something on a device, for a while')
     .option('--on <device>', 'where')
     .option('--can <right>', "what, like 'exec: git, npm test' (repeatable)", list)
     .option('--for <duration>', 'for how long', duration)
+    .option('--from <time>', 'not before, like 2026-01-31T12:00:00Z, or in 2h', start)
     .option('--max-staleness <duration>', 'how long the device may have heard of no revocations (exec 1h; terminals, config 5m)', duration)
     .option('--no-pass-on', 'they may not hand it on')
   grant.hook('preAction', (_, acting) => {

@@ -1,6 +1,6 @@
 /** Roles, and groups of devices. */
 import { type Command, Option } from 'commander'
-import { duration, list, time } from '../values.ts'
+import { duration, list, start } from '../values.ts'
 import { type Does, plain, strict } from './group.ts'
 
 export function addRoles(program: Command, does: Does): void {
@@ -17,7 +17,7 @@ export function addRoles(program: Command, does: Does): void {
     .description('give somebody a role, for a while')
     .option('--on <device>', 'a device or a group (default: every device of the owner, also later ones)')
     .requiredOption('--for <duration>', 'for how long', duration)
-    .option('--from <time>', 'not before, like 2026-01-31T12:00:00Z', time)
+    .option('--from <time>', 'not before, like 2026-01-31T12:00:00Z, or in 2h', start)
     .option('--no-pass-on', 'they may not hand it on')
   does(assign, async () => (await import('../commands/role.ts')).assign)
   const unassign = named(role, 'unassign', 'WHO [--on DEVICE|GROUP]')

@@ -1,7 +1,7 @@
 /** Commands on devices, and the tasks they are. */
 import type { Command } from 'commander'
 import { UsageError, usageOf } from '../usage.ts'
-import { count, duration, pairs, uuid } from '../values.ts'
+import { count, duration, pairs, size, uuid } from '../values.ts'
 import { type Does, inSession } from './group.ts'
 
 export function addWork(program: Command, does: Does, argv: readonly string[]): void {
@@ -9,13 +9,16 @@ export function addWork(program: Command, does: Does, argv: readonly string[]): 
     .command('run')
     .argument('<device>', 'a name, a DID or a PeerId')
     .argument('[command...]', 'what to run there, without a shell')
-    .usage('DEVICE [--detach] [-i] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--id UUID] [--meta K=V]… [--session S] -- COMMAND [ARG…]')
+    .usage(
+      'DEVICE [--detach] [-i] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--max-output SIZE] [--id UUID] [--meta K=V]… [--session S] -- COMMAND [ARG…]',
+    )
     .description("run one command on a device; output, input and exit code are the command's own")
     .option('-i, --interactive', 'forward stdin')
     .option('--cwd <dir>', 'working directory there')
     .option('--env <k=v>', 'an environment variable (repeatable)', pairs)
     .option('--user <user>', 'as which user there')
     .option('--timeout <duration>', 'end it after that long', duration)
+    .option('--max-output <size>', 'end it after it printed that much, like 10MiB', size)
     .option('--detach', 'hand it over and print its task: it goes on without this program')
     .option('--id <uuid>', "the task's id; with --detach, the same id again is the same task", uuid)
     .option('--idempotent', 'it may be run again when nobody knows how far it came')

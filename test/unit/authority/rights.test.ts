@@ -21,6 +21,8 @@ test.each([
   ['exec: *', 'exec: *'],
   ['exec: npm test; env CI, FOO; cwd /srv/app; timeout 10m; tty', 'exec: npm test …; env CI, FOO; cwd /srv/app; timeout 10m; tty'],
   ['exec: x; tty; user alice; timeout 90s; env *', 'exec: x …; env *; user alice; timeout 90s; tty'],
+  ['exec: x; timeout 90s; output 10 MiB', 'exec: x …; timeout 90s; output 10MiB'],
+  ['exec: x; output 1000', 'exec: x …; output 1000B'],
   ['exec: x; user "", bob', 'exec: x …; user "", bob'],
   ['exec: x; user *; cwd /', 'exec: x …; user *; cwd /'],
   ['exec: x; cwd "/srv/my app"', 'exec: x …; cwd "/srv/my app"'],
@@ -70,6 +72,13 @@ test('a directory is itself and what lies below, a timeout must be declared', ()
   expect(allows('exec: *; timeout 10m', { timeoutMs: 600_000 })).toBe(true)
   expect(allows('exec: *; timeout 10m', { timeoutMs: 600_001 })).toBe(false)
   expect(allows('exec: *; timeout 10m', { timeoutMs: 0 })).toBe(false)
+  for (const [bytes, may] of [
+    [0, false],
+    [1, true],
+    [1_024, true],
+    [1_025, false],
+  ] as const)
+    expect(allows('exec: *; output 1KiB', { maxOutputBytes: bytes })).toBe(may)
 })
 
 test.each([
@@ -96,6 +105,7 @@ test.each([
   'exec: git; cwd /a, /b',
   'exec: git; cwd /a/../b',
   'exec: git; sudo',
+  'exec: git; output 0',
   'exec: git; "tty"',
   'exec: git;',
   'exec: "\\u0000"',
@@ -173,6 +183,7 @@ const execRight = fc.record<ExecRight>(
     users: fc.oneof(fc.constant('*' as const), fc.constant(['']), fc.uniqueArray(fc.constantFrom('', 'bob', 'my user', '*'), { minLength: 1 })),
     cwd: fc.constantFrom('/', '/srv', '/srv/a*', '/a b/"'),
     timeoutMs: fc.oneof(fc.integer({ min: 1, max: 10_000_000 }), fc.constantFrom(1_000, 600_000, 86_400_000)),
+    maxOutputBytes: fc.oneof(fc.integer({ min: 1, max: 10_000_000 }), fc.constantFrom(1_024, 10_485_760)),
     tty: fc.boolean(),
   },
   { requiredKeys: ['items', 'env', 'users', 'tty'] },
@@ -191,8 +202,8 @@ test('whatever can be granted is said in words that parse to the very same right
 
 /** What the words promise, read slowly. */
 function promised(
-  { items, env, users, cwd, timeoutMs, tty }: ExecRight,
-  args: { exe: string; argv: string[]; env: string[]; user: string; cwd: string; timeoutMs: number; tty: boolean },
+  { items, env, users, cwd, timeoutMs, maxOutputBytes, tty }: ExecRight,
+  args: { exe: string; argv: string[]; env: string[]; user: string; cwd: string; timeoutMs: number; maxOutputBytes: number; tty: boolean },
 ): boolean {
   const command =
     items === '*' || items.some(([name, ...argv]) => name === args.exe && argv.length <= args.argv.length && argv.every((arg, i) => arg === args.argv[i]))
@@ -200,7 +211,8 @@ function promised(
   const user = users === '*' || users.includes(args.user)
   const place = cwd === undefined || args.cwd === cwd || (cwd === '/' ? args.cwd.startsWith('/') : args.cwd.startsWith(`${cwd}/`))
   const time = timeoutMs === undefined || (args.timeoutMs > 0 && args.timeoutMs <= timeoutMs)
-  return command && names && user && place && time && (tty || !args.tty)
+  const output = maxOutputBytes === undefined || (args.maxOutputBytes > 0 && args.maxOutputBytes <= maxOutputBytes)
+  return command && names && user && place && time && output && (tty || !args.tty)
 }
 
 test('the policy admits exactly what the words promise', () => {
@@ -219,6 +231,7 @@ test('the policy admits exactly what the words promise', () => {
         user: fc.constantFrom('', '', 'bob', 'root'),
         cwd: fc.constantFrom('', '/', '/srv', '/srv/x', '/srv/a*/b', '/a b/"/c'),
         timeoutMs: fc.constantFrom(0, 1, 1_000, 600_000),
+        maxOutputBytes: fc.constantFrom(0, 1, 1_024, 10_485_760),
         tty: fc.boolean(),
       }),
     })
