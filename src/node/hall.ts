@@ -70,14 +70,15 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text, of: { trustOf: ceiling.trustOf, rolesOf } })
   const { rates } = policies
   const freshness = openFreshness(p, rooms, () => mesh)
-  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: [freshness, ceiling.trust, ...policies.checks], rates })
+  const approval = new ApprovalCheck()
+  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: [freshness, ceiling.trust, ...policies.checks, approval], rates })
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
   const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }, boundsOf: policies.boundsOf })
   policies.onChange(() => places.revisit())
   const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
   const others = new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })
-  const checks: readonly Check[] = [others, freshness, new SessionCheck(), ...ceiling.checks, ...policies.checks, new ApprovalCheck()]
+  const checks: readonly Check[] = [others, freshness, new SessionCheck(), ...ceiling.checks, ...policies.checks, approval]
   const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
     ...{ ...session, self, revocations, audit, book, named, places, waiting, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },

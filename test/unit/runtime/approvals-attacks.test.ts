@@ -1,4 +1,5 @@
 /** Everybody who tries to get around an approval: with a yes for something else, of their own, used before, bought, taken back, or none. */
+import { decode, encode } from '@ipld/dag-cbor'
 import { expect, test } from 'vitest'
 import { APPROVALS_META } from '../../../protocols/approval/messages.ts'
 import { digestOf } from '../../../src/authority/approval.ts'
@@ -8,7 +9,7 @@ import { signDelegation } from '../../../src/authority/token.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
 import type { TaskId } from '../../../src/tasks/machine.ts'
 import { settled } from '../base/hand-clock.ts'
-import { carol, carol2, dave, decide, mayApprove, NEEDS, never, says, started, TASK, waiting } from './approvals-world.ts'
+import { carol, carol2, dave, decide, mayApprove, NEEDS, never, restarted, says, started, TASK, waiting } from './approvals-world.ts'
 import { APPROVAL_WAIT_MS, type Call, device, laptop, mallory, owner, taskId, World } from './door-world.ts'
 
 test('two of two: one person twice, two devices of one person, and somebody with the other’s right are one', async () => {
@@ -159,4 +160,37 @@ test('a flood of requests is refused beyond a few of one caller, and the others 
   world.call(dave, world.open(dave, [world.grant(dave, NEEDS(1))], { task: taskId(99) }))
   await settled()
   expect(world.approvals.list()).toHaveLength(17)
+})
+
+test('a right to something else shows nothing of what waits', async () => {
+  const { world } = await waiting()
+  const info = signDelegation(device, { aud: mallory.did, sub: device.did, cmd: '/device/info', pol: [], exp: null, nonce: world.random(16) })
+  const shown = { caller: world.caller(mallory), ...world.asks(mallory, '/device/info', '', { args: {}, chain: [info] }) }
+  await expect(world.approvalGate.list(shown)).rejects.toMatchObject({ code: 'DENIED' })
+})
+
+test('a right to approve that ends while others are waited for counts no more', async () => {
+  const { world } = await waiting({ need: 2 })
+  const exp = Math.floor(world.clock.now() / 1_000) + 60
+  const link = signDelegation(device, { aud: carol.did, sub: device.did, cmd: '/approval/grant', pol: [], exp, nonce: world.random(16) })
+  expect(await decide(world, carol, { chain: [link] })).toMatchObject({ have: 1 })
+  world.clock.advance(61_000)
+  expect(await decide(world, dave)).toMatchObject({ have: 1, need: 2 })
+  expect(started(world)).toBe(0)
+})
+
+test('a yes that somebody moves on the disk to another request is none', async () => {
+  const { world } = await waiting({ need: 2, detached: true })
+  await decide(world, carol)
+  await waiting({ world, need: 2, detached: true, args: { task: taskId(2) } })
+  const shelf = world.store.shelf('approvals')
+  const [given, other] = await Promise.all([shelf.get(TASK), shelf.get(taskId(2))])
+  const { evidence } = decode(given ?? new Uint8Array()) as { evidence: unknown[] }
+  expect(evidence).toHaveLength(1)
+  await shelf.put(taskId(2), encode({ ...(decode(other ?? new Uint8Array()) as object), evidence }))
+  const next = await restarted(world)
+  expect(next.approvals.list().map(({ intent, approvedBy }) => [intent.args['task'], approvedBy])).toEqual([
+    [TASK, [carol.did]],
+    [taskId(2), []],
+  ])
 })

@@ -5,7 +5,7 @@ import { decodeAs } from '../../../protocols/wire.ts'
 import { revoke } from '../../../src/authority/revocations.ts'
 import type { Check } from '../../../src/runtime/checks.ts'
 import { settled } from '../base/hand-clock.ts'
-import { carol, dave, decide, mayApprove, restarted, says, started, TASK, waiting } from './approvals-world.ts'
+import { carol, dave, decide, mayApprove, NEEDS, restarted, says, started, TASK, waiting } from './approvals-world.ts'
 import { APPROVAL_WAIT_MS, device, laptop, World } from './door-world.ts'
 
 test('it waits until somebody who may has said yes, then runs; log and history tell who', async () => {
@@ -81,6 +81,10 @@ test('the policy of a device may ask for people too; the most that any rule want
   const policy: Check = { step: 'policy', judge: () => ({ ok: false, code: 'APPROVAL', detail: 'policy.yaml line 3', waitsFor: 'approval', approvals: 2 }) }
   const { world } = await waiting({ checks: [policy] })
   expect(world.approvals.list()).toMatchObject([{ need: 2, why: expect.stringContaining('policy.yaml line 3') }])
+  const both = await World.open({ checks: [policy] })
+  both.call(laptop, both.open(laptop, [both.grant(laptop, NEEDS(3))]))
+  await settled()
+  expect(both.approvals.list()).toMatchObject([{ need: 3 }])
   const no: Check = { step: 'approval', judge: () => ({ ok: false, code: 'NO', detail: 'never' }) }
   const strict = await World.open({ checks: [policy, no] })
   expect(await strict.call(laptop, strict.open(laptop, [strict.grant(laptop)])).answer()).toMatchObject({ t: 'refused', message: 'never' })
@@ -117,4 +121,13 @@ test('a detached one waits on after a restart, with the yes that it has; the rig
   await decide(other.world, carol, { chain: [link] })
   const later = await restarted(other.world, ({ revocations, random }) => void revocations.add(revoke(device, link.cid, random).bytes))
   expect(later.approvals.list()).toMatchObject([{ approvedBy: [] }])
+})
+
+test('once it runs nothing of its approvals is left', async () => {
+  const { world } = await waiting({ detached: true })
+  await decide(world, carol)
+  expect(started(world)).toBe(1)
+  await settled()
+  expect(world.approvals.restsOn(TASK)).toBeUndefined()
+  expect(await world.store.shelf('approvals').get(TASK)).toBeUndefined()
 })
