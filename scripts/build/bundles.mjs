@@ -28,7 +28,7 @@ export const BUNDLES = [
   { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 62 * KIB },
   { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 448 * KIB },
   { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },
-  { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC, ...OLD_UCAN], maxBytes: 5_600 * KIB },
+  { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC, ...OLD_UCAN], maxBytes: 5_800 * KIB },
   // Spawning copies the parent's page tables, so what spawns must stay small.
   { name: 'exec-host', entry: 'src/exec/host-main.ts', mustNotHold: [...HEAVY, ...OLD_UCAN, 'commander', '@noble/'], maxBytes: 300 * KIB },
   // The library of UCAN 0.8, in a thread of its own when a token is imported (docs/decisions/0020).
