@@ -6,9 +6,10 @@ import type { Wallet } from '../authority/wallet.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 
-/** A link from the owner key to the owner's own device; short, because it is made anew whenever it is needed. */
-const OWN_LINK_SECONDS = 3_600
-const RENEW_BEFORE_SECONDS = 600
+/** A link from the owner key to the owner's own device. What runs on a chain ends with it, so it lasts as long as a long command; it is never kept. */
+const OWN_LINK_SECONDS = 30 * 86_400
+/** Signed anew so often, where nothing demands more. */
+const OWN_LINK_FRESH_SECONDS = 3_600
 export const NONCE_BYTES = 16
 
 export interface KeyringOn {
@@ -49,7 +50,7 @@ export class Keyring {
     return Math.floor(this.on.clock.now() / 1_000)
   }
 
-  /** The chain to show for a command on a device: this device's own grants, else the owner's power handed down for an hour. */
+  /** The chain to show for a command on a device: this device's own grants, else the owner's power handed down. */
   prove(subject: Did, command: string, args: AnyRecord): Proof {
     const { device, owner, wallet, revocations } = this.on
     const wanted = { subject, command, args, now: this.nowSeconds(), revocations }
@@ -71,8 +72,8 @@ export class Keyring {
     const held = this.#ownLinks.get(key)
     const signedAt = Number(held?.meta?.[SIGNED_META] ?? 0)
     // Whoever runs it may have heard of no revocation for so long: the owner's own word is always young enough.
-    const isYoung = now - signedAt < ((demandedOf(command, args) ?? OWN_LINK_SECONDS) * 4) / 5
-    if (held !== undefined && isYoung && (held.exp ?? 0) - now > RENEW_BEFORE_SECONDS) return held
+    const isYoung = now - signedAt < ((demandedOf(command, args) ?? OWN_LINK_FRESH_SECONDS) * 4) / 5
+    if (held !== undefined && isYoung) return held
     const fresh = signDelegation(owner, {
       aud: this.on.device.did,
       sub: subject,

@@ -44,6 +44,15 @@ test('a command that the owner’s right does not allow is shown with that right
   expect(answerTo(proof, { ...ARGS, exe: 'rm' })).toBe('exe "rm" is not in {sh, npm}')
 })
 
+test('what an owner’s device starts may run for weeks: the hand-down does not end it, however long it has been in use', () => {
+  const ring = keyring([given({ cmd: '/', exp: null })])
+  for (const passed of [0, 2_800_000, 60_000]) {
+    clock.advance(passed)
+    const exp = ring.prove(device.did, '/exec/run', ARGS).chain.at(-1)?.exp ?? 0
+    expect(exp - Math.floor(clock.now() / 1_000)).toBeGreaterThan(29 * 86_400)
+  }
+})
+
 test('without the owner’s key the owner’s rights are of no use', () => {
   const proof = keyring([given({})], { withoutOwner: true }).prove(device.did, '/exec/run', ARGS)
   expect(proof).toEqual({ chain: [], doubt: `no grant from ${device.did} reaches ${laptop.did} for /exec/run` })
