@@ -203,6 +203,7 @@ export class MeshNode {
   }
 
   #up(peer: Peer): void {
+    this.on.heardTime(peer.did, peer.hello.time)
     this.#rejoin.up(peer)
     // A device that dials again has lost what it had: what is dead here as well must not hold up what it comes back for.
     for (const other of this.#links.every()) if (other.did === peer.did && other !== peer) this.#pulse.probe(other, { withinMs: SECOND_MS })

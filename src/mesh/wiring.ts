@@ -33,6 +33,8 @@ export interface MeshOn {
   readonly mayRead: (did: Did) => boolean
   /** Told when the whole set of revocations was compared with a member. */
   readonly compared: (did: Did) => void
+  /** What a member's clock said at hello. */
+  readonly heardTime: (did: Did, ms: number) => void
   readonly describe: () => Omit<Announcement, 'v' | 'device' | 'seq'>
   /** The IP addresses of this machine now. */
   readonly machineAddresses: () => readonly string[]

@@ -69,16 +69,16 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const rolesOf = (chain: readonly Delegation[]): readonly string[] => rolesIn(chain, p.mesh.genesis.owners)
   const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text, of: { trustOf: ceiling.trustOf, rolesOf } })
   const { rates } = policies
-  const freshness = openFreshness(p, rooms, () => mesh)
+  const timely = openFreshness(p, rooms, () => mesh)
   const approval = new ApprovalCheck()
-  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: [freshness, ceiling.trust, ...policies.checks, approval], rates })
+  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: [...timely, ceiling.trust, ...policies.checks, approval], rates })
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
   const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }, boundsOf: policies.boundsOf })
   policies.onChange(() => places.revisit())
   const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
   const others = new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })
-  const checks: readonly Check[] = [others, freshness, new SessionCheck(), ...ceiling.checks, ...policies.checks, approval]
+  const checks: readonly Check[] = [others, ...timely, new SessionCheck(), ...ceiling.checks, ...policies.checks, approval]
   const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
     ...{ ...session, self, revocations, audit, book, named, places, waiting, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
@@ -162,6 +162,7 @@ function openMesh(
       joins: { admit: (ask, from) => inviting.invites.admit(ask, from), pairing: inviting.pairings },
       machineAddresses: () => Object.values(networkInterfaces()).flatMap((ones) => (ones ?? []).map(({ address }) => address)),
       compared: (did) => rooms.news.compared(did),
+      heardTime: (did, ms) => rooms.watch.heard(did, ms),
       mayRead: (did: Did) => directory.member(did)?.own === true,
       describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free }),
     },
@@ -185,7 +186,7 @@ function openRuntime(
     status: () =>
       statusOf(p, {
         ...{ addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged },
-        ...{ policy: policies.problem(), isRemoved: directory.isRemoved(p.device.did) },
+        ...{ policy: policies.problem(), time: rooms.watch.problem(), isRemoved: directory.isRemoved(p.device.did) },
         notices: [ceiling.lockdown.words].filter((words) => words !== undefined),
       }),
     join: p.join,

@@ -6,6 +6,7 @@ import { Wallet } from '../authority/wallet.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { Directory } from '../registry/directory.ts'
 import { Orders } from '../registry/orders.ts'
+import { ClockWatch } from '../runtime/clock-watch.ts'
 import { RevocationNews } from '../runtime/freshness.ts'
 import { Groups } from '../runtime/groups.ts'
 import { Keyring } from '../runtime/keyring.ts'
@@ -15,6 +16,7 @@ import { Store } from '../store/level.ts'
 import { openPeerDatastore } from '../store/peers.ts'
 import { TaskBook } from '../tasks/book.ts'
 import { admission } from './admission.ts'
+import { clockFloor } from './clock-floor.ts'
 import { rootFor } from './found.ts'
 import type { NodeParts } from './parts.ts'
 
@@ -58,6 +60,7 @@ export interface Rooms {
   readonly book: TaskBook
   readonly keyring: Keyring
   readonly news: RevocationNews
+  readonly watch: ClockWatch
   readonly damaged: readonly string[]
 }
 
@@ -97,6 +100,7 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
     book,
     keyring,
     news,
+    watch: new ClockWatch({ clock, file: clockFloor(p.home) }),
     damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)],
   }
 }

@@ -16,6 +16,8 @@ export interface Seen {
   readonly damaged: readonly string[]
   /** What is wrong with a policy. */
   readonly policy: string | undefined
+  /** What is wrong with the clock. */
+  readonly time: string | undefined
   /** An owner has removed this device. */
   readonly isRemoved: boolean
   readonly notices: string[]
@@ -23,9 +25,9 @@ export interface Seen {
 
 const REMOVED = 'this device was removed from the mesh by an owner: no other device talks to it (to come back: errand invite on an owner’s device)'
 
-export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged, policy, isRemoved, notices }: Seen): ReturnType<LocalRuntimeOn['status']> {
+export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged, policy, time, isRemoved, notices }: Seen): ReturnType<LocalRuntimeOn['status']> {
   const { did, peerId } = p.device
-  const wrong = [isRemoved ? REMOVED : undefined, logRefusal, policy].filter((one) => one !== undefined)
+  const wrong = [isRemoved ? REMOVED : undefined, logRefusal, policy, time].filter((one) => one !== undefined)
   const problems = [...wrong, ...damaged.map((key) => `the record ${key} was changed on disk`)]
   return {
     ...{ ready: true, apiVersion: LOCAL.version, did, peerId, name, words: wordsOf(did), version: p.version, pid: process.pid, addresses, problems },

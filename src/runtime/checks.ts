@@ -10,7 +10,7 @@ import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 
 /** The order is part of the security argument: what concerns the whole device first, what a person has to be asked for last. */
-export const STEPS = ['others', 'lockdown', 'freshness', 'session', 'trust', 'policy', 'approval'] as const
+export const STEPS = ['others', 'lockdown', 'clock', 'freshness', 'session', 'trust', 'policy', 'approval'] as const
 export type Step = (typeof STEPS)[number]
 
 /** A request whose right is proven. */

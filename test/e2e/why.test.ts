@@ -1,7 +1,8 @@
 /** `errand why` with real devices: what the one who asks learns, what the device that is asked writes down, and that nothing runs. */
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { WhyView } from '../../protocols/local/messages.ts'
+import type { Status, WhyView } from '../../protocols/local/messages.ts'
 import { socketPathOf } from '../../src/base/paths.ts'
 import { connect } from '../../src/local/client.ts'
 import { jsonOf, type Node, until, type World, world } from '../support/world.ts'
@@ -100,4 +101,15 @@ test('of a device that is away only what is known here is said, and that the res
   expect(step(seen, 'authority')).toMatchObject({ ok: true, detail: expect.stringContaining('as far as this device knows') })
   expect(step(seen, 'policy')).toMatchObject({ ok: false, unknown: true, detail: expect.stringContaining('cannot know') })
   expect(seen.next).toMatch(/^bob is offline/)
+})
+
+test('a device whose clock was set back while it was down says so, runs nothing on rights that expire, and names the way out', async () => {
+  writeFileSync(join(bob.home, 'clock.floor'), `errand clock floor v1 ${Date.now() + 86_400_000}\n`)
+  await w.up(bob.home)
+  await w.connected(alice.home, 'bob')
+  const seen = await why(alice, 'bob', '--', 'echo', 'hi')
+  expect(step(seen, 'clock')).toMatchObject({ ok: false, detail: expect.stringMatching(/^the clock is untrusted: it is 1d behind/) })
+  expect(await w.run(alice.home, 'bob', 'echo', 'hi')).toMatchObject({ code: 126, stderr: expect.stringContaining('the clock is untrusted') })
+  expect(await w.run(bob.home, 'bob', 'echo', 'hi')).toMatchObject({ code: 0, stdout: 'hi\n' })
+  expect(jsonOf<Status>(await w.errand(bob.home, 'status', '--json'))).toMatchObject({ healthy: false, problems: [expect.stringContaining('clock.floor')] })
 })
