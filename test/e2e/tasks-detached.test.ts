@@ -58,7 +58,7 @@ test('a detached task is seen, and read byte for byte from any offset, on a devi
 
 test('everything that was said with a task comes back with it, on both devices', async () => {
   const said = {
-    ...{ description: 'the tests of the night', input: 'in', prompt: 'do it', agent: 'coder', session: 's-1', idempotent: true },
+    ...{ description: 'the tests of the night', input: 'in', prompt: 'do it', agent: 'coder', idempotent: true },
     ...{ parent: '019aa3c1-0000-7000-8000-000000000001', metadata: { team: 'core', build: '7' }, context: { files: ['a', 'b'], depth: 2 } },
   }
   const task = await detach(alice.home, { device: 'bob', command: ['true'], ...said })
