@@ -13,7 +13,7 @@ const SKEW_MS = BINDING.skewSeconds * 1_000
 /** What a member's clock said is forgotten after so long. */
 const HEARD_MS = 24 * 3_600_000
 const SAVE_EVERY_MS = 60_000
-const MAX_HEARD = 512
+const MAX_VOICES = 512
 /** So many members that agree with the clock show that it was its past that was wrong. */
 const ENOUGH_TO_FORGET = 2
 
@@ -52,7 +52,7 @@ export class ClockWatch {
     this.#heard.delete(did)
     this.#heard.set(did, { wall, at: this.on.clock.monotonic(), ours: this.on.clock.now() })
     const [oldest] = this.#heard.keys()
-    if (this.#heard.size > MAX_HEARD && oldest !== undefined) this.#heard.delete(oldest)
+    if (this.#heard.size > MAX_VOICES && oldest !== undefined) this.#heard.delete(oldest)
     this.problem()
   }
 

@@ -81,6 +81,12 @@ export class Roles {
     return key
   }
 
+  /** Whether this device signs for the role with this key, so that whatever it takes back is known here first. */
+  signsAs(did: string): boolean {
+    const name = this.#orders().find(([, order]) => order.did === did)?.[0]
+    return name !== undefined && this.keyOf(name)?.did === did
+  }
+
   #orders(): readonly (readonly [string, RoleOrder])[] {
     return this.on.orders.all('role')
   }

@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Status } from '../../protocols/local/messages.ts'
-import { failureOf, jsonOf, type Node, type World, world } from '../support/world.ts'
+import { failureOf, jsonOf, type Node, until, type World, world } from '../support/world.ts'
 
 let w: World
 let alice: Node
@@ -72,6 +72,7 @@ test('whoever asks too often is told when to come again; the device itself is no
 
 test('an owner gives the mesh a policy: every device keeps to it beside its own, and nobody else can give one', async () => {
   policy('version: 1\n')
+  await until('what bound before is forgotten', async () => (await w.run(alice.home, 'bob', 'true')).code === 0)
   const file = w.at('mesh.yaml')
   writeFileSync(file, 'exec: { deniedCommands: [uname] }\n', { mode: 0o600 })
   expect(failureOf(await w.errand(bob.home, 'policy', 'set', file, '--mesh', '--json'))).toMatchObject({ code: 'NOT_AN_OWNER' })
