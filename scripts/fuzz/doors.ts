@@ -5,6 +5,7 @@ import { encode } from '@ipld/dag-cbor'
 import * as lp from 'it-length-prefixed'
 import type * as v from 'valibot'
 import { ANNOUNCE, Announcement } from '../../protocols/announce/messages.ts'
+import { APPROVAL, ApprovalArgs, WaitingCommand } from '../../protocols/approval/messages.ts'
 import { AUDIT, AuditAnswer, AuditRequest } from '../../protocols/audit/messages.ts'
 import { CALL, CALL_TAG, Answer as CallAnswer, Ask as CallAsk } from '../../protocols/call/messages.ts'
 import * as exec from '../../protocols/exec/messages.ts'
@@ -53,6 +54,7 @@ function messageDoors(root: string): Door[] {
     door('pair: answer', 'pair', [StartAnswer], PAIR.maxBytes),
     door('pair: given', 'pair', [FinishAnswer], PAIR.maxBytes),
     { name: 'short code', seeds: textSeeds(['7-velvet-canoe-piano-fossil', '360 MATC AUDI abov seve']), feed: (bytes) => readShortCode(text(bytes)) },
+    door('approval', 'approval', [ApprovalArgs, WaitingCommand], APPROVAL.maxArgsBytes),
     door('sync: ask', 'sync', [SyncAsk], SYNC.maxMessageBytes),
     door('sync: answer', 'sync', [SyncAnswer], SYNC.maxMessageBytes),
     door('audit: request', 'audit', [AuditRequest], AUDIT.maxFrameBytes),

@@ -179,7 +179,9 @@ test('what has to be approved is no no yet, and does not run', async () => {
   const [approval] = deskOf().checks().slice(-1)
   const world = await open()
   expect(approval?.step).toBe('approval')
-  expect(await ask(world, LS)).not.toBe('runs')
+  world.call(laptop, world.open(laptop, [world.grant(laptop)], LS))
+  await settled()
+  expect(world.executor.started).toHaveLength(0)
   expect(await ask(world, { exe: 'true', argv: [] })).toBe('runs')
 })
 
