@@ -72,6 +72,15 @@ export function route<P extends Schema = typeof Nothing, Q extends Schema = type
   }
 }
 
+/** What is asked, and what is answered. */
+export function get(path: string, does: string, answer: Answer): Named {
+  return { method: 'GET', path, does, answer }
+}
+
+export function post(path: string, does: string, answer: Answer): Named {
+  return { method: 'POST', path, does, answer }
+}
+
 export function json(schema: Schema): Answer {
   return { type: JSON_TYPE, schema }
 }

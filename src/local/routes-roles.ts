@@ -14,10 +14,7 @@ import {
   Unassigned,
   UnassignRequest,
 } from '../../protocols/local/roles.ts'
-import { type Answer, json, type Route, route } from './route.ts'
-
-const post = (path: string, does: string, answer: Answer) => ({ method: 'POST', path, does, answer }) as const
-const get = (path: string, does: string, answer: Answer) => ({ method: 'GET', path, does, answer }) as const
+import { get, json, post, type Route, route } from './route.ts'
 
 export const ROLE_ROUTES: readonly Route[] = [
   route(get('/api/runtime/roles', 'All roles: what each comes to, and who has it.', json(v.array(RoleView))), {}, ({ runtime }) => runtime.roles.list()),

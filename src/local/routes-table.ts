@@ -18,7 +18,7 @@ import {
 import * as views from '../../protocols/local/views.ts'
 import { Text } from '../../protocols/wire.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
-import { type Answer, EVENTS_TYPE, json, LINES_TYPE, type Route, route } from './route.ts'
+import { type Answer, EVENTS_TYPE, get, json, LINES_TYPE, post, type Route, route } from './route.ts'
 import { APPROVAL_ROUTES } from './routes-approvals.ts'
 import { DEVICE_ROUTES } from './routes-devices.ts'
 import { ORDER_ROUTES } from './routes-orders.ts'
@@ -36,9 +36,6 @@ const TaskPath = v.object({ task: Text(64) })
 const SessionTrail = v.strictObject({ ...ofAnySession, limit })
 const UserPath = v.object({ user: Text(128) })
 const Cursor = v.strictObject({ cursor: v.optional(v.pipe(v.string(), v.regex(/^\d{1,16}$/, 'a cursor'), v.transform(Number))) })
-
-const get = (path: string, does: string, answer: Answer) => ({ method: 'GET', path, does, answer }) as const
-const post = (path: string, does: string, answer: Answer) => ({ method: 'POST', path, does, answer }) as const
 
 const steer = (what: string, does: string, act: (runtime: Runtime, actor: Actor, task: string) => Promise<unknown>): Route =>
   route(post(`/api/runtime/tasks/{task}/${what}`, does, json(views.TaskView)), { params: TaskPath }, ({ runtime, actor, params }) =>
