@@ -13,7 +13,7 @@ import { type Override, settingNamed } from './config-layers.ts'
 import { forgetOverrides, recordOverrides } from './config-overrides.ts'
 import { Daemon } from './daemon.ts'
 import { Home } from './home.ts'
-import { refuseSecond } from './running.ts'
+import { takeHome } from './running.ts'
 
 // What its methods take and give, for programs in TypeScript (docs/decisions/0016).
 export type {
@@ -112,12 +112,12 @@ export async function createNode(o: NodeOptions): Promise<ErrandNode> {
 async function start(o: NodeOptions): Promise<ErrandNode> {
   const home = Home.open(resolve(o.home))
   const socket = o.socket ?? true
-  await refuseSecond(home.path)
-  const overrides = overridesIn(o)
-  const log = { write: o.log ?? (() => undefined) }
-  const daemon = new Daemon(home, loadConfig(home.path, overrides), { umask: process.umask(), socket, log })
-  const stops: (() => Promise<void>)[] = [() => daemon.stop()]
+  const stops: (() => Promise<void>)[] = [await takeHome(home.path)]
   try {
+    const overrides = overridesIn(o)
+    const log = { write: o.log ?? (() => undefined) }
+    const daemon = new Daemon(home, loadConfig(home.path, overrides), { umask: process.umask(), socket, log })
+    stops.push(() => daemon.stop())
     const { name, did, warnings } = await daemon.start(o.awaitJoin === true)
     recordOverrides(home.path, overrides)
     stops.push(async () => forgetOverrides(home.path))

@@ -5,7 +5,7 @@ import { loadConfig } from './config.ts'
 import { type Flags, forgetOverrides, overridesOf, recordOverrides } from './config-overrides.ts'
 import { Daemon, type NodeReady } from './daemon.ts'
 import { Home } from './home.ts'
-import { refuseSecond } from './running.ts'
+import { takeHome } from './running.ts'
 
 export { ErrandError } from '../base/errors.ts'
 export { getSetting, listSettings, typeSetting } from './config-show.ts'
@@ -23,10 +23,18 @@ export interface NodeOptions extends Flags {
 export async function runNode(o: NodeOptions, onReady: (r: NodeReady) => void): Promise<void> {
   const umask = process.umask(0o077) // LevelDB makes its files with whatever modes the umask leaves
   const home = Home.open(o.home)
-  await refuseSecond(o.home)
+  const letGo = await takeHome(o.home)
+  try {
+    await runOn(home, { ...o, umask }, onReady)
+  } finally {
+    await letGo()
+  }
+}
+
+async function runOn(home: Home, o: NodeOptions & { readonly umask: number }, onReady: (r: NodeReady) => void): Promise<void> {
   const overrides = overridesOf(o, process.env)
   const log = pino.destination({ dest: 2, sync: true })
-  const daemon = new Daemon(home, loadConfig(o.home, overrides), { umask, socket: true, log })
+  const daemon = new Daemon(home, loadConfig(o.home, overrides), { umask: o.umask, socket: true, log })
   let started = false
   const rest = stayAwake() // a start may wait for nothing but a timer, and a node ends when it is told to, never because it waits
   try {

@@ -1,16 +1,31 @@
-/** Whether a node answers on a home's socket. A socket that nobody listens on is a leftover. */
+/** One node a home: who answers on its socket is named, and who is only starting holds its lock. */
 import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
-import { ErrandError } from '../base/errors.ts'
+import { join } from 'node:path'
+import { asErrand, ErrandError } from '../base/errors.ts'
 import { socketPathOf } from '../base/paths.ts'
+import { lockDirectory } from '../store/lock.ts'
+import { makePrivateDirectory } from './home.ts'
 
-/** @throws ALREADY_RUNNING when a node answers on the home's socket. */
-export async function refuseSecond(home: string): Promise<void> {
-  if (await answers(socketPathOf(home))) {
-    throw new ErrandError('ALREADY_RUNNING', 'a node is running on this home already', {
-      hint: 'errand status shows it; errand down stops it; another node needs another --home',
-    })
+/**
+ * Takes the home for this process, before it reads or makes a key there: two that began a mesh at once would each overwrite the other's.
+ * @returns what lets the home go, after the node has stopped. @throws ALREADY_RUNNING
+ */
+export async function takeHome(home: string): Promise<() => Promise<void>> {
+  if (await answers(socketPathOf(home))) throw second()
+  makePrivateDirectory(join(home, 'run'))
+  try {
+    return await lockDirectory(join(home, 'run', 'lock'))
+  } catch (thrown) {
+    throw asErrand(thrown).code === 'ALREADY_RUNNING' ? second(thrown) : thrown
   }
+}
+
+function second(cause?: unknown): ErrandError {
+  return new ErrandError('ALREADY_RUNNING', 'a node is running on this home already', {
+    hint: 'errand status shows it; errand down stops it; another node needs another --home',
+    cause,
+  })
 }
 
 export async function answers(socketPath: string): Promise<boolean> {

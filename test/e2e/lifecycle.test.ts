@@ -57,16 +57,18 @@ test('a second up on the same home is refused and does not disturb the first', a
   expect((await w.run(alice.home, 'alice', 'echo', 'still here')).stdout).toBe('still here\n')
 })
 
-test('two ups at the same moment on one fresh home: one runs, the other is refused', async () => {
+test('five ups at the same moment on one fresh home: one runs, with the keys that are on the disk, and the others are refused', async () => {
   await using w = world()
   const home = w.home('alice')
-  const both = [w.start(home, ['up', '--json', '--name', 'alice']), w.start(home, ['up', '--json', '--name', 'alice'])]
-  const lines = (await Promise.all(both.map((running) => running.firstLine()))).map((line): { event?: string; error?: { code: string } } =>
+  const all = Array.from({ length: 5 }, () => w.start(home, ['up', '--json', '--name', 'alice']))
+  const lines = (await Promise.all(all.map((running) => running.firstLine()))).map((line): { event?: string; did?: string; error?: { code: string } } =>
     JSON.parse(line ?? '{}'),
   )
-  expect(lines.filter(({ event }) => event === 'ready')).toHaveLength(1)
-  expect(lines.filter(({ error }) => error?.code === 'ALREADY_RUNNING')).toHaveLength(1)
+  const ready = lines.find(({ event }) => event === 'ready')
+  expect(lines.flatMap(({ error }) => error?.code ?? [])).toEqual(Array(4).fill('ALREADY_RUNNING'))
   expect((await w.run(home, 'alice', 'true')).code).toBe(0)
+  await w.errand(home, 'down')
+  expect(await w.up(home)).toMatchObject({ ready: { did: ready?.did, created: false } })
 })
 
 test('a port that was ordered and is taken is an error that names it; a port that was only wished for is replaced', async () => {
