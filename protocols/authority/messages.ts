@@ -79,6 +79,17 @@ export type InvocationPayload = v.InferOutput<typeof InvocationPayload>
 /** In the `meta` of an invocation, true: it is asked whether this could be done. No door takes it for an order, whoever holds it. */
 export const QUESTION_META = 'errand/question'
 
+/**
+ * In the `meta` of the last link of a chain: SHA-256 of the one intent (protocols/approval) that the executor may run on it by itself, after
+ * whoever asked is gone. README.md, "Mandates".
+ */
+export const MANDATE_META = 'errand/mandate'
+export const MANDATE = {
+  digestBytes: 32,
+  /** It dies with the right it rests on, and after this in any case: a task that still waits then was forgotten. */
+  maxSeconds: 30 * 86_400,
+} as const
+
 /** A plain map of the data model: not a list, not bytes, not a link. */
 export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype

@@ -18,6 +18,7 @@ export const TAG = {
   refused: 0x03,
   attach: 0x04,
   queued: 0x05,
+  mandate: 0x06,
   waits: 0x09,
   stdin: 0x10,
   stdinEnd: 0x11,

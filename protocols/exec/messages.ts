@@ -10,6 +10,8 @@ export const Open = v.object({
   invocation: Bytes(65_536),
   proofs: List(Bytes(8_192), 8),
   env: v.record(v.pipe(v.string(), v.maxLength(256)), Text(32_768)),
+  /** What the executor runs it on without its asker: demanded of what is detached, but for what a device asks of itself. Since 0.3. */
+  mandate: v.exactOptional(Bytes(8_192)),
   /** What comes back with the task. Absent: attached, and nothing to say. Since 0.2. */
   about: v.exactOptional(About),
 })

@@ -23,8 +23,6 @@ export const Warrant = v.strictObject({
   challenge: ExactBytes(16),
   invocation: Bytes(65_536),
   proofs: List(Bytes(8_192), 8),
-  /** When the daemon was shown it, seconds, for a command that waited for its place since. */
-  admittedAt: v.exactOptional(Count),
 })
 export type Warrant = v.InferOutput<typeof Warrant>
 

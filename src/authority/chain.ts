@@ -3,10 +3,10 @@
  * Used by the verifier and the wallet alike, in the strict profile of this mesh or in the bare rules of the specification.
  */
 import { CID } from 'multiformats/cid'
-import { BINDING, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import { BINDING, MANDATE, MANDATE_META, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import type { Did } from '../identity/identity.ts'
 import { covers, coversPath } from './commands.ts'
-import { badMeta } from './freshness.ts'
+import { badMeta, SIGNED_META } from './freshness.ts'
 import { failing, type Statement } from './policy.ts'
 import type { AnyRecord, Delegation } from './token.ts'
 
@@ -28,6 +28,7 @@ export type ChainCode =
   | 'GRANT_TOO_EARLY'
   | 'PASSED_ON'
   | 'BAD_META'
+  | 'BAD_MANDATE'
 
 /** A link that says so may only be the last one: `meta: {"errand/last": true}`. It is signed by who gave it, and can only narrow. */
 export const LAST_LINK = 'errand/last'
@@ -36,7 +37,7 @@ export const LAST_LINK = 'errand/last'
 export const DIES_WITH = 'errand/dies-with'
 
 /** All there are, with those of freshness: a bound that a device does not know must not pass for none. Spec: protocols/authority/README.md, "Meta of delegations". */
-const META_KEYS = [LAST_LINK, DIES_WITH, 'errand/session', 'errand/approvals', 'errand/role', 'errand/group-on', 'errand/group-to'] as const
+const META_KEYS = [...[LAST_LINK, DIES_WITH, MANDATE_META, 'errand/session', 'errand/approvals', 'errand/role', 'errand/group-on', 'errand/group-to']] as const
 
 export interface ChainRefusal {
   readonly code: ChainCode
@@ -105,15 +106,38 @@ function refuseCoverage(chain: readonly Delegation[], { command }: Asked, rules:
 
 function refuseProfile(chain: readonly Delegation[]): ChainRefusal | undefined {
   const issuers = new Set<Did>()
+  const mandate = mandateIn(chain)
+  const handed = mandate === undefined ? chain.length - 1 : chain.length - 2 // a mandate hands nothing on: the subject has every power over itself
   return firstOf<Delegation, ChainRefusal>(chain, (link, i) => {
-    if (issuers.has(link.iss)) return { code: 'CHAIN_CYCLE', detail: `${link.iss} signs twice in one chain`, link }
+    if (issuers.has(link.iss) && link !== mandate) return { code: 'CHAIN_CYCLE', detail: `${link.iss} signs twice in one chain`, link }
     issuers.add(link.iss)
     if (i > 0 && link.exp === null) return { code: 'NO_EXPIRY', detail: 'only the first link of a chain may be without expiry', link }
     const unknown = badMeta(link.meta, META_KEYS)
     if (unknown !== undefined) return { code: 'BAD_META', detail: `a grant cannot be read whole: ${unknown}`, link }
-    if (i < chain.length - 1 && link.meta?.[LAST_LINK] === true) return { code: 'PASSED_ON', detail: 'a grant that may not be passed on was passed on', link }
+    const odd = refuseMandate(link, chain)
+    if (odd !== undefined) return { code: 'BAD_MANDATE', detail: odd, link }
+    if (i < handed && link.meta?.[LAST_LINK] === true) return { code: 'PASSED_ON', detail: 'a grant that may not be passed on was passed on', link }
     return undefined
   })
+}
+
+/** The mandate that a chain ends with. Whether it is for what is invoked is asked by `refuseOther` (mandate.ts). */
+export function mandateIn(chain: readonly Delegation[]): Delegation | undefined {
+  const last = chain.at(-1)
+  return last?.meta?.[MANDATE_META] === undefined ? undefined : last
+}
+
+/** What is wrong with the form of a mandate; undefined for one that is well-formed, and for every other link. */
+function refuseMandate(link: Delegation, chain: readonly Delegation[]): string | undefined {
+  const { meta, aud, exp } = link
+  const digest = meta?.[MANDATE_META]
+  if (digest === undefined) return undefined
+  if (!(digest instanceof Uint8Array) || digest.length !== MANDATE.digestBytes) return `a mandate names its task by a digest of ${MANDATE.digestBytes} bytes`
+  if (link !== chain.at(-1) || meta?.[LAST_LINK] !== true) return 'a mandate is the last link, and says so'
+  if (aud !== chain[0]?.iss) return `a mandate is for the device it is about, not for ${aud}`
+  const signedAt = meta[SIGNED_META]
+  if (typeof signedAt !== 'number' || exp === null || exp - signedAt > MANDATE.maxSeconds) return 'a mandate says when it was signed, and lives 30 days at most'
+  return undefined
 }
 
 /** The first link, root first, whose policy these arguments do not meet. */

@@ -3,7 +3,7 @@
  * last one; no message can. A session only ever narrows: outside of one, nothing here refuses anything. Spec: protocols/authority/README.md.
  */
 import type { Did } from '../identity/identity.ts'
-import { expiryOf, LAST_LINK, refuseChain } from './chain.ts'
+import { expiryOf, LAST_LINK, mandateIn, refuseChain } from './chain.ts'
 import type { RevocationView } from './revocations.ts'
 import { type Delegation, decodeDelegation, TokenError } from './token.ts'
 
@@ -21,9 +21,10 @@ export interface InSession {
 
 export type SessionSeen = { readonly ok: true; readonly session?: InSession } | { readonly ok: false; readonly detail: string }
 
-/** @param chain verified, root first. */
-export function sessionIn(chain: readonly Delegation[]): SessionSeen {
-  const marked = chain.filter(({ meta }) => meta?.[SESSION] !== undefined)
+/** @param whole verified, root first. A mandate behind it is the device's own, and says nothing of sessions. */
+export function sessionIn(whole: readonly Delegation[]): SessionSeen {
+  const chain = mandateIn(whole) === undefined ? whole : whole.slice(0, -1)
+  const marked = whole.filter(({ meta }) => meta?.[SESSION] !== undefined)
   if (marked.length === 0) return { ok: true }
   const [given, back] = chain.slice(-2)
   const id = back?.meta?.[SESSION]

@@ -8,6 +8,7 @@ import type { Did } from '../identity/identity.ts'
 import { type ChainCode, type ChainRefusal, expiryOf, type Rules, refuseChain, refusePolicies } from './chain.ts'
 import { checkArgs } from './commands.ts'
 import { explain } from './explain.ts'
+import { refuseOther } from './mandate.ts'
 import type { RevocationView } from './revocations.ts'
 import type { SeenNonces } from './seen.ts'
 import { type Delegation, decodeDelegation, type Invocation, parseInvocation, type TokenCode, TokenError } from './token.ts'
@@ -30,6 +31,7 @@ export type RefusalCode =
   | 'UNASKED_PROOF'
   | 'REVOKED'
   | 'POLICY'
+  | 'OTHER_TASK'
   | 'UNKNOWN_COMMAND'
   | 'BAD_ARGS'
 
@@ -86,7 +88,8 @@ export function verifyInvocation(bytes: Uint8Array, proofs: readonly Uint8Array[
     linked(invocation, chain, context.now, 'profile')
     const dead = context.revocations.kills(chain) //                 7. nobody up the chain took it back
     if (dead !== undefined) throw refuse('REVOKED', dead.words, dead.link)
-    bounded(invocation, chain) //                                    8. the declared arguments are within every link's policy
+    bounded(invocation, chain) //                                    8. the declared arguments are within every link's policy,
+    mandated(invocation, chain) //                                      and those of a mandate its very own
     const checked = checkArgs(invocation.cmd, invocation.args) //    9. and nothing is missing or undeclared
     if (!checked.ok) throw refuse(checked.code, checked.detail)
     return { ok: true, invocation, chain, expiresAt: expiryOf(chain) }
@@ -186,6 +189,11 @@ function linked({ iss, sub, cmd, prf }: Invocation, chain: readonly Delegation[]
   if (iss === sub && prf.length === 0) return
   const refusal: ChainRefusal | undefined = refuseChain(chain, { subject: sub, invoker: iss, command: cmd, now }, rules)
   if (refusal !== undefined) throw refuse(refusal.code, refusal.detail, refusal.link)
+}
+
+function mandated({ sub, cmd, args }: Invocation, chain: readonly Delegation[]): void {
+  const other = refuseOther(chain, { subject: sub, command: cmd, args })
+  if (other !== undefined) throw refuse('OTHER_TASK', other.detail, other.link)
 }
 
 function bounded({ args }: Invocation, chain: readonly Delegation[]): void {

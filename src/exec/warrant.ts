@@ -21,18 +21,17 @@ export class Warrants {
 
   /** @throws ErrandError DENIED */
   check({ task, spec, warrant }: Order): void {
-    const { invocation, proofs, caller, challenge, admittedAt } = warrant
+    const { invocation, proofs, caller, challenge } = warrant
     const now = Math.floor(this.on.clock.now() / 1_000)
     const seen = verifyInvocation(invocation, proofs, {
       self: this.#device,
       peer: asDid(caller),
       challenge,
-      now: Math.min(admittedAt ?? now, now), // an invocation lives for minutes, a place may take hours
+      now,
       revocations: { kills: () => undefined },
       seen: this.#seen,
     })
     if (!seen.ok) throw denied(seen.detail)
-    if (seen.expiresAt !== null && now >= seen.expiresAt) throw denied('the grant expired while the command waited for its place')
     if (seen.invocation.cmd !== '/exec/run') throw denied(`the invocation is for ${seen.invocation.cmd}`)
     const { env, tty, ...args } = shapeOf(ExecRunArgs, seen.invocation.args)
     const { env: values, ...asked } = spec

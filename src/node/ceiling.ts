@@ -1,4 +1,5 @@
 /** What bounds every right on this device, whoever gave it: trust and lockdown; and what happens at once when owners decide something new. */
+import { askerOf } from '../authority/mandate.ts'
 import type { Did } from '../identity/identity.ts'
 import { type TrustOf, trustOf } from '../registry/trust.ts'
 import type { Check } from '../runtime/checks.ts'
@@ -33,7 +34,7 @@ export function openCeiling(p: NodeParts, { orders, directory }: Rooms): Ceiling
     ...{ trustOf: trust, lockdown, local, checks: ceilings, trust: trustCheck },
     stopBarred: (live) =>
       live.stopWhere((resting) => {
-        const asked = askedOf(resting, resting.invocation.iss)
+        const asked = askedOf(resting, askerOf(resting))
         return ceilings.some((check) => !check.judge(asked).ok)
       }),
   }

@@ -17,6 +17,7 @@ import { DeviceDesk } from '../runtime/device-desk.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
 import { LiveCommands } from '../runtime/live.ts'
 import { LocalRuntime, type LocalRuntimeOn } from '../runtime/local.ts'
+import { Mandates } from '../runtime/mandates.ts'
 import { OrderDesk } from '../runtime/order-desk.ts'
 import { Places } from '../runtime/places.ts'
 import { Questions } from '../runtime/questions.ts'
@@ -75,13 +76,14 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
   const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }, boundsOf: policies.boundsOf })
   policies.onChange(() => places.revisit())
-  const waiting = new WaitingList({ self, shelf: cellar.store.shelf('waiting'), revocations, clock })
+  const mandates = new Mandates({ device: p.device, revocations, clock, random })
+  const waiting = new WaitingList({ shelf: cellar.store.shelf('waiting'), mandates, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
   const others = new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })
   const checks: readonly Check[] = [others, ...timely, new SessionCheck(), ...ceiling.checks, ...policies.checks, approval]
   const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
-    ...{ ...session, self, revocations, audit, book, named, places, waiting, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
+    ...{ ...session, self, revocations, audit, book, named, places, waiting, mandates, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
     attachments: new Attachments({ ...session, book, gate }),
     ...waits,
     checks,

@@ -3,6 +3,7 @@ import { ApprovalArgs, type Evidence, type WaitingCommand } from '../../protocol
 import { sameBytes, shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { APPROVAL_GRANT, APPROVAL_LIST } from '../authority/commands.ts'
+import { grantIn } from '../authority/mandate.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
 import { type Admission, verifyInvocation } from '../authority/verify.ts'
@@ -99,7 +100,7 @@ export class ApprovalGate {
     const { exe, argv, task } = waiting.intent.args
     const command = [exe, ...(Array.isArray(argv) ? argv : [])].filter((word): word is string => typeof word === 'string')
     await this.on.audit.append({
-      ...{ actor: by, action, result: 'ok', subject: waiting.intent.requester, task: String(task), grant: admission.chain.at(-1)?.cid ?? null },
+      ...{ actor: by, action, result: 'ok', subject: waiting.intent.requester, task: String(task), grant: grantIn(admission.chain) },
       details: { command, requestedBy: waiting.intent.requester, intent: Buffer.from(waiting.digest).toString('hex'), ...(reason === '' ? {} : { reason }) },
     })
   }

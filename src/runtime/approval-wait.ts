@@ -2,6 +2,7 @@
 import type { Waits } from '../../protocols/exec/messages.ts'
 import { TASK } from '../../protocols/task/messages.ts'
 import type { Fact } from '../audit/facts.ts'
+import { grantIn } from '../authority/mandate.ts'
 import type { Clock } from '../base/clock.ts'
 import { sayAbout } from '../base/duration.ts'
 import { asErrand } from '../base/errors.ts'
@@ -64,7 +65,7 @@ export class ApprovalWait {
   #carry({ submission, request }: WaitFor, { digest, why, need, expiresAt }: Waiting): Carry {
     const { caller, admission } = request
     const fact: Fact = {
-      ...{ actor: caller.did, action: 'approval.request', result: 'ok', task: submission.id, grant: admission.chain.at(-1)?.cid ?? null },
+      ...{ actor: caller.did, action: 'approval.request', result: 'ok', task: submission.id, grant: grantIn(admission.chain) },
       details: {
         ...{ command: submission.command, from: caller.address, requestedBy: caller.did, intent: Buffer.from(digest).toString('hex') },
         ...{ words: `approvals needed: ${need}`, reason: why, expiresAt },

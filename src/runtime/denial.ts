@@ -33,6 +33,8 @@ function sayExe(exe: unknown): string {
 
 const HINTS: Partial<Record<Refusal['code'], string>> = {
   REVOKED: 'the right was taken back; ask the owner for a new one',
+  BAD_MANDATE:
+    'a right that was handed on to its eighth holder leaves no room for a mandate: run it attached, or ask somebody nearer to the device for a grant',
   GRANT_EXPIRED: 'ask the owner for a new grant',
   REPLAYED: 'run the command again; every run is asked for anew',
   WRONG_CHALLENGE: 'run the command again; every run is asked for on its own connection',

@@ -5,6 +5,7 @@ import type { About, CommandSpec } from '../../protocols/task/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
+import { grantIn } from '../authority/mandate.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
 import { sessionIdIn } from '../authority/session.ts'
@@ -15,6 +16,7 @@ import type { Did } from '../identity/identity.ts'
 import type { TaskId } from '../tasks/machine.ts'
 import { type Asked, type Check, deniedBy, firstRefusal, type Refused } from './checks.ts'
 import { DenialMeter, denial } from './denial.ts'
+import { type Mandates, noMandate } from './mandates.ts'
 import type { RateGate } from './rates.ts'
 import { ATTACHED } from './submission.ts'
 
@@ -34,10 +36,19 @@ export interface Admitted {
   readonly task: TaskId
   /** What its caller says, and the session that its chain proves. */
   readonly about: About
-  /** What the exec-host gets to see of it. */
+  /** What the exec-host gets to see of it, if it starts at once. */
   readonly warrant: Warrant
+  /** It can start without its asker: `admission` and `warrant` are this device's own invocation on what `warrant` proves. */
+  readonly isMandated: boolean
   /** A check that would say yes if a person did. */
   readonly waits?: Refused
+}
+
+/** As it goes to its start, now or later. */
+export interface Request extends Admitted {
+  readonly caller: ExecCaller
+  /** It was admitted by an earlier daemon. */
+  readonly isOld?: boolean
 }
 
 export interface ExecAdmissionOn {
@@ -49,6 +60,7 @@ export interface ExecAdmissionOn {
   readonly checks: readonly Check[]
   /** How often a caller may ask at all. */
   readonly rates: Pick<RateGate, 'take'>
+  readonly mandates: Mandates
   /** Puts names in the place of the DIDs in a sentence. */
   readonly named: (text: string) => string
 }
@@ -92,13 +104,34 @@ export class ExecAdmission {
     if (args.tty) throw new ErrandError('UNSUPPORTED', 'this device has no terminals to give yet', { hint: 'run it without one' })
     const session = sessionIdIn(seen.chain)
     if (open.about?.session !== undefined && open.about.session !== session)
-      throw await this.#denied(claimed(open.about.session), { caller, args, grant: seen.chain.at(-1)?.cid, session })
-    const waits = await this.#check(seen, caller)
-    const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
+      throw await this.#denied(claimed(open.about.session), { caller, args, grant: grantIn(seen.chain) ?? undefined, session })
     const warrant = { caller: caller.did, challenge: caller.challenge, invocation: open.invocation, proofs: open.proofs }
+    const right = await this.#outliving(open, { admission: seen, warrant }, caller)
+    const waits = await this.#check(right.admission, caller)
+    const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
     const spec = { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin }
     const about: About = { ...(open.about ?? ATTACHED), ...(session === null ? {} : { session }) }
-    return { admission: seen, warrant, task: args.task as TaskId, spec, about, ...(waits === undefined ? {} : { waits }) }
+    return { ...right, task: args.task as TaskId, spec, about, ...(waits === undefined ? {} : { waits }) }
+  }
+
+  /** What is detached goes on without its asker from the first moment: on the mandate, and on nothing else. @throws DENIED */
+  async #outliving(
+    open: Open,
+    shown: Pick<Admitted, 'admission' | 'warrant'>,
+    caller: ExecCaller,
+  ): Promise<Pick<Admitted, 'admission' | 'warrant' | 'isMandated'>> {
+    const { invocation, chain } = shown.admission
+    const isDetached = open.about?.detached === true
+    if (caller.did === this.on.self || (!isDetached && open.mandate === undefined)) return { ...shown, isMandated: caller.did === this.on.self }
+    const { cmd: command, args } = invocation
+    const proofs = [...open.proofs, ...(open.mandate === undefined ? [] : [open.mandate])]
+    const seen =
+      open.mandate === undefined
+        ? noMandate('what is detached runs on a mandate, and none was sent')
+        : this.on.mandates.invoke({ caller: caller.did, command, args, proofs })
+    if ('warrant' in seen) return { ...seen, isMandated: true }
+    const error = kernelSaidNo({ ...seen, invocation }, { ...this.on, caller: caller.did })
+    throw await this.#denied(error, { caller, args, grant: grantIn(chain) ?? undefined, session: sessionIdIn(chain) })
   }
 
   /** @throws TOO_BUSY, written down as far as refusals are. */
@@ -122,7 +155,7 @@ export class ExecAdmission {
     if (refused === undefined || refused.waitsFor !== undefined) return refused
     const error = deniedBy(refused)
     throw await this.#denied(error, {
-      ...{ caller, args: admission.invocation.args, grant: admission.chain.at(-1)?.cid, session: sessionIdIn(admission.chain) },
+      ...{ caller, args: admission.invocation.args, grant: grantIn(admission.chain) ?? undefined, session: sessionIdIn(admission.chain) },
       ...(refused.applied === undefined ? {} : { applied: refused.applied }),
     })
   }

@@ -46,7 +46,7 @@ export class ExecDoor {
   async requeue(task: TaskId, sink: OutputSink): Promise<boolean> {
     const request = await this.on.waiting.take(task)
     if (request === undefined) return false
-    const asker = { sink, signal: new AbortController().signal, queued: () => undefined, waits: () => undefined }
+    const asker = { sink, mandate: undefined, signal: new AbortController().signal, queued: () => undefined, waits: () => undefined }
     const again = await this.#admission.again(request)
     void this.#starter.begin(again, asker).catch(() => undefined) // how it failed is filed with the task
     return true

@@ -44,6 +44,7 @@ export class ExecSession {
   readonly #answer: Answer
   readonly #way: OutputWay
   #ahead: Promise<Frame | undefined> | undefined
+  #mandate: Uint8Array | undefined
 
   constructor(
     private readonly link: FrameLink,
@@ -58,6 +59,11 @@ export class ExecSession {
       if (progress !== undefined) on.live.progressed(at.task, { t: 'progressed', at: on.clock.now(), progress })
     }
     this.sink = { ...this.#way.sink, progress }
+  }
+
+  /** What its caller sent for the time in which it may be gone. */
+  get mandate(): Uint8Array | undefined {
+    return this.#mandate
   }
 
   queued(place: number): void {
@@ -75,14 +81,22 @@ export class ExecSession {
     void tell(this.link, TAG.waits, { task: this.at.task, ...waits })
   }
 
-  /** While the command waits: its caller may take it back, and has nothing else to say before it is accepted. */
+  /** While the command waits: its caller may take it back, sends its mandate, and has nothing else to say before it is accepted. */
   #listen(): void {
     if (this.#ahead !== undefined) return
-    this.#ahead = this.link.read()
+    this.#ahead = this.#beyondMandate()
     this.#ahead.then(
       (frame) => frame?.tag === TAG.cancel && this.on.live.cancel(this.at.task),
       () => undefined, // its signal says so too
     )
+  }
+
+  async #beyondMandate(): Promise<Frame | undefined> {
+    for (;;) {
+      const frame = await this.link.read()
+      if (frame?.tag !== TAG.mandate) return frame
+      this.#mandate ??= frame.payload.subarray()
+    }
   }
 
   #next(): Promise<Frame | undefined> {

@@ -9,6 +9,7 @@ import type { Judged, SpoolBounds } from '../../protocols/host/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
+import { grantIn } from '../authority/mandate.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import { sessionIdIn } from '../authority/session.ts'
 import type { Admission } from '../authority/verify.ts'
@@ -22,8 +23,10 @@ import type { Executor, OutputSink, PreparedCommand } from '../tasks/ports.ts'
 import type { ApprovalWait } from './approval-wait.ts'
 import type { Approvals } from './approvals.ts'
 import { type Asked, type Check, deniedBy, passAll, type Refused, type Stopped } from './checks.ts'
-import { type Admitted, askedOf, type ExecCaller } from './exec-admission.ts'
+import { askedOf, type Request } from './exec-admission.ts'
+import { judgedAnew, refusedFact, startOf, taskExists } from './exec-again.ts'
 import type { LiveCommand, LiveCommands } from './live.ts'
+import type { Mandates } from './mandates.ts'
 import type { Leave, Places } from './places.ts'
 import { whyDead } from './rests.ts'
 import { submissionFor } from './submission.ts'
@@ -57,17 +60,16 @@ export interface StarterOn {
   readonly waiting: WaitingRequests
   readonly approvals: Pick<Approvals, 'lacks' | 'restsOn' | 'forget'>
   readonly approval: Pick<ApprovalWait, 'wait'>
+  readonly mandates: Mandates
   /** What a detached command's output may take, and what happens then. */
   readonly spool: SpoolBounds
-}
-
-export interface Request extends Admitted {
-  readonly caller: ExecCaller
 }
 
 /** Who asked, as far as the start needs it. */
 export interface Asker {
   readonly sink: OutputSink
+  /** What it sent for the time in which it may be gone. */
+  readonly mandate: Uint8Array | undefined
   readonly signal: AbortSignal
   queued(place: number): void
   waits(waits: Omit<Waits, 'task'>): void
@@ -103,13 +105,12 @@ export class Starter {
   }
 
   async #begin(submission: Submitted, request: Request, asker: Asker): Promise<LiveCommand> {
-    const admittedAt = request.warrant.admittedAt ?? Math.floor(this.on.clock.now() / 1_000)
     if (request.waits !== undefined) await this.#approval(submission, { request, refused: request.waits }, asker)
     const atOnce = this.on.places.tryTake(request.caller.did)
     const leave = atOnce ?? (await this.#queue(submission, request, asker))
-    const hasWaited = request.waits !== undefined || atOnce === undefined || request.warrant.admittedAt !== undefined
+    const hasWaited = request.waits !== undefined || atOnce === undefined || request.isOld === true
     try {
-      const live = await this.#start(submission, hasWaited ? { ...request, warrant: { ...request.warrant, admittedAt } } : request, asker)
+      const live = await this.#start(submission, hasWaited ? await this.#anew(request, asker) : request, asker)
       void live.over.catch(() => undefined).then(leave)
       return live
     } catch (thrown) {
@@ -168,11 +169,25 @@ export class Starter {
       return await places.take({ caller: request.caller.did, moved, signal })
     } catch (thrown) {
       this.on.waiting.forget(id)
-      const error = asErrand(thrown)
-      const carry: Carry | undefined = error.code === 'DENIED' ? (ops) => this.on.audit.append(refusedFact(request, error), ops) : undefined
-      await book.note(id, [endedByError(error, clock.now(), 'refused')], carry === undefined ? {} : { carry })
+      await this.#noteRefused(request, asErrand(thrown))
       throw thrown
     }
+  }
+
+  /** @throws DENIED, written down. */
+  async #anew(request: Request, asker: Asker): Promise<Request> {
+    try {
+      return judgedAnew(request, asker, this.on)
+    } catch (thrown) {
+      await this.#noteRefused(request, asErrand(thrown))
+      throw thrown
+    }
+  }
+
+  async #noteRefused(request: Request, error: ErrandError): Promise<void> {
+    const { book, clock, audit } = this.on
+    const carry: Carry | undefined = error.code === 'DENIED' ? (ops) => audit.append(refusedFact(request, error), ops) : undefined
+    await book.note(request.task, [endedByError(error, clock.now(), 'refused')], carry === undefined ? {} : { carry })
   }
 
   /** The start is durable in the log before anything is spawned; and the right still holds after the wait for the disk. */
@@ -187,7 +202,7 @@ export class Starter {
     }
     const { chain } = admission
     const fact: Fact = {
-      ...{ actor: caller.did, task, session: sessionIdIn(chain), grant: chain.at(-1)?.cid ?? null },
+      ...{ actor: caller.did, task, session: sessionIdIn(chain), grant: grantIn(chain) },
       ...{ action: 'exec.start', result: 'allowed', details },
     }
     const spool: SpoolBounds = about.detached ? this.on.spool : { ...this.on.spool, policy: 'block' }
@@ -273,28 +288,4 @@ export class Starter {
     const lacking = stopped.waitsFor === undefined ? stopped : this.on.approvals.lacks(asked, stopped)
     if (lacking !== undefined) throw deniedBy({ ...lacking, step: stopped.step })
   }
-}
-
-/** How a task gets from where it is known to be to its start. */
-function startOf(known: Task | undefined, at: number): Change[] {
-  if (known?.state === 'WAITING')
-    return [
-      { t: 'resumed', at },
-      { t: 'started', at },
-    ]
-  return [
-    { t: 'planned', at },
-    { t: 'started', at },
-  ]
-}
-
-/** A right that died in the queue: the log says so, as of every other refusal. */
-function refusedFact({ task, caller, admission }: Request, { message }: ErrandError): Fact {
-  const { exe, argv } = shapeOf(ExecRunArgs, admission.invocation.args)
-  const details = { reason: message, command: [exe, ...argv], from: caller.address, requestedBy: caller.did }
-  return { actor: caller.did, action: 'exec.denied', result: 'denied', task, grant: admission.chain.at(-1)?.cid ?? null, details }
-}
-
-function taskExists(id: TaskId, state?: string): ErrandError {
-  return new ErrandError('TASK_EXISTS', `a task with the id ${id} exists already`, { fields: state === undefined ? {} : { state } })
 }

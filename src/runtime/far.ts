@@ -1,7 +1,8 @@
 /** The way to the exec door of a device, this one included, and the signed words that open it. Carries nothing itself. */
 import { QUESTION_META } from '../../protocols/authority/messages.ts'
 import { EXEC } from '../../protocols/exec/messages.ts'
-import { sealInvocation } from '../authority/token.ts'
+import { hasRoomFor, signMandate } from '../authority/mandate.ts'
+import { decodeDelegation, sealInvocation } from '../authority/token.ts'
 import { type Clock, pause, type Random } from '../base/clock.ts'
 import { FrameLink } from '../base/frames.ts'
 import { memoryLinks } from '../base/memory-link.ts'
@@ -43,6 +44,10 @@ export interface Signed {
   readonly session?: Uint8Array[]
 }
 
+export interface Mandate {
+  readonly mandate?: Uint8Array
+}
+
 /** A session, as far as signing goes. */
 export interface Scope {
   readonly id: string
@@ -57,6 +62,8 @@ export interface Side {
   open(device: Did, signal: AbortSignal): Promise<Far>
   /** An invocation for this one connection, with the proofs that can be shown. @throws DENIED in a session without a right of that kind. */
   sign(device: Did, command: string, args: Args, far: Pick<Far, 'synced'> & ToSeal): Promise<Signed>
+  /** Lets the device run just this by itself, later too, on the proofs that were shown for it. None where a device asks itself, or the chain is full. */
+  mandate(device: Did, command: string, args: Args, shown: Pick<Signed, 'proofs'>): Mandate
 }
 
 interface ToSeal extends Pick<Far, 'challenge'> {
@@ -89,6 +96,7 @@ export class FarSide implements Side {
     if (scope === undefined) return this
     return {
       open: (device, signal) => this.open(device, signal),
+      mandate: (device, command, args, shown) => this.mandate(device, command, args, shown),
       sign: async (device, command, args, far) => {
         const pass = { session: scope.pass() }
         // Its tasks are its own without a right of anybody else's; for all else it shows its chain, and never none: that would be this device.
@@ -102,6 +110,14 @@ export class FarSide implements Side {
   async sign(device: Did, command: string, args: Args, far: Pick<Far, 'synced'> & ToSeal): Promise<Signed> {
     const { chain } = await this.#settled(() => this.on.keyring.prove(device, command, args), far.synced)
     return this.#seal(device, { command, args, chain }, far)
+  }
+
+  mandate(device: Did, command: string, args: Args, { proofs }: Pick<Signed, 'proofs'>): Mandate {
+    const { keyring, random } = this.on
+    if (device === keyring.device.did || !hasRoomFor(proofs)) return {}
+    const chain = proofs.map((bytes) => decodeDelegation(bytes))
+    const signing = { chain, now: keyring.nowSeconds(), nonce: random(NONCE_BYTES) }
+    return { mandate: signMandate(keyring.device, { subject: device, command, args }, signing).bytes }
   }
 
   #seal(device: Did, { command, args, chain }: { command: string; args: Args; chain: Proof['chain'] }, far: ToSeal): Signed {

@@ -8,7 +8,7 @@ import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
 import type { Frame } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
-import type { Far, Side } from './far.ts'
+import type { Far, Mandate, Side } from './far.ts'
 
 const CONTROL_BYTES = 1 << 16
 /** As long as the device waits for somebody to come back to an attached command (AWAY_MS). */
@@ -43,12 +43,14 @@ export interface LineFor {
 }
 
 export interface LineOn {
-  readonly side: Side
+  readonly side: Pick<Side, 'open' | 'sign'>
   readonly clock: Clock
   readonly hearer: Hearer
   readonly signal: AbortSignal
   /** Offset of the first byte that was asked for. Default 0. */
   readonly from?: number
+  /** What the device needs to start it when whoever asked may be gone: said once, when it has to wait. */
+  readonly mandate?: () => Mandate
   /** Only what there is now was asked for: the device then ends the stream though the task goes on. */
   readonly forNow?: boolean
 }
@@ -61,6 +63,7 @@ export class Line {
   #isDown = false
   #isCancelled = false
   #isInputOver = false
+  #isMandated = false
   /** Bytes of input that were sent, and of which it is not known that the command took them. */
   #untaken = 0
   /** Input that came while the line was down; its sender's window bounds it. */
@@ -147,13 +150,22 @@ export class Line {
     }
     if (tag === TAG.refused) throw fromWire(controlOf(Refused, frame))
     if (tag === TAG.accepted) return this.#accepted(controlOf(Accepted, frame))
-    if (tag === TAG.queued) hearer.queued?.(controlOf(Queued, frame))
-    else if (tag === TAG.waits) hearer.waits?.(controlOf(Waits, frame))
-    else if (tag === TAG.stdinCredit) return this.#taken(controlOf(StdinCredit, frame))
+    if (tag === TAG.queued || tag === TAG.waits) return this.#waits(frame)
+    if (tag === TAG.stdinCredit) return this.#taken(controlOf(StdinCredit, frame))
     else if (tag === TAG.bulk) return hearer.bulk?.(controlOf(Bulk, frame), this.far.host)
     else if (tag === TAG.bulkMoved) return this.#moved(controlOf(At, frame))
     else if (tag === TAG.at) return this.#skipped(controlOf(At, frame))
     return undefined
+  }
+
+  #waits(frame: Frame): Promise<void> | undefined {
+    const { hearer, mandate } = this.on
+    if (frame.tag === TAG.queued) hearer.queued?.(controlOf(Queued, frame))
+    else hearer.waits?.(controlOf(Waits, frame))
+    const signed = this.#isMandated ? undefined : mandate?.().mandate
+    if (signed === undefined) return undefined
+    this.#isMandated = true
+    return this.#send(TAG.mandate, signed)
   }
 
   #accepted(accepted: Accepted): Promise<void> | undefined {

@@ -3,6 +3,7 @@ import type { Ended } from '../../protocols/exec/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
+import { askerOf, grantIn } from '../authority/mandate.ts'
 import type { Revocations, RevocationView } from '../authority/revocations.ts'
 import { sessionIdIn } from '../authority/session.ts'
 import type { Admission } from '../authority/verify.ts'
@@ -150,7 +151,8 @@ export class LiveCommands {
   /** The end in the log and in the task's history, in one commit. */
   async writeEnd(task: TaskId, resting: Resting, ended: Ended): Promise<void> {
     const { exitCode, signal, why, startTime, endTime } = ended
-    const { iss, args } = resting.invocation
+    const iss = askerOf(resting)
+    const { args } = resting.invocation
     const { exe, argv } = shapeOf(ExecRunArgs, args)
     const fact: Fact = {
       actor: iss,
@@ -158,7 +160,7 @@ export class LiveCommands {
       result: why === 'exit' && exitCode === 0 ? 'ok' : 'failed',
       task,
       session: sessionIdIn(resting.chain),
-      grant: resting.chain.at(-1)?.cid ?? null,
+      grant: grantIn(resting.chain),
       details: {
         command: [exe, ...argv],
         why,

@@ -17,7 +17,7 @@ import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import { type Change, endedBy, endedByError, type Task, type TaskId } from '../tasks/machine.ts'
 import { declare } from './declared.ts'
-import { type FarOn, FarSide } from './far.ts'
+import { type FarOn, FarSide, type Mandate } from './far.ts'
 import { NearHearer, type News, NO_NEWS, QuietHearer } from './hearers.ts'
 import { Line, type LineFor } from './line.ts'
 import { endOf } from './live.ts'
@@ -213,10 +213,11 @@ export class Submitter {
     if (refusal !== undefined) throw refusal
     const { args, env, about, scope } = submission
     const side = this.#side.in(scope)
-    const line = new Line(far, submission, { side, clock: this.on.clock, hearer, signal })
     const isPlain = !about.detached && Object.keys(about).length === 1
     const signed = await side.sign(submission.device, '/exec/run', args, far)
-    await line.open(TAG.open, encode({ ...signed, env, ...(isPlain ? {} : { about }) }))
+    const mandate = (): Mandate => side.mandate(submission.device, '/exec/run', args, signed)
+    const line = new Line(far, submission, { side, clock: this.on.clock, hearer, signal, ...(about.detached ? {} : { mandate }) })
+    await line.open(TAG.open, encode({ ...signed, ...(about.detached ? mandate() : {}), env, ...(isPlain ? {} : { about }) }))
     return line
   }
 

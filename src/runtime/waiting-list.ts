@@ -5,27 +5,26 @@
  */
 import * as v from 'valibot'
 import { About, TASK } from '../../protocols/task/messages.ts'
-import { Bytes, Count, DidText, decodeAs, ExactBytes, encode, List, shapeOf, Text } from '../../protocols/wire.ts'
+import { Bytes, DidText, decodeAs, encode, List, shapeOf, Text } from '../../protocols/wire.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
-import type { Revocations } from '../authority/revocations.ts'
-import { verifyInvocation } from '../authority/verify.ts'
 import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
-import { asDid, type Did } from '../identity/identity.ts'
+import { asDid } from '../identity/identity.ts'
 import type { TaskId } from '../tasks/machine.ts'
 import { denial } from './denial.ts'
-import type { Request, WaitingRequests } from './exec-start.ts'
+import type { Request } from './exec-admission.ts'
+import type { WaitingRequests } from './exec-start.ts'
+import type { Mandates } from './mandates.ts'
 
 const Kept = v.strictObject({
-  v: v.literal(1),
+  /** 1 was an invocation of the caller's, which is dead by now. */
+  v: v.literal(2),
   caller: DidText,
   address: Text(256),
-  challenge: ExactBytes(16),
-  invocation: Bytes(65_536),
+  args: ExecRunArgs,
+  /** The mandate and what it rests on. */
   proofs: List(Bytes(8_192), 8),
   about: About,
-  /** When it was judged; seconds. */
-  admittedAt: Count,
 })
 const MAX_KEPT_BYTES = 256 * 1_024 + TASK.maxSubmissionBytes
 
@@ -36,9 +35,8 @@ export interface WaitingShelf {
 }
 
 export interface WaitingListOn {
-  readonly self: Did
   readonly shelf: WaitingShelf
-  readonly revocations: Revocations
+  readonly mandates: Mandates
   readonly clock: Clock
 }
 
@@ -53,10 +51,9 @@ export class WaitingList implements WaitingRequests {
   /** Resolves when it is durable; at once for a request that is not kept. */
   async keep(request: Request): Promise<void> {
     if (!this.keeps(request)) return
-    const { task, caller, warrant, about } = request
-    const { invocation, proofs, challenge } = warrant
-    const admittedAt = warrant.admittedAt ?? Math.floor(this.on.clock.now() / 1_000)
-    const kept = { v: 1, caller: caller.did, address: caller.address, challenge, invocation, proofs, about, admittedAt } as const
+    const { task, caller, warrant, about, admission } = request
+    const args = shapeOf(ExecRunArgs, admission.invocation.args)
+    const kept = { v: 2, caller: caller.did, address: caller.address, args, proofs: warrant.proofs, about } as const
     await this.on.shelf.put(task, encode(kept satisfies v.InferOutput<typeof Kept>))
   }
 
@@ -69,19 +66,14 @@ export class WaitingList implements WaitingRequests {
   async take(task: TaskId): Promise<Request | undefined> {
     const bytes = await this.on.shelf.get(task)
     if (bytes === undefined) return undefined
-    const { caller, address, challenge, invocation, proofs, about, admittedAt } = decodeAs(Kept, bytes, MAX_KEPT_BYTES)
-    const { self, revocations } = this.on
-    const seen = verifyInvocation(invocation, proofs, {
-      ...{ self, peer: asDid(caller), challenge, now: admittedAt, revocations },
-      seen: { take: () => 'new' }, // it was used once: when it came here
-    })
-    if (!seen.ok) throw denial(seen, this.on.clock.now())
-    const { env: _, tty: __, task: signed, ...spec } = shapeOf(ExecRunArgs, seen.invocation.args)
+    const { caller, address, args, proofs, about } = decodeAs(Kept, bytes, MAX_KEPT_BYTES)
+    const seen = this.on.mandates.invoke({ caller: asDid(caller), command: '/exec/run', args, proofs })
+    if (!('warrant' in seen)) throw denial(seen, this.on.clock.now())
+    const { env: _, tty: __, task: signed, ...spec } = args
     if (signed !== task) throw new ErrandError('DENIED', `what was kept for task ${task} is for another one`)
     return {
-      ...{ admission: seen, task, about, spec: { ...spec, env: {} } },
-      warrant: { caller, challenge, invocation, proofs, admittedAt },
-      caller: { did: asDid(caller), challenge, address, synced: Promise.resolve() },
+      ...{ ...seen, task, about, spec: { ...spec, env: {} }, isMandated: true, isOld: true },
+      caller: { did: asDid(caller), challenge: seen.warrant.challenge, address, synced: Promise.resolve() },
     }
   }
 }

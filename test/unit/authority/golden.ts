@@ -13,6 +13,7 @@ import {
 } from '../../../src/authority/token.ts'
 import { Identity } from '../../../src/identity/identity.ts'
 import { CONTEXT, INVOCATION_CASES, REVOCATION_CASES } from './cases-invocations.ts'
+import { MANDATE_CASES } from './cases-mandates.ts'
 import { seeds } from './cases-people.ts'
 import { COVER_CASES, POLICY_CASES } from './cases-policies.ts'
 import { TOKEN_CASES } from './cases-tokens.ts'
@@ -121,7 +122,7 @@ export const golden = {
     context: { self: CONTEXT.self, peer: CONTEXT.peer, challenge: base64(CONTEXT.challenge), now: CONTEXT.now },
     delegations: TOKEN_CASES.map(({ name, by, bytes, expect }) => ({ name, by, bytes: base64(bytes), expect })),
     revocations: REVOCATION_CASES.map(({ name, bytes, expect }) => ({ name, bytes: base64(bytes), expect })),
-    invocations: INVOCATION_CASES.map(({ bytes, proofs, revocations, before, peer, now, ...rest }) => ({
+    invocations: [...INVOCATION_CASES, ...MANDATE_CASES].map(({ bytes, proofs, revocations, before, peer, now, ...rest }) => ({
       ...rest,
       bytes: base64(bytes),
       proofs: proofs.map(base64),

@@ -6,7 +6,7 @@ import { revoke } from '../../../src/authority/revocations.ts'
 import type { Check } from '../../../src/runtime/checks.ts'
 import { settled } from '../base/hand-clock.ts'
 import { carol, dave, decide, mayApprove, NEEDS, restarted, says, started, TASK, waiting } from './approvals-world.ts'
-import { APPROVAL_WAIT_MS, device, laptop, World } from './door-world.ts'
+import { APPROVAL_WAIT_MS, declaredAs, device, laptop, World } from './door-world.ts'
 
 test('it waits until somebody who may has said yes, then runs; log and history tell who', async () => {
   const { world, call } = await waiting()
@@ -32,12 +32,23 @@ test('it waits until somebody who may has said yes, then runs; log and history t
   expect(world.audit.facts[2]?.details?.approvedBy).toBe(carol.did)
 })
 
-test('the exec-host hears when the request was judged: it may have waited for longer than an invocation lives', async () => {
-  const { world } = await waiting()
-  const admittedAt = Math.floor(world.clock.now() / 1_000)
+test('it may have waited for longer than an invocation lives: the device runs it by itself, on the mandate that came meanwhile', async () => {
+  const { world, call, chain } = await waiting()
+  await call.link.write(TAG.mandate, world.mandate(laptop, chain, declaredAs(1)).bytes)
+  await settled()
   world.clock.advance(400_000)
   await decide(world, carol)
-  expect(world.executor.orders[0]?.warrant.admittedAt).toBe(admittedAt)
+  expect(world.executor.orders[0]?.warrant.caller).toBe(device.did)
+})
+
+test('without a mandate nothing that waited for longer than an invocation lives is run', async () => {
+  const { world, call } = await waiting()
+  world.clock.advance(400_000)
+  const answer = call.answer()
+  await decide(world, carol)
+  expect(await answer).toMatchObject({ t: 'refused', code: 'DENIED', message: expect.stringContaining('no mandate was sent') })
+  expect(started(world)).toBe(0)
+  expect(world.audit.actions()).toEqual(['approval.request', 'approval.grant', 'exec.denied'])
 })
 
 test('a no ends the task, with its reason', async () => {

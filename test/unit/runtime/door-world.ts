@@ -3,6 +3,7 @@ import { Accepted, type Ended, Ended as EndedSchema, EXEC, Refused, TAG } from '
 import { decodeAs, encode } from '../../../protocols/wire.ts'
 import type { Fact } from '../../../src/audit/facts.ts'
 import type { ExecRunArgs } from '../../../src/authority/commands.ts'
+import { signMandate } from '../../../src/authority/mandate.ts'
 import { Revocations } from '../../../src/authority/revocations.ts'
 import { type AnyRecord, type Delegation, type DelegationFields, signDelegation, signInvocation } from '../../../src/authority/token.ts'
 import { ErrandError } from '../../../src/base/errors.ts'
@@ -19,6 +20,7 @@ import { type Check, OthersCheck } from '../../../src/runtime/checks.ts'
 import type { ExecCaller } from '../../../src/runtime/exec-admission.ts'
 import { ExecDoor } from '../../../src/runtime/exec-door.ts'
 import { LiveCommands } from '../../../src/runtime/live.ts'
+import { Mandates } from '../../../src/runtime/mandates.ts'
 import { Places } from '../../../src/runtime/places.ts'
 import { RateGate } from '../../../src/runtime/rates.ts'
 import { TaskGate } from '../../../src/runtime/task-gate.ts'
@@ -37,6 +39,12 @@ export const [device, owner, laptop, mallory] = [keyOf(1), keyOf(2), keyOf(3), k
 export const APPROVAL_WAIT_MS = 600_000
 export const CHALLENGE = new Uint8Array(16).fill(0xc4)
 export const taskId = (n: number): string => `019aa3c1-0000-7000-8000-${String(n).padStart(12, '0')}`
+
+/** The arguments of the request number `n`. */
+export const declaredAs = (n: number, args: Partial<ExecRunArgs> = {}): ExecRunArgs => ({
+  ...{ exe: 'make', argv: ['test'], cwd: '', env: [], user: '', timeoutMs: 0, maxOutputBytes: 0, tty: false, stdin: false, task: taskId(n) },
+  ...args,
+})
 
 export class RecordingAudit {
   readonly facts: Fact[] = []
@@ -110,7 +118,8 @@ export class World {
     this.gate = new TaskGate({ ...on, checks, rates })
     this.steward = new TaskSteward({ ...on, live: this.live, gate: this.gate })
     const attachments = new Attachments({ ...session, gate: this.gate })
-    this.waiting = new WaitingList({ ...on, shelf: store.shelf('waiting') })
+    const mandates = new Mandates({ ...on, device })
+    this.waiting = new WaitingList({ clock, mandates, shelf: store.shelf('waiting') })
     const allChecks = [new OthersCheck({ self: device.did, allowsOthers }), new ApprovalCheck(), ...checks]
     const isSamePerson = (a: Did, b: Did): boolean => a === b || o.persons?.some((person) => person.includes(a) && person.includes(b)) === true
     this.approvals = new Approvals({ ...on, shelf: store.shelf('approvals'), isSamePerson, waitMs: APPROVAL_WAIT_MS })
@@ -123,6 +132,7 @@ export class World {
       attachments,
       places: this.places,
       waiting: this.waiting,
+      mandates,
       rates,
       spool: { maxBytes: 1 << 20, policy: 'block' },
       checks: allChecks,
@@ -146,13 +156,10 @@ export class World {
     by: Identity,
     chain: readonly Delegation[],
     args: Partial<ExecRunArgs> = {},
-    o: { challenge?: Uint8Array; env?: Record<string, string>; detached?: boolean } = {},
+    o: { challenge?: Uint8Array; env?: Record<string, string>; detached?: boolean; mandate?: Uint8Array | null } = {},
   ): Uint8Array {
     const now = Math.floor(this.clock.now() / 1_000)
-    const declared: ExecRunArgs = {
-      ...{ exe: 'make', argv: ['test'], cwd: '', env: [], user: '', timeoutMs: 0, maxOutputBytes: 0, tty: false, stdin: false, task: taskId(++this.#tasks) },
-      ...args,
-    }
+    const declared = declaredAs(++this.#tasks, args)
     const nonce = Buffer.concat([o.challenge ?? CHALLENGE, this.random(16)])
     const invocation = signInvocation(by, {
       sub: device.did,
@@ -164,12 +171,21 @@ export class World {
       exp: now + 60,
       iat: now,
     })
+    const isMandated = o.detached === true && by.did !== device.did
+    const mandate = o.mandate === undefined && isMandated ? this.mandate(by, chain, declared).bytes : o.mandate
     return encode({
       invocation: invocation.bytes,
       proofs: chain.map(({ bytes }) => bytes),
       env: o.env ?? {},
+      ...(mandate === undefined || mandate === null ? {} : { mandate }),
       ...(o.detached === true ? { about: { detached: true } } : {}),
     })
+  }
+
+  /** What lets the device run it without its asker. */
+  mandate(by: Identity, chain: readonly Delegation[], args: AnyRecord): Delegation {
+    const now = Math.floor(this.clock.now() / 1_000)
+    return signMandate(by, { subject: device.did, command: '/exec/run', args }, { chain, now, nonce: this.random(16) })
   }
 
   /** What somebody shows who asks about a task. */

@@ -34,11 +34,10 @@ async function queued(o: { env?: Record<string, string>; detached?: boolean; liv
   return { world, grant, restart }
 }
 
-test('they are run in their turn, hours later too; the exec-host hears when they were judged, and then nothing is kept', async () => {
-  const { world, restart } = await queued()
-  const admittedAt = Math.floor(world.clock.now() / 1_000)
+test('they are run in their turn, hours later too, by the device itself on their mandates; and then nothing is kept', async () => {
+  const { restart } = await queued()
   const next = await restart({ laterMs: 7_200_000 })
-  expect(next.executor.orders.map(({ task, warrant }) => [task, warrant.admittedAt])).toEqual([[WAITS, admittedAt]])
+  expect(next.executor.orders.map(({ task, warrant }) => [task, warrant.caller])).toEqual([[WAITS, device.did]])
   expect(await next.book.get(RUNS)).toMatchObject({ state: 'FAILED', why: 'lost' })
   expect(await next.book.get(WAITS)).toMatchObject({ state: 'RUNNING', attempts: 1 })
   expect(await next.book.get(LATER)).toMatchObject({ state: 'WAITING', why: 'queue', place: 1 })
