@@ -149,9 +149,10 @@ export class BulkDoor {
       void hearSigns(link, () => {
         isHeard = true
       })
-      if ((await follower.follow()) !== undefined) await link.write(HOST_TAG.ended, offsetBytes(follower.position))
+      if ((await follower.follow()) === undefined) return
+      await link.write(HOST_TAG.ended, offsetBytes(follower.position))
+      await untilRead(socket, link, isHeard ? 0 : this.on.handshakeMs)
     }
-    await link.end()
   }
 
   #void(id: string): void {
@@ -165,6 +166,19 @@ export class BulkDoor {
 }
 
 const JOB_OF = new WeakMap<TLSSocket, Job>()
+
+/**
+ * The reader hangs up when it has the end. A socket that is closed before may still hold the last megabyte, and the next sign of the
+ * reader's would be answered with a reset that throws it away.
+ * @param idleMs of a reader that says nothing: so long the socket may stand still; 0 for ever.
+ */
+async function untilRead(socket: TLSSocket, link: FrameLink, idleMs: number): Promise<void> {
+  const closed = new Promise((resolve) => socket.once('close', resolve))
+  if (socket.destroyed) return
+  if (idleMs > 0) socket.setTimeout(idleMs, () => socket.destroy())
+  await link.end()
+  await closed
+}
 
 /** All that a reader says behind its first frame. */
 async function hearSigns(link: FrameLink, heard: () => void): Promise<void> {

@@ -2,7 +2,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { connect as connectPlain, type Socket } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
-import { BULK } from '../../../protocols/host/frames.ts'
+import { BULK, HOST_TAG } from '../../../protocols/host/frames.ts'
 import type { Ticket } from '../../../protocols/host/messages.ts'
 import { until } from '../../support/until.ts'
 
@@ -54,12 +54,15 @@ export async function stuckReader(ticket: Key, from: () => Promise<number>): Pro
   return socket
 }
 
-function collect(socket: Socket | TLSSocket, resolve: (bytes: Buffer) => void): void {
+export function collect(socket: Socket | TLSSocket, resolve: (bytes: Buffer) => void): void {
   const got: Buffer[] = []
   socket.on('error', () => undefined)
   socket.on('data', (chunk: Buffer) => void got.push(chunk))
   socket.once('close', () => resolve(Buffer.concat(got)))
 }
+
+/** The frame that says nothing but that the reader is there. */
+export const ALIVE = Uint8Array.of(1, HOST_TAG.alive)
 
 /** The frame that asks for what follows an offset. */
 export const follow = (offset: number): Uint8Array => {
@@ -100,11 +103,20 @@ export async function writtenUntilStill(pid: number): Promise<number> {
 
 /** TCP ports that the host listens on. */
 export function listening(host: number): number[] {
-  const rows = readFileSync(`/proc/${host}/net/tcp`, 'latin1').split('\n')
   const inodes = new Set(socketInodes(host))
+  return tcpRows(host).flatMap(({ port, state, inode }) => (state === '0A' && inodes.has(inode) ? [port] : []))
+}
+
+/** The connection that came to this port can still be written to by the host. */
+export function isOpenAt(host: number, port: number): boolean {
+  return tcpRows(host).some((row) => row.port === port && row.state === '01')
+}
+
+function tcpRows(host: number): { port: number; state: string; inode: string }[] {
+  const rows = readFileSync(`/proc/${host}/net/tcp`, 'latin1').trim().split('\n').slice(1)
   return rows
     .map((row) => row.trim().split(/\s+/))
-    .flatMap((fields) => (fields[3] === '0A' && inodes.has(fields[9] ?? '') ? [parseInt(fields[1]?.split(':')[1] ?? '', 16)] : []))
+    .map((fields) => ({ port: parseInt(fields[1]?.split(':')[1] ?? '', 16), state: fields[3] ?? '', inode: fields[9] ?? '' }))
 }
 
 export function openDescriptors(host: number): string[] {

@@ -7,11 +7,14 @@ import { BulkReader } from '../../../src/local/bulk.ts'
 import type { RunningCommand } from '../../../src/tasks/ports.ts'
 import { until } from '../../support/until.ts'
 import {
+  ALIVE,
+  collect,
   dialWith,
   entered,
   follow,
   hangUp,
   hex,
+  isOpenAt,
   knock,
   listening,
   openDescriptors,
@@ -93,6 +96,26 @@ test('the holder of a ticket gets the output from the offset it names, to its en
   expect(at).toBe(bytes)
   expect(hash.digest('hex')).toBe(createHash('sha256').update(Buffer.alloc(bytes)).digest('hex'))
   expect(await running.ended).toMatchObject({ exitCode: 0, stdoutBytes: bytes })
+})
+
+test('a reader that is slow at the end, and says that it is there, gets the last byte too', async () => {
+  const bytes = 1 << 20
+  const task = randomUUID()
+  const running = await world.executor.start(sh(`read go; head -c ${bytes} /dev/zero`, { stdin: true }), new Collector(), { task })
+  const ticket = await ticketFor(task)
+  const reader = await stuckReader(ticket, async () => {
+    const from = await running.hold()
+    running.endStdin()
+    return from ?? expect.unreachable('over already')
+  })
+  await running.ended
+  await until('the host has said all', () => !isOpenAt(host, ticket.port))
+  await new Promise<void>((resolve) => reader.write(ALIVE, () => resolve()))
+  const got = await new Promise<Buffer>((resolve) => {
+    collect(reader, resolve)
+    reader.once('end', () => reader.end())
+  })
+  expect(got.length).toBeGreaterThan(bytes) // and the frames around them
 })
 
 test('no key, a wrong key, a wrong name, no PSK at all, no TLS at all, a ticket that was used: nothing comes out', async () => {
