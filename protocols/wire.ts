@@ -14,6 +14,8 @@ export const DOMAIN = {
   announce: 'errand announce v1',
   auditHead: 'errand audit head v1',
   order: 'errand order v1',
+  owners: 'errand owners v1',
+  ownerCard: 'errand owner card v1',
 } as const
 export type Domain = (typeof DOMAIN)[keyof typeof DOMAIN]
 

@@ -10,6 +10,8 @@ export const Genesis = v.object({
   threshold: v.pipe(Count, v.minValue(1)),
   created: Count,
   nonce: ExactBytes(16),
+  /** Whose words break the glass, from the beginning. Since 0.2. */
+  recovery: v.exactOptional(DidText),
 })
 export type Genesis = v.InferOutput<typeof Genesis>
 

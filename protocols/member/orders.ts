@@ -1,6 +1,7 @@
 /** `errand order v1`: what an owner decides for the whole mesh, one record a decision. Every member holds all of them. See README.md beside this file. */
 import * as v from 'valibot'
 import { Count, DidText, ExactBytes, List, Text } from '../wire.ts'
+import { ConsentBody, ConsentSubject, OwnersBody } from './owners.ts'
 
 export const ORDER = {
   maxBodyBytes: 32_768,
@@ -74,6 +75,10 @@ export const ORDERS = {
   lockdown: { subject: v.union([v.literal(''), DidText]), body: v.strictObject({ on: v.boolean(), reason: Reason }) },
   role: { subject: ShortName, body: Role },
   group: { subject: ShortName, body: Group },
+  /** Who owns the mesh. It follows from the signatures in it, not from its time. */
+  owners: { subject: v.literal(''), body: OwnersBody },
+  /** An owner agrees to a change of the owners. */
+  consent: { subject: ConsentSubject, body: ConsentBody },
 } as const
 export type OrderKind = keyof typeof ORDERS
 export type OrderBody<K extends OrderKind> = v.InferOutput<(typeof ORDERS)[K]['body']>

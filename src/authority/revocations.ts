@@ -52,10 +52,16 @@ export class Revocations implements RevocationView {
   readonly #byCid = new Map<string, Revocation>()
   readonly #byTarget = new Map<string, Map<Did, Revocation>>()
   #isBarred: (did: Did) => boolean = () => false
+  #isVoid: (link: Delegation, above: Delegation | undefined) => boolean = () => false
 
   /** Whatever passes through these is dead, whoever signed it: devices that were removed. */
   bar(isBarred: (did: Did) => boolean): void {
     this.#isBarred = isBarred
+  }
+
+  /** Links that do not count whatever they hang on: signed by an owner who was taken out, or for a role of such a one. */
+  voids(isVoid: (link: Delegation, above: Delegation | undefined) => boolean): void {
+    this.#isVoid = isVoid
   }
 
   get size(): number {
@@ -102,7 +108,7 @@ export class Revocations implements RevocationView {
   }
 
   kills(chain: readonly Delegation[]): Killed | undefined {
-    return this.revokes(chain) ?? this.#bars(chain)
+    return this.revokes(chain) ?? this.#bars(chain) ?? this.#unsays(chain)
   }
 
   /** Whether somebody up the chain took a link back; who is barred does not matter here: somebody who joins again comes with a chain to itself. */
@@ -115,6 +121,11 @@ export class Revocations implements RevocationView {
       if (revocation !== undefined) return { link, revocation, words: `the grant was revoked by ${revocation.by}` }
     }
     return undefined
+  }
+
+  #unsays(chain: readonly Delegation[]): Killed | undefined {
+    const link = chain.find((one, at) => this.#isVoid(one, chain[at - 1]))
+    return link && { link, words: `the grant was signed by ${link.iss}, which is no owner of this mesh any more` }
   }
 
   #bars(chain: readonly Delegation[]): Killed | undefined {

@@ -8,6 +8,7 @@ import { addDevice, addLockdown } from './groups/device.ts'
 import { type Does, type Group, type Load, strict } from './groups/group.ts'
 import { addMembers } from './groups/members.ts'
 import { addNode } from './groups/node.ts'
+import { addOwners } from './groups/owner.ts'
 import { addPolicy } from './groups/policy.ts'
 import { addRights } from './groups/rights.ts'
 import { addRoles } from './groups/role.ts'
@@ -60,6 +61,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['audit'], addAudit],
   [['device'], addDevice],
   [['lockdown'], addLockdown],
+  [['owner'], addOwners],
   [['role', 'group'], addRoles],
 ]
 

@@ -22,6 +22,7 @@ import { type Answer, EVENTS_TYPE, get, json, LINES_TYPE, post, type Route, rout
 import { APPROVAL_ROUTES } from './routes-approvals.ts'
 import { DEVICE_ROUTES } from './routes-devices.ts'
 import { ORDER_ROUTES } from './routes-orders.ts'
+import { OWNER_ROUTES } from './routes-owners.ts'
 import { ROLE_ROUTES } from './routes-roles.ts'
 import { SESSION_ROUTES, SessionPath } from './routes-sessions.ts'
 
@@ -183,6 +184,7 @@ export const ROUTES: readonly Route[] = [
   ...RIGHTS,
   ...PAIRING,
   ...ORDER_ROUTES,
+  ...OWNER_ROUTES,
   ...DEVICE_ROUTES,
   ...ROLE_ROUTES,
   ...SESSION_ROUTES,

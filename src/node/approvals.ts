@@ -95,11 +95,11 @@ function samePersonIn({ directory }: Rooms): (a: Did, b: Did) => boolean {
 
 /** Whose yes would count, as far as this device knows: the owner, this device, those who were given the right. */
 function approversIn(p: NodeParts, rooms: Rooms, requester: Did): string[] {
-  const { directory, wallet, revocations } = rooms
+  const { directory, owners, wallet, revocations } = rooms
   const self = p.device.did
   const isSamePerson = samePersonIn(rooms)
   const wanted = { subject: self, command: APPROVAL_GRANT, now: Math.floor(clock.now() / 1_000), revocations }
-  const ownersMay = p.mesh.genesis.owners.some((owner) => wallet.find({ ...wanted, issuer: asDid(owner) }).ok)
+  const ownersMay = owners.list().some((owner) => wallet.find({ ...wanted, issuer: owner }).ok)
   const isOwners = (did: Did): boolean => directory.member(did)?.own === true
   const given = [...new Set(wallet.list().map(({ aud }) => aud))].filter((did) => directory.isMember(did) && wallet.find({ ...wanted, issuer: did }).ok)
   const others = [...new Set([...given, ...(ownersMay && isOwners(self) ? [] : [self])])].filter((did) => !isSamePerson(did, requester))

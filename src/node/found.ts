@@ -1,6 +1,5 @@
-/** Begins a mesh: the owner key, the signed genesis document, the founder's own membership; and gives the device's root to the owner. */
+/** Begins a mesh: the owner key, the signed genesis document, the founder's own membership. */
 import { DOMAIN, NO_MESH } from '../../protocols/wire.ts'
-import { type Delegation, signDelegation } from '../authority/token.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { seal } from '../identity/envelope.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -17,9 +16,4 @@ export function foundMesh(o: { device: Identity; owner: Identity; name: string; 
   const mesh = readGenesis(seal(owner, DOMAIN.genesis, NO_MESH, { v: 1, name: o.name, owners: [owner.did], threshold: 1, created: now, nonce: random(16) }))
   const membership = seal(owner, DOMAIN.membership, mesh.id, { v: 1, device: device.did, name: o.deviceName, kind: 'member', own: true, at: now, proofs: [] })
   return { mesh, membership }
-}
-
-/** The device's root given to its owner. Signed again whenever the database was lost: the owner's key lies beside the device's. */
-export function rootFor(owner: Identity, device: Identity, random: Random): Delegation {
-  return signDelegation(device, { aud: owner.did, sub: device.did, cmd: '/', pol: [], exp: null, nonce: random(16) })
 }

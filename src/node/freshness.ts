@@ -7,12 +7,12 @@ import { FreshnessCheck } from '../runtime/freshness.ts'
 import type { NodeParts } from './parts.ts'
 import type { Rooms } from './rooms.ts'
 
-export function openFreshness(p: NodeParts, { directory, keyring, news, roles, watch }: Rooms, mesh: () => MeshNode): readonly Check[] {
+export function openFreshness(p: NodeParts, { directory, keyring, news, owners, roles, watch }: Rooms, mesh: () => MeshNode): readonly Check[] {
   // Keys whose revocations are made here: this device's, and, where the owner's lies here, that one and those of its roles.
-  const ours = new Set<string>(keyring.keys().map(({ did }) => did))
+  const isOurs = (did: string): boolean => keyring.keys().some((key) => key.did === did) || roles.signsAs(did)
   const freshness = new FreshnessCheck({
-    ...{ self: p.device.did, owners: p.mesh.genesis.owners, news, clock },
-    isOurs: (signer) => ours.has(signer) || roles.signsAs(signer),
+    ...{ self: p.device.did, isOwner: (did: string) => owners.has(did), news, clock },
+    isOurs,
     members: () => directory.members().map(({ device }) => device),
     freshen: (except) => mesh().freshen(except),
   })

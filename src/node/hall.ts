@@ -39,6 +39,7 @@ import { type Ceiling, heedOrders, openCeiling } from './ceiling.ts'
 import { describeMachine } from './describe.ts'
 import { openFreshness } from './freshness.ts'
 import { type Inviting, openInvites } from './inviting.ts'
+import { type OwnerRooms, openOwnerRooms } from './owner-rooms.ts'
 import type { NodeParts } from './parts.ts'
 import { openPolicies, type Policies } from './policy.ts'
 import { openRoleRooms, type RoleRooms } from './role-rooms.ts'
@@ -67,7 +68,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const executor = openExecutor(p)
   const live = new LiveCommands({ revocations, audit, book, clock })
   const ceiling = openCeiling(p, rooms)
-  const rolesOf = (chain: readonly Delegation[]): readonly string[] => rolesIn(chain, p.mesh.genesis.owners)
+  const rolesOf = (chain: readonly Delegation[]): readonly string[] => rolesIn(chain, (did) => rooms.owners.has(did) || rooms.owners.isFormer(did))
   const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text, of: { trustOf: ceiling.trustOf, rolesOf } })
   const { rates } = policies
   const timely = openFreshness(p, rooms, () => mesh)
@@ -104,11 +105,12 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   return { runtime, mesh, door, executor, live, places, submitter, recovery, sessions, policies, approvals: waits.approvals, approving }
 }
 
-type Desks = RoleRooms & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'>
+type Desks = RoleRooms & OwnerRooms & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'>
 
 /** Where people hand out rights and owners decide. */
-function openDesks(p: NodeParts, { audit }: Cellar, rooms: Rooms, { mesh, ceiling, live }: { mesh: MeshNode; ceiling: Ceiling; live: LiveCommands }): Desks {
+function openDesks(p: NodeParts, cellar: Cellar, rooms: Rooms, { mesh, ceiling, live }: { mesh: MeshNode; ceiling: Ceiling; live: LiveCommands }): Desks {
   const { directory, wallet, revocations, records, keyring } = rooms
+  const { audit } = cellar
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
   const toAll = { keyring, directory, records, telling, audit, clock }
   const { groups, roles } = rooms
@@ -117,7 +119,8 @@ function openDesks(p: NodeParts, { audit }: Cellar, rooms: Rooms, { mesh, ceilin
   return {
     rights,
     orders,
-    ...openRoleRooms(rooms, { owners: p.mesh.genesis.owners, roles, groups, orders, rights }),
+    ...openOwnerRooms(p, cellar, rooms, { desk: orders, telling }),
+    ...openRoleRooms(rooms, { owners: () => rooms.owners.ever(), roles, groups, orders, rights }),
     devices: new DeviceDesk({ ...toAll, desk: orders, wallet, random, local: ceiling.local, stopBarred: () => ceiling.stopBarred(live) }),
     bridge: new BridgeDesk({ keyring, wallet, revocations, directory, rights, audit, clock, bridgeFile: p.bridgeFile }),
   }
@@ -189,7 +192,7 @@ function openRuntime(
       statusOf(p, {
         ...{ addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged },
         ...{ policy: policies.problem(), time: rooms.watch.problem(), isRemoved: directory.isRemoved(p.device.did) },
-        notices: [ceiling.lockdown.words].filter((words) => words !== undefined),
+        notices: [ceiling.lockdown.words, ...on.ownerNews.notices()].filter((words) => words !== undefined),
       }),
     join: p.join,
     listen: p.relisten,

@@ -33,7 +33,7 @@ export function openInvites(
     ...{ hold, pairings, mayAdmit },
     removedAt: (did) => rooms.orders.atOf('remove', did),
     ...{ keyring, directory, wallet, revocations, records, audit, clock, random },
-    mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: p.mesh.genesis.owners, genesis: p.mesh.bytes },
+    mesh: { id: p.mesh.id, name: p.mesh.genesis.name, owners: () => rooms.owners.ever(), genesis: p.mesh.bytes },
     shelf: store.shelf('invites'),
     defaultRoles: p.config.security.defaultRoles,
     roles: rooms.roles,

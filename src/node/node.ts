@@ -12,6 +12,7 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { endUnfinished, findUnfinished } from '../runtime/unfinished.ts'
 import type { Standing } from './api-gate.ts'
 import { type Hall, openHall } from './hall.ts'
+import { giveRoots } from './owner-rooms.ts'
 import type { Log, NodeParts } from './parts.ts'
 import { type Cellar, openCellar, openRooms, type Rooms } from './rooms.ts'
 
@@ -56,6 +57,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
   const cellar = await openCellar(p, stops)
   const rooms = await openRooms(p, cellar)
   const hall = openHall(p, cellar, rooms)
+  await giveRoots(p, rooms)
   stops.push(async () => hall.policies.stop())
   let released: Promise<void> | undefined
   const release = async (): Promise<void> => {

@@ -1,6 +1,6 @@
 /** The desks of roles and groups, with what they share. */
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
-import { asDid } from '../identity/identity.ts'
+import type { Did } from '../identity/identity.ts'
 import { GroupDesk } from '../runtime/group-desk.ts'
 import type { Groups } from '../runtime/groups.ts'
 import { Lineage } from '../runtime/lineage.ts'
@@ -17,7 +17,7 @@ export interface RoleRooms {
 }
 
 export interface RoleRoomsOn {
-  readonly owners: readonly string[]
+  readonly owners: () => readonly Did[]
   readonly roles: Roles
   readonly groups: Groups
   readonly orders: OrderDesk
@@ -28,7 +28,7 @@ export function openRoleRooms({ keyring, wallet, revocations, directory }: Rooms
   const { owners, roles, groups, orders, rights } = on
   const lineage = new Lineage({ wallet, revocations, nowSeconds: () => keyring.nowSeconds() })
   const shared = { keyring, wallet, lineage, roles, orders, rights, random }
-  const hand = new RoleHand({ ...shared, revocations, owners: owners.map(asDid) })
+  const hand = new RoleHand({ ...shared, revocations, owners })
   return {
     roles: new RoleDesk({ ...shared, hand, groups, directory, clock }),
     groups: new GroupDesk({ ...shared, groups, directory }),

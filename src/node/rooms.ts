@@ -6,7 +6,9 @@ import { Wallet } from '../authority/wallet.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { Directory } from '../registry/directory.ts'
 import { Orders } from '../registry/orders.ts'
+import { Owners } from '../registry/owners.ts'
 import { ClockWatch } from '../runtime/clock-watch.ts'
+import { isVoid } from '../runtime/former.ts'
 import { RevocationNews } from '../runtime/freshness.ts'
 import { Groups } from '../runtime/groups.ts'
 import { Keyring } from '../runtime/keyring.ts'
@@ -17,7 +19,7 @@ import { openPeerDatastore } from '../store/peers.ts'
 import { TaskBook } from '../tasks/book.ts'
 import { admission } from './admission.ts'
 import { clockFloor } from './clock-floor.ts'
-import { rootFor } from './found.ts'
+import { OwnerKey } from './owner-key.ts'
 import type { NodeParts } from './parts.ts'
 
 /** How long a node with an empty database and an old identity waits to hear what its log was, before it begins anew. */
@@ -49,6 +51,7 @@ function holdForRestore(audit: AuditLog): void {
 }
 
 export interface Rooms {
+  readonly owners: Owners
   readonly directory: Directory
   readonly wallet: Wallet
   readonly revocations: Revocations
@@ -59,36 +62,37 @@ export interface Rooms {
   readonly replica: Replica
   readonly book: TaskBook
   readonly keyring: Keyring
+  readonly ownerKey: OwnerKey
   readonly news: RevocationNews
   readonly watch: ClockWatch
   readonly damaged: readonly string[]
 }
 
 export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise<Rooms> {
-  const { genesis, id } = p.mesh
+  const { id } = p.mesh
+  const owners = new Owners(p.mesh)
   const wallet = new Wallet()
   const revocations = new Revocations()
-  const orders = new Orders({ id, owners: genesis.owners })
-  const directory = new Directory({ id, genesis }, admission(genesis.owners, revocations), (did) => orders.atOf('remove', did))
+  const orders = new Orders(owners)
+  const directory = new Directory(owners, admission(owners, revocations), (did) => orders.atOf('remove', did))
   revocations.bar((did) => directory.isRemoved(did))
-  const records = new MeshRecords({ orders, directory, wallet, revocations, shelf: store.shelf('records'), clock, owners: genesis.owners })
+  revocations.voids((link, above) => isVoid(owners, link, above))
+  const records = new MeshRecords({ orders, directory, wallet, revocations, shelf: store.shelf('records'), clock, owners })
   const damaged = await records.load()
   await records.admit('members', p.membership)
   for (const [set, bytes] of p.brought) await records.admit(set, bytes)
   const replica = await Replica.open({ store: store.logs, shelf: store.shelf('heads'), mesh: id, own: audit, keeps: (log) => directory.isMember(log) })
   if (!store.isNew && directory.members().length > 1) audit.listenFirst(LISTEN_FIRST_MS)
-  const owner = p.home.owner()
-  if (owner !== undefined && !wallet.list().some(({ iss, sub, aud, cmd }) => iss === p.device.did && sub === iss && aud === owner.did && cmd === '/')) {
-    await records.admit('delegations', rootFor(owner, p.device, random).bytes)
-  }
-  const roles = new Roles({ orders, owner })
+  const ownerKey = new OwnerKey(p.home)
+  const keyring = new Keyring({ device: p.device, owner: () => ownerKey.current(), isOwner: (did) => owners.has(did), wallet, revocations, clock, random })
+  const roles = new Roles({ orders, owner: () => keyring.owner })
   directory.callAlso((did) => roles.called(did))
-  const keyring = new Keyring({ device: p.device, ...(owner === undefined ? {} : { owner }), wallet, revocations, clock, random })
   const news = new RevocationNews({ shelf: store.shelf('news'), clock })
   await news.load()
   const book = await TaskBook.open({ store: store.shelf('tasks'), clock })
   const groups = new Groups({ orders, directory })
   return {
+    owners,
     orders,
     roles,
     groups,
@@ -99,6 +103,7 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
     replica,
     book,
     keyring,
+    ownerKey,
     news,
     watch: new ClockWatch({ clock, file: clockFloor(p.home) }),
     damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)],

@@ -4,24 +4,14 @@
  */
 
 import { type Announcement, Announcement as AnnouncementSchema } from '../../protocols/announce/messages.ts'
-import {
-  type AddressRecord,
-  AddressRecord as AddressSchema,
-  type Genesis,
-  type Membership,
-  Membership as MembershipSchema,
-} from '../../protocols/member/messages.ts'
+import { type AddressRecord, AddressRecord as AddressSchema, type Membership, Membership as MembershipSchema } from '../../protocols/member/messages.ts'
 import { DOMAIN } from '../../protocols/wire.ts'
 import { ErrandError } from '../base/errors.ts'
 import { open } from '../identity/envelope.ts'
 import { type Did, didOfPeerId, isDid, peerIdOf } from '../identity/identity.ts'
 import { type HeldMembership, Memberships, type RemovedAt } from './memberships.ts'
+import type { Owners } from './owners.ts'
 import { digestOf, type RecordSet, recordId } from './records.ts'
-
-export interface Mesh {
-  readonly id: Uint8Array
-  readonly genesis: Genesis
-}
 
 /** Answers whether `signer`, who is no owner, was allowed to admit devices at that time. */
 export type AdmissionCheck = (signer: Did, proofs: readonly Uint8Array[], atMs: number) => boolean
@@ -42,25 +32,26 @@ export class Directory {
   #alsoCalled: (did: string) => string | undefined = () => undefined
 
   constructor(
-    private readonly mesh: Mesh,
+    private readonly owners: Owners,
     private readonly mayAdmit: AdmissionCheck,
     removedAt: RemovedAt,
   ) {
-    this.#members = new Memberships(removedAt)
+    this.#members = new Memberships(removedAt, owners)
   }
 
   /** A membership counts when an owner signed it, or somebody whom an owner allowed to admit. Of two for one device the later one counts; removal beats both, until an owner admits again. */
   admitMember(bytes: Uint8Array): Verdict {
-    const seen = attempt(() => open(MembershipSchema, DOMAIN.membership, this.mesh.id, bytes))
+    const seen = attempt(() => open(MembershipSchema, DOMAIN.membership, this.owners.mesh.id, bytes))
     if (seen === undefined) return 'refused'
     const { value, by } = seen
-    const byOwner = this.mesh.genesis.owners.includes(by)
+    const byOwner = this.owners.counts(by, bytes)
+    if (!byOwner && this.owners.isFormer(by)) return 'known' // it may have counted when it was signed; it is forgotten
     if (!byOwner && !this.mayAdmit(by, value.proofs, value.at)) return 'refused'
-    return this.#members.keep({ id: recordId(bytes), bytes, value }, byOwner ? 'owner' : 'leave')
+    return this.#members.keep({ id: recordId(bytes), bytes, value, by }, byOwner ? 'owner' : 'leave')
   }
 
   admitAddress(bytes: Uint8Array): Verdict {
-    const seen = attempt(() => open(AddressSchema, DOMAIN.address, this.mesh.id, bytes))
+    const seen = attempt(() => open(AddressSchema, DOMAIN.address, this.owners.mesh.id, bytes))
     if (seen === undefined || seen.by !== seen.value.device) return 'refused'
     if (!this.isMember(seen.by)) return this.#members.isRemoved(seen.by) ? 'known' : 'refused'
     return keepNewest(this.#addresses, seen.value.device, { id: recordId(bytes), bytes, value: seen.value }, (held) => held.value.seq)
@@ -68,12 +59,17 @@ export class Directory {
 
   /** @param heardAt when it was heard, by our own clock: staleness is never judged by the sender's. Gets the announcement's own time, for one read back from disk. */
   admitAnnouncement(bytes: Uint8Array, heardAt: (saidAt: number) => number): Verdict {
-    const seen = attempt(() => open(AnnouncementSchema, DOMAIN.announce, this.mesh.id, bytes))
+    const seen = attempt(() => open(AnnouncementSchema, DOMAIN.announce, this.owners.mesh.id, bytes))
     if (seen === undefined || seen.by !== seen.value.device) return 'refused'
     if (!this.isMember(seen.by)) return this.#members.isRemoved(seen.by) ? 'known' : 'refused'
     const before = this.#announcements.get(seen.by)?.heardAt ?? 0 // newer words by a slower way do not make it longer unheard
     const next = { id: recordId(bytes), bytes, value: seen.value, heardAt: Math.max(before, heardAt(seen.value.seq)) }
     return keepNewest(this.#announcements, seen.value.device, next, (held) => held.value.seq)
+  }
+
+  /** Memberships that were signed by one of these. */
+  admittedBy(dids: readonly string[]): Uint8Array[] {
+    return this.#members.records().flatMap(({ by, bytes }) => (dids.includes(by) ? [bytes] : []))
   }
 
   isMember(did: string): boolean {
@@ -139,7 +135,7 @@ export class Directory {
   }
 
   #calledIn(did: string): string {
-    return this.nameOf(did) ?? (this.mesh.genesis.owners.includes(did) ? 'the owner' : (this.#alsoCalled(did) ?? did))
+    return this.nameOf(did) ?? (this.owners.has(did) ? 'the owner' : (this.#alsoCalled(did) ?? did))
   }
 
   /** Free names are kept; a taken one gets the next number behind it. */

@@ -3,11 +3,13 @@
  * Which of them counts follows from both and from the removals alone, so all devices that heard the same agree, in whatever order they heard it. Pure.
  */
 import type { Membership } from '../../protocols/member/messages.ts'
+import type { OwnersView } from './owners.ts'
 
 export interface HeldMembership {
   readonly id: string
   readonly bytes: Uint8Array
   readonly value: Membership
+  readonly by: string
 }
 
 export type SignedBy = 'owner' | 'leave'
@@ -18,13 +20,16 @@ export type RemovedAt = (did: string) => number | undefined
 export class Memberships {
   readonly #held = { owner: new Map<string, HeldMembership>(), leave: new Map<string, HeldMembership>() } as const
 
-  constructor(private readonly removedAt: RemovedAt) {}
+  constructor(
+    private readonly removedAt: RemovedAt,
+    private readonly owners: Pick<OwnersView, 'counts'>,
+  ) {}
 
   /** One that a removal outdoes is kept for its name, and is no news to anybody. */
   keep(next: HeldMembership, by: SignedBy): 'new' | 'known' {
     const { device } = next.value
     const held = this.#held[by].get(device)
-    if (held !== undefined && !isNewer(next, held)) return 'known'
+    if (held !== undefined && this.#isSigned(held, by) && !isNewer(next, held)) return 'known'
     this.#held[by].set(device, next)
     return this.#counts(next, by) ? 'new' : 'known'
   }
@@ -72,9 +77,16 @@ export class Memberships {
   }
 
   /** Removal wins: against it stands only an owner's own word that was given later. */
-  #counts({ value }: HeldMembership, by: SignedBy): boolean {
+  #counts(held: HeldMembership, by: SignedBy): boolean {
+    const { value } = held
     const removedAt = this.removedAt(value.device)
+    if (!this.#isSigned(held, by)) return false
     return removedAt === undefined || (by === 'owner' && value.at > removedAt)
+  }
+
+  /** Who signed it may have been taken out since. */
+  #isSigned({ by: signer, bytes }: HeldMembership, by: SignedBy): boolean {
+    return by === 'leave' || this.owners.counts(signer, bytes)
   }
 }
 

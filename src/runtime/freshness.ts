@@ -57,7 +57,7 @@ export class RevocationNews {
 
 export interface FreshnessOn {
   readonly self: Did
-  readonly owners: readonly string[]
+  readonly isOwner: (did: string) => boolean
   /** Keys whose revocations are made on this device. */
   readonly isOurs: (signer: string) => boolean
   /** Of this mesh, this device included. */
@@ -74,9 +74,9 @@ export class FreshnessCheck implements Check {
   constructor(private readonly on: FreshnessOn) {}
 
   async judge({ caller, command, args, admission }: Asked): Promise<Verdict> {
-    const { self, owners, isOurs, members, news, freshen, clock } = this.on
+    const { self, isOwner, isOurs, members, news, freshen, clock } = this.on
     if (caller === self) return { ok: true, detail: 'the device asks itself' }
-    const mayLoosen = (signer: string): boolean => signer === self || owners.includes(signer)
+    const mayLoosen = (signer: string): boolean => signer === self || isOwner(signer)
     const bound = boundOf(admission.chain, { command, args }, { mayLoosen })
     if (bound === undefined) return { ok: true, detail: 'no freshness is demanded for this' }
     const now = Math.floor(clock.now() / 1_000)

@@ -33,7 +33,7 @@ export interface InviteShelf {
 
 export interface InvitesOn {
   readonly keyring: Keyring
-  readonly mesh: { readonly id: Uint8Array; readonly name: string; readonly owners: readonly string[]; readonly genesis: Uint8Array }
+  readonly mesh: { readonly id: Uint8Array; readonly name: string; readonly owners: () => readonly string[]; readonly genesis: Uint8Array }
   readonly directory: Directory
   readonly wallet: Wallet
   readonly revocations: Revocations
@@ -217,7 +217,7 @@ export class Invites {
   #admitter(): { signer: Identity; proofs: Uint8Array[] } {
     const { keyring, wallet, revocations, mesh } = this.on
     if (keyring.owner !== undefined) return { signer: keyring.owner, proofs: [] }
-    for (const owner of mesh.owners as readonly Did[]) {
+    for (const owner of mesh.owners() as readonly Did[]) {
       const found = wallet.find({ issuer: keyring.device.did, subject: owner, command: '/mesh/join', now: keyring.nowSeconds(), revocations })
       if (found.ok) return { signer: keyring.device, proofs: found.chain.map((link) => link.bytes) }
     }
@@ -228,7 +228,7 @@ export class Invites {
 
   #offer(request: InviteRequest, invite: Did): Offer {
     const { mesh, directory, keyring, clock, addresses, defaultRoles } = this.on
-    const owner = keyring.owner?.did ?? mesh.owners[0] ?? ''
+    const owner = keyring.owner?.did ?? mesh.owners()[0] ?? ''
     const inviterName = directory.nameOf(keyring.device.did) ?? ''
     return makeOffer(request, { invite, owner, inviterName, meshName: mesh.name, addrs: addresses(), nowMs: clock.now(), defaultRoles, roles: this.on.roles })
   }

@@ -9,6 +9,8 @@ import type { Clock, Random } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { type Opened, open } from '../identity/envelope.ts'
 import type { Did, Identity } from '../identity/identity.ts'
+import { Orders } from '../registry/orders.ts'
+import { Owners } from '../registry/owners.ts'
 import type { ReadCode } from './invite-code.ts'
 import { NONCE_BYTES } from './keyring.ts'
 import { rightFields } from './offers.ts'
@@ -87,11 +89,18 @@ export function checkWelcome(welcome: Welcome, code: ReadCode, device: Did): { m
     new ErrandError('BAD_WELCOME', `the inviting device answered wrongly: ${why}`, { hint: 'do not join this mesh with this code' })
   const mesh = readGenesis(welcome.genesis)
   if (!sameBytes(mesh.id, code.meshId)) throw bad('it leads into another mesh than the code says')
-  const { owners } = mesh.genesis
-  if (!owners.includes(code.offer.owner)) throw bad('the code gives power over this device to somebody who does not own the mesh')
+  const owners = ownersIn(mesh, welcome.orders)
+  if (!owners.has(code.offer.owner)) throw bad('the code gives power over this device to somebody who does not own the mesh')
   const { value: membership, by } = openMembership(mesh, welcome.membership)
-  if (!owners.includes(by) && membership.proofs.length === 0) throw bad('nobody who may admit signed the membership')
+  if (!owners.counts(by, welcome.membership) && membership.proofs.length === 0) throw bad('nobody who may admit signed the membership')
   if (membership.device !== device) throw bad('the membership is that of another device')
   if (membership.own !== code.offer.mine) throw bad('the membership is not what the code offered')
   return { mesh, membership }
+}
+
+/** Who owns a mesh, by what was brought along: the signatures in it say so, whoever brought it. */
+function ownersIn(mesh: KnownMesh, brought: readonly Uint8Array[] = []): Owners {
+  const orders = new Orders(new Owners(mesh))
+  for (const bytes of brought) orders.admit(bytes)
+  return orders.owners
 }

@@ -14,8 +14,10 @@ export const NONCE_BYTES = 16
 
 export interface KeyringOn {
   readonly device: Identity
-  /** Present on devices that hold an owner's key. */
-  readonly owner?: Identity
+  /** The owner's key of this device, while there is one and it is open. */
+  readonly owner?: Identity | (() => Identity | undefined)
+  /** Whether a key is that of an owner now. Absent: it is. */
+  readonly isOwner?: (did: Did) => boolean
   readonly wallet: Wallet
   readonly revocations: Revocations
   readonly clock: Clock
@@ -37,13 +39,17 @@ export class Keyring {
     return this.on.device
   }
 
+  /** Undefined where none lies, and also while it is locked, or is not that of an owner. */
   get owner(): Identity | undefined {
-    return this.on.owner
+    const { owner, isOwner } = this.on
+    const held = typeof owner === 'function' ? owner() : owner
+    return held === undefined || isOwner?.(held.did) === false ? undefined : held
   }
 
   /** Strongest first. */
   keys(): Identity[] {
-    return this.on.owner === undefined ? [this.on.device] : [this.on.owner, this.on.device]
+    const { owner } = this
+    return owner === undefined ? [this.on.device] : [owner, this.on.device]
   }
 
   nowSeconds(): number {
@@ -52,7 +58,8 @@ export class Keyring {
 
   /** The chain to show for a command on a device: this device's own grants, else the owner's power handed down. */
   prove(subject: Did, command: string, args: AnyRecord): Proof {
-    const { device, owner, wallet, revocations } = this.on
+    const { device, wallet, revocations } = this.on
+    const { owner } = this
     const wanted = { subject, command, args, now: this.nowSeconds(), revocations }
     const own = wallet.find({ ...wanted, issuer: device.did })
     if (own.ok) return { chain: own.chain }
@@ -68,7 +75,7 @@ export class Keyring {
   /** For this one command: a link for everything could not hang below a grant of `--ask`, which is for less. */
   #ownLink(owner: Identity, { subject, command, args }: { subject: Did; command: string; args: AnyRecord }): Delegation {
     const now = this.nowSeconds()
-    const key = `${subject} ${command}`
+    const key = `${owner.did} ${subject} ${command}`
     const held = this.#ownLinks.get(key)
     const signedAt = Number(held?.meta?.[SIGNED_META] ?? 0)
     // Whoever runs it may have heard of no revocation for so long: the owner's own word is always young enough.

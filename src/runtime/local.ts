@@ -45,6 +45,7 @@ import type { InviteHold } from './invite-hold.ts'
 import type { Invites } from './invites.ts'
 import { offeredIn } from './offered.ts'
 import type { OrderRoom } from './order-desk.ts'
+import type { OwnerRoom } from './owner-desk.ts'
 import type { RightsDesk } from './rights-desk.ts'
 import type { RoleRoom } from './role-desk.ts'
 import type { Actor, BridgeRoom, Runtime, SessionRoom } from './runtime.ts'
@@ -63,6 +64,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly hold: InviteHold
   readonly rights: RightsDesk
   readonly orders: OrderRoom
+  readonly owners: OwnerRoom
   readonly devices: DeviceRoom
   readonly roles: RoleRoom
   readonly groups: GroupRoom
@@ -89,6 +91,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
   readonly bridge: BridgeRoom
   readonly approvals: ApprovalRoom
   readonly orders: OrderRoom
+  readonly owners: OwnerRoom
   readonly devices: DeviceRoom
   readonly roles: RoleRoom
   readonly groups: GroupRoom
@@ -99,6 +102,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
     this.bridge = on.bridge
     this.approvals = on.approvals
     this.orders = on.orders
+    this.owners = on.owners
     this.devices = on.devices
     this.roles = on.roles
     this.groups = on.groups

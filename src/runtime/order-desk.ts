@@ -5,7 +5,7 @@ import type { OrderBody, OrderKind } from '../../protocols/member/orders.ts'
 import type { Fact } from '../audit/facts.ts'
 import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
-import type { Did } from '../identity/identity.ts'
+import type { Did, Identity } from '../identity/identity.ts'
 import { MESH_NAME } from '../policy/mesh.ts'
 import { readPolicy } from '../policy/read.ts'
 import type { Directory } from '../registry/directory.ts'
@@ -38,6 +38,8 @@ interface Decision<K extends OrderKind> {
   readonly body: OrderBody<K>
   /** The order has to be later than this, whatever the clock says; milliseconds since the epoch. */
   readonly after?: number
+  /** Whose signature wraps it, where that is not an owner's of this moment. */
+  readonly by?: Identity | undefined
   /** What the log says of it. */
   readonly fact: Pick<Fact, 'action' | 'details'>
 }
@@ -65,9 +67,9 @@ export class OrderDesk implements OrderRoom {
   }
 
   /** It counts here at once, is in the log and on the disk, and everybody who is connected has been told when this resolves. @throws NOT_AN_OWNER */
-  async decide<K extends OrderKind>({ kind, subject, body, after = 0, fact }: Decision<K>): Promise<OrderView> {
+  async decide<K extends OrderKind>({ kind, subject, body, after = 0, by, fact }: Decision<K>): Promise<OrderView> {
     const { keyring, orders, records, telling, audit, clock } = this.on
-    const { owner } = keyring
+    const owner = by ?? keyring.owner
     if (owner === undefined) throw notAnOwner()
     const bytes = orders.sign(owner, { kind, subject, body }, Math.max(clock.now(), after + 1))
     await audit.append({ actor: keyring.device.did, result: 'ok', ...(subject.startsWith('did:') ? { subject: subject as Did } : {}), ...fact })

@@ -16,6 +16,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import { type Orders, orderKey } from '../registry/orders.ts'
+import type { OwnersView } from '../registry/owners.ts'
 import { digestOf, recordId } from '../registry/records.ts'
 import { isRoleKey } from './roles.ts'
 
@@ -32,7 +33,7 @@ export interface RecordsOn {
   readonly revocations: Revocations
   readonly shelf: RecordShelf
   readonly clock: Clock
-  readonly owners: readonly string[]
+  readonly owners: OwnersView
 }
 
 export interface Admitted {
@@ -72,6 +73,8 @@ export class MeshRecords {
   /** Reads everything back. @returns the keys of records that no longer verify: somebody changed them on disk. */
   async load(): Promise<string[]> {
     const damaged: string[] = []
+    const owners = orderKey({ kind: 'owners', subject: '' })
+    for await (const [key, bytes] of this.on.shelf.entries(`orders/${owners}`)) if (this.#take('orders', bytes, this.#longAgo) === 'refused') damaged.push(key)
     for (const set of LOAD_ORDER) {
       for await (const [key, bytes] of this.on.shelf.entries(`${set}/`)) {
         if (this.#take(set, bytes, this.#longAgo) === 'refused') damaged.push(key)
@@ -194,7 +197,7 @@ export class MeshRecords {
     if (this.#delegations >= MAX_DELEGATIONS) return 'refused'
     const link = wallet.add(bytes)
     const given = this.#delegationsBy.get(link.iss) ?? 0
-    const isFlood = given >= MAX_DELEGATIONS_BY_ONE && !this.on.owners.includes(link.iss) && !isRoleKey(this.on.orders, link.iss)
+    const isFlood = given >= MAX_DELEGATIONS_BY_ONE && !this.on.owners.has(link.iss) && !isRoleKey(this.on.orders, link.iss)
     if (isFlood || ![link.iss, link.aud].every((did) => this.#isPrincipal(did))) {
       wallet.remove(link.cid)
       return 'refused'
@@ -210,8 +213,8 @@ export class MeshRecords {
     const { by, cid } = decodeRevocation(bytes)
     if (revocations.has(cid)) return 'known'
     const held = this.#revocationsBy.get(by) ?? 0
-    if (!owners.includes(by)) {
-      const others = [...this.#revocationsBy].reduce((sum, [signer, count]) => sum + (owners.includes(signer) ? 0 : count), 0)
+    if (!owners.has(by)) {
+      const others = [...this.#revocationsBy].reduce((sum, [signer, count]) => sum + (owners.has(signer) ? 0 : count), 0)
       if (!this.#isPrincipal(by) || held >= MAX_REVOCATIONS_BY_ONE || others >= MAX_REVOCATIONS_BY_OTHERS) return 'refused'
     }
     if (!revocations.add(bytes).isNew) return 'known'
@@ -226,13 +229,19 @@ export class MeshRecords {
     if (set === 'orders') return orderKey(decodeAs(Order, payload, payload.length))
     if (set !== 'members') return signer
     const { device } = decodeAs(Membership, payload, payload.length)
-    return this.on.owners.includes(signer) ? device : `${device}/leave`
+    return this.#isOwnerly(signer) ? device : `${device}/leave`
   }
 
   /** Only members, owners and the roles that owners made give and get rights in this mesh. What removed devices gave and got is kept, and dead. */
   #isPrincipal(did: string): boolean {
-    const { owners, directory } = this.on
-    return owners.includes(did) || directory.isMember(did) || directory.isRemoved(did) || isRoleKey(this.on.orders, did)
+    const { directory } = this.on
+    return this.#isOwnerly(did) || directory.isMember(did) || directory.isRemoved(did) || isRoleKey(this.on.orders, did)
+  }
+
+  /** An owner, one who was, or the words for an emergency. */
+  #isOwnerly(did: string): boolean {
+    const { owners } = this.on
+    return owners.has(did) || owners.isFormer(did) || owners.recovery() === did
   }
 }
 

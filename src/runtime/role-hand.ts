@@ -27,7 +27,8 @@ export interface RoleHandOn {
   readonly keyring: Keyring
   readonly wallet: Wallet
   readonly revocations: Revocations
-  readonly owners: readonly Did[]
+  /** Those of now and those of before. */
+  readonly owners: () => readonly Did[]
   readonly lineage: Lineage
   readonly orders: Pick<OrderDesk, 'decide'>
   readonly rights: Pick<RightsDesk, 'issue' | 'takeBack'>
@@ -107,7 +108,7 @@ export class RoleHand {
     const now = keyring.nowSeconds()
     return wallet
       .list()
-      .filter((link) => link.iss === did && (link.exp ?? now) > now && revocations.revokedBy(link.cid, new Set([link.iss, ...owners])) === undefined)
+      .filter((link) => link.iss === did && (link.exp ?? now) > now && revocations.revokedBy(link.cid, new Set([link.iss, ...owners()])) === undefined)
   }
 
   /** Rights that the role has no more. */

@@ -23,7 +23,7 @@ export type RoleOrder = OrderBody<'role'>
 export class Roles {
   readonly #keys = new Map<string, Identity>()
 
-  constructor(private readonly on: { readonly orders: Orders; readonly owner: Identity | undefined }) {}
+  constructor(private readonly on: { readonly orders: Orders; readonly owner: () => Identity | undefined }) {}
 
   /** Built-in ones first. */
   names(): string[] {
@@ -70,14 +70,13 @@ export class Roles {
 
   /** Derived from the owner's key. @returns undefined where this device cannot sign for the role: no owner's key, or another owner's role. */
   keyOf(name: string): Identity | undefined {
-    const { owner } = this.on
+    const owner = this.on.owner()
     const order = this.orderOf(name)
     if (owner === undefined || order === undefined) return undefined
-    const held = this.#keys.get(order.did)
-    if (held !== undefined) return held
-    const key = roleKey(owner, name, order.salt)
+    const at = `${owner.did} ${order.did}`
+    const key = this.#keys.get(at) ?? roleKey(owner, name, order.salt)
     if (key.did !== order.did) return undefined
-    this.#keys.set(key.did, key)
+    this.#keys.set(at, key)
     return key
   }
 
@@ -98,10 +97,10 @@ export function roleKey(owner: Identity, name: string, salt: Uint8Array): Identi
 }
 
 /** The roles that a chain goes through. Only an owner's link names one, so nobody lends himself a role by calling a link after it. */
-export function rolesIn(chain: readonly Delegation[], owners: readonly string[]): string[] {
+export function rolesIn(chain: readonly Delegation[], isOwner: (did: string) => boolean): string[] {
   return chain.flatMap(({ iss, meta }) => {
     const role = meta?.[ROLE_LINK]
-    return typeof role === 'string' && owners.includes(iss) ? [role] : []
+    return typeof role === 'string' && isOwner(iss) ? [role] : []
   })
 }
 

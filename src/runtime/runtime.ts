@@ -42,6 +42,7 @@ import type { ApprovalRoom } from './approval-desk.ts'
 import type { DeviceRoom } from './device-desk.ts'
 import type { GroupRoom } from './group-desk.ts'
 import type { OrderRoom } from './order-desk.ts'
+import type { OwnerRoom } from './owner-desk.ts'
 import type { RoleRoom } from './role-desk.ts'
 
 /** Who asks, and by which door. For the local socket: the owner of the socket, acting as this device. */
@@ -100,6 +101,8 @@ export interface Runtime {
   readonly approvals: ApprovalRoom
   /** What an owner decides for the whole mesh. */
   readonly orders: OrderRoom
+  /** Who owns the mesh, and how that changes. */
+  readonly owners: OwnerRoom
   /** What an owner decides about devices: removal, trust, lockdown. */
   readonly devices: DeviceRoom
   /** Named bundles of rights, and who has them. */

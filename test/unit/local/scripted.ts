@@ -78,6 +78,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     listGrants: unexpected,
     revoke: unexpected,
     orders: { label: unexpected, policy: unexpected },
+    owners: { list: unexpected, card: unexpected, change: unexpected, sign: unexpected, draft: unexpected, recover: unexpected },
     devices: { remove: unexpected, trust: unexpected, lockdown: unexpected },
     roles: { list: unexpected, add: unexpected, change: unexpected, remove: unexpected, assign: unexpected, unassign: unexpected },
     groups: { list: unexpected, change: unexpected },

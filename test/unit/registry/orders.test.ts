@@ -5,10 +5,11 @@ import { ORDER } from '../../../protocols/member/orders.ts'
 import { DOMAIN } from '../../../protocols/wire.ts'
 import { seal } from '../../../src/identity/envelope.ts'
 import { Orders } from '../../../src/registry/orders.ts'
+import { Owners } from '../../../src/registry/owners.ts'
 import { alice, bob, MeshWorld, mallory, owner } from '../runtime/mesh-world.ts'
 
 const world = new MeshWorld()
-const ordersOf = (): Orders => new Orders({ id: world.mesh.id, owners: world.mesh.genesis.owners })
+const ordersOf = (): Orders => new Orders(new Owners(world.mesh))
 const label = (value: string, at: number, by = owner): Uint8Array =>
   world.sign(by, DOMAIN.order, { v: 1, kind: 'label', subject: bob.did, at, body: { labels: { gpu: value } } })
 

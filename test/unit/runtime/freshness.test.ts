@@ -26,7 +26,7 @@ function scene(o: { members?: readonly string[]; ours?: readonly Identity[] } = 
   const seen: Scene = {
     ...{ clock, news, reached: false },
     check: new FreshnessCheck({
-      ...{ self: device.did, owners: [owner.did], news, clock },
+      ...{ self: device.did, isOwner: (did: string) => did === owner.did, news, clock },
       isOurs: (signer) => ours.has(signer),
       members: () => o.members ?? MEMBERS,
       freshen: () => {

@@ -36,7 +36,7 @@ function invitesOf(device: Identity, holder?: Identity, defaultRoles: readonly s
     removedAt: (did) => rooms.orders.atOf('remove', did),
     keyring: new Keyring({ device, ...(holder === undefined ? {} : { owner: holder }), wallet: rooms.wallet, revocations: rooms.revocations, clock, random }),
     ...{ ...rooms, clock, random, shelf },
-    mesh: { id: mesh.id, name: mesh.genesis.name, owners: mesh.genesis.owners, genesis: mesh.bytes },
+    mesh: { id: mesh.id, name: mesh.genesis.name, owners: () => mesh.genesis.owners, genesis: mesh.bytes },
     addresses: () => ['/ip4/127.0.0.1/tcp/4701'],
     defaultRoles,
     announceMember: () => undefined,

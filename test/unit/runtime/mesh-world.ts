@@ -9,6 +9,8 @@ import { admission } from '../../../src/node/admission.ts'
 import { foundMesh } from '../../../src/node/found.ts'
 import { Directory } from '../../../src/registry/directory.ts'
 import { Orders } from '../../../src/registry/orders.ts'
+import { Owners } from '../../../src/registry/owners.ts'
+import { isVoid } from '../../../src/runtime/former.ts'
 import { Groups } from '../../../src/runtime/groups.ts'
 import { MeshRecords, type RecordShelf } from '../../../src/runtime/records.ts'
 import { Roles } from '../../../src/runtime/roles.ts'
@@ -79,12 +81,12 @@ export class MeshWorld {
   }
 
   orders(): Orders {
-    return new Orders({ id: this.mesh.id, owners: this.mesh.genesis.owners })
+    return new Orders(new Owners(this.mesh))
   }
 
   directory(revocations = new Revocations(), orders = this.orders()): Directory {
     const removedAt = (did: string): number | undefined => orders.atOf('remove', did)
-    return new Directory({ id: this.mesh.id, genesis: this.mesh.genesis }, admission(this.mesh.genesis.owners, revocations), removedAt)
+    return new Directory(orders.owners, admission(orders.owners, revocations), removedAt)
   }
 
   order(kind: string, subject: string, o: { at: number; by?: Identity; body?: object }): Uint8Array {
@@ -98,9 +100,10 @@ export class MeshWorld {
     const orders = this.orders()
     const directory = this.directory(revocations, orders)
     revocations.bar((did) => directory.isRemoved(did))
-    const records = new MeshRecords({ orders, directory, wallet, revocations, shelf, clock: this.clock, owners: this.mesh.genesis.owners })
+    revocations.voids((link, above) => isVoid(orders.owners, link, above))
+    const records = new MeshRecords({ orders, directory, wallet, revocations, shelf, clock: this.clock, owners: orders.owners })
     const groups = new Groups({ orders, directory })
-    const roles = new Roles({ orders, owner: undefined })
+    const roles = new Roles({ orders, owner: () => undefined })
     return { directory, orders, groups, roles, wallet, revocations, records, shelf }
   }
 }

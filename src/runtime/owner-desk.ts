@@ -1,0 +1,270 @@
+/** Where owners decide who owns the mesh: changes that enough of them sign, and what the recovery words decide alone. */
+import type {
+  OwnerCardView,
+  OwnerChangeRequest,
+  OwnerChangeView,
+  OwnerSignRequest,
+  OwnersView,
+  RecoverRequest,
+  RecoveryDraft,
+  RecoveryDraftRequest,
+} from '../../protocols/local/owners.ts'
+import { OWNERS } from '../../protocols/member/owners.ts'
+import { decodeDelegation } from '../authority/token.ts'
+import type { Wallet } from '../authority/wallet.ts'
+import type { Clock } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
+import type { Did, Identity } from '../identity/identity.ts'
+import type { Directory } from '../registry/directory.ts'
+import type { Orders } from '../registry/orders.ts'
+import { follow, joinKept, keptOf, majorityOf, neededFor, readStep, type Standing, signStep, stepAfter } from '../registry/owner-chain.ts'
+import type { Owners } from '../registry/owners.ts'
+import { keptFor } from './former.ts'
+import type { Keyring } from './keyring.ts'
+import type { OrderDesk } from './order-desk.ts'
+import { cardOf, readCard } from './owner-card.ts'
+import { consentSubject, hex, sayChange, unknownIn, type Vote, votesIn } from './owner-votes.ts'
+import type { MeshRecords } from './records.ts'
+import type { Telling } from './rights-desk.ts'
+import { wordsOf } from './words.ts'
+
+const MIN_ID_CHARS = 6
+
+/** What the runtime offers of it. */
+export interface OwnerRoom {
+  list(): Promise<OwnersView>
+  /** Makes an owner's key on this device where there is none, and its card. @throws OWNER_LOCKED */
+  card(): Promise<OwnerCardView>
+  /** @throws NOT_AN_OWNER, OWNER_LOCKED, BAD_CARD, UNKNOWN_OWNER, BAD_CHANGE */
+  change(request: OwnerChangeRequest): Promise<OwnerChangeView>
+  /** @throws NOT_AN_OWNER, OWNER_LOCKED, NO_SUCH_CHANGE */
+  sign(request: OwnerSignRequest): Promise<OwnerChangeView>
+  /** @throws NO_RECOVERY, BAD_CHANGE */
+  draft(request: RecoveryDraftRequest): Promise<RecoveryDraft>
+  /** @throws WRONG_WORDS */
+  recover(request: RecoverRequest): Promise<OwnerChangeView>
+}
+
+/** The owner's key of this device, wherever it lies. */
+export interface OwnerKeyPort {
+  did(): Did | undefined
+  /** Undefined where there is none, or it is locked. */
+  current(): Identity | undefined
+  /** @throws OWNER_LOCKED */
+  make(): { readonly identity: Identity; readonly created: boolean }
+}
+
+export interface OwnerDeskOn {
+  readonly owners: Owners
+  readonly orders: Orders
+  readonly directory: Directory
+  readonly wallet: Wallet
+  readonly records: MeshRecords
+  readonly keyring: Keyring
+  readonly key: OwnerKeyPort
+  readonly desk: Pick<OrderDesk, 'decide'>
+  readonly telling: Pick<Telling, 'push'>
+  readonly clock: Clock
+}
+
+export class OwnerDesk implements OwnerRoom {
+  constructor(private readonly on: OwnerDeskOn) {}
+
+  list(): Promise<OwnersView> {
+    const { owners, orders, key } = this.on
+    const { standing } = owners
+    const mine = key.did()
+    const known = this.#kept([])
+    return Promise.resolve({
+      owners: standing.owners.map((did) => ({ did, words: wordsOf(did), here: did === mine })),
+      ...{ threshold: standing.threshold, recovery: standing.recovery, since: new Date(standing.at).toISOString(), by: standing.by },
+      changes: owners.chain.steps.length,
+      pending: votesIn(orders).map((vote) => {
+        const signers = vote.sigs.map(([did]) => did)
+        const unknown = unknownIn(vote.kept, joinKept(known, this.#kept(leavingIn(standing, vote.after))))
+        return { ...this.#sayVote(vote), signedHere: mine !== undefined && signers.includes(mine), unknown }
+      }),
+      conflict: owners.conflict !== undefined,
+      key: mine === undefined ? 'none' : key.current() === undefined ? 'locked' : 'open',
+    })
+  }
+
+  card(): Promise<OwnerCardView> {
+    const { identity, created } = this.on.key.make()
+    return Promise.resolve({ did: identity.did, words: wordsOf(identity.did), card: cardOf(identity, this.on.owners.mesh.id), created })
+  }
+
+  async change({ add = [], remove = [], threshold, recovery }: OwnerChangeRequest): Promise<OwnerChangeView> {
+    const { owners, clock } = this.on
+    const signer = this.#signer()
+    const before = owners.standing
+    const gone = remove.map((text) => this.#find(text))
+    const come = add.map((card) => readCard(card, owners.mesh.id))
+    const next = [...new Set([...before.owners.filter((did) => !gone.includes(did)), ...come])]
+    const least = majorityOf(next.length)
+    const after = {
+      owners: next,
+      threshold: threshold ?? Math.max(least, Math.min(before.threshold, next.length)),
+      recovery: recovery === undefined ? before.recovery : (recovery as Did | null),
+      at: clock.now(),
+    }
+    const kept = this.#kept(leavingIn(before, after))
+    return await this.#agree(signer, stepAfter(before, { ...after, kept }), kept)
+  }
+
+  async sign({ id }: OwnerSignRequest): Promise<OwnerChangeView> {
+    const signer = this.#signer()
+    const votes = votesIn(this.on.orders).filter((vote) => id === undefined || (id.length >= MIN_ID_CHARS && vote.id.startsWith(id)))
+    const [vote] = votes
+    if (vote === undefined || votes.length > 1) {
+      const why = vote === undefined ? 'no such change waits for signatures' : 'more than one change waits: say which'
+      throw new ErrandError('NO_SUCH_CHANGE', why, { hint: 'errand owner list shows what waits' })
+    }
+    return await this.#agree(signer, vote.step, vote.kept)
+  }
+
+  draft({ gift, keep = [] }: RecoveryDraftRequest): Promise<RecoveryDraft> {
+    const { owners, key, clock } = this.on
+    const before = owners.standing
+    const did = key.did()
+    if (before.recovery === null || did === undefined) throw noRecovery()
+    const staying = keep.map((text) => this.#find(text)).filter((one) => one !== did)
+    const next = [did, ...staying]
+    const after = { owners: next, threshold: majorityOf(next.length), recovery: null, at: clock.now() }
+    const kept = joinKept(this.#kept(leavingIn(before, after)), keptOf([bytesOf(gift)]))
+    const step = stepAfter(before, { ...after, kept })
+    return Promise.resolve({ mesh: text(owners.mesh.id), step: text(step), kept: text(kept), words: this.#say(before, step) })
+  }
+
+  /** The words sign alone, elsewhere: here only their signature is seen. */
+  async recover({ step, kept, signature, gift }: RecoverRequest): Promise<OwnerChangeView> {
+    const { owners, records, telling, wallet } = this.on
+    const before = owners.standing
+    const { recovery } = before
+    const signed = { step: bytesOf(step), sigs: [[recovery ?? '', bytesOf(signature)] as [string, Uint8Array]] }
+    const seen = recovery === null ? undefined : follow(owners.mesh.id, before, signed)
+    if (seen?.ok !== true || seen.standing.by !== 'recovery') {
+      throw new ErrandError('WRONG_WORDS', 'these are not the recovery words of this mesh, or they were used already', {
+        hint: 'errand owner list says whether there are any',
+      })
+    }
+    const words = sayChange(before, seen.standing)
+    const body = { steps: [...owners.chain.steps, signed], kept: bytesOf(kept) }
+    const order = await this.on.desk.decide({
+      kind: 'owners',
+      subject: '',
+      body,
+      by: this.on.key.current(),
+      fact: { action: 'recovery.use', details: { words } },
+    })
+    const link = decodeDelegation(bytesOf(gift))
+    if (link.iss === recovery && wallet.get(link.cid) === undefined) {
+      await records.admit('delegations', link.bytes)
+      await telling.push('delegations', [link.bytes])
+    }
+    return { ...order, id: hex(seen.standing.hash), words, done: true, signedBy: ['the recovery words'], needed: 1 }
+  }
+
+  /** Takes a change for decided when enough have signed it. Called here after each order; the one who signs last may be anybody. */
+  async settle(): Promise<OwnerChangeView | undefined> {
+    const { owners, orders, keyring } = this.on
+    const before = owners.standing
+    const ready = votesIn(orders).find((vote) => vote.sigs.length >= vote.needed)
+    if (ready === undefined || keyring.owner === undefined) return undefined
+    return await this.#conclude(before, ready)
+  }
+
+  async #conclude(before: Standing, vote: Vote): Promise<OwnerChangeView> {
+    const { chain } = this.on.owners
+    if (chain.steps.length >= OWNERS.maxSteps) throw badChange(`the owners were changed ${OWNERS.maxSteps} times, which is the most there can be`)
+    const words = sayChange(before, vote.after)
+    const step = { step: vote.step, sigs: vote.sigs.map(([did, sig]) => [did, sig] as [string, Uint8Array]) }
+    const body = { steps: [...chain.steps, step], kept: vote.kept }
+    const order = await this.on.desk.decide({ kind: 'owners', subject: '', body, fact: { action: 'owners.decide', details: { words } } })
+    return { ...order, ...this.#sayVote(vote, words), done: true }
+  }
+
+  async #agree(signer: Identity, step: Uint8Array, kept: Uint8Array): Promise<OwnerChangeView> {
+    const { owners, orders, desk } = this.on
+    const before = owners.standing
+    const read = readStep(before, step)
+    if (!read.ok) throw badChange(read.why)
+    if (kept.length > OWNERS.keptIdBytes * OWNERS.maxKept)
+      throw badChange(`those who leave have signed ${kept.length / OWNERS.keptIdBytes} things that count, and ${OWNERS.maxKept} can be kept`)
+    const words = sayChange(before, read.standing)
+    if (words === '') throw badChange('it would change nothing')
+    const sig = signStep(owners.mesh.id, signer, step)
+    const id = hex(read.standing.hash)
+    const needed = neededFor(before, read.standing)
+    if (needed === 1) return await this.#conclude(before, { id, step, kept, after: read.standing, sigs: [[signer.did, sig]], needed })
+    const body = { step, sig, kept }
+    const subject = consentSubject(before, signer.did)
+    const order = await desk.decide({ kind: 'consent', subject, body, fact: { action: 'owners.sign', details: { words } } })
+    if (hex(owners.standing.hash) === id) return { ...order, id, words, done: true, signedBy: [wordsOf(signer.did)], needed: 1 } // another one was quicker
+    const vote = votesIn(orders).find((one) => one.id === id)
+    if (vote === undefined) throw badChange('the owners were changed in the meantime')
+    return vote.sigs.length >= vote.needed ? await this.#conclude(before, vote) : { ...order, ...this.#sayVote(vote), done: false }
+  }
+
+  #kept(leaving: readonly Did[]): Uint8Array {
+    const { owners, orders, directory, wallet, keyring } = this.on
+    const former = owners.ever().filter((did) => !owners.has(did))
+    return keptFor([...former, ...leaving], { orders, directory, wallet, nowSeconds: () => keyring.nowSeconds() })
+  }
+
+  #sayVote(vote: Vote, words = sayChange(this.on.owners.standing, vote.after)): { id: string; words: string; signedBy: string[]; needed: number } {
+    return { id: vote.id, words, signedBy: vote.sigs.map(([did]) => wordsOf(did)), needed: vote.needed }
+  }
+
+  #say(before: Standing, step: Uint8Array): string {
+    const read = readStep(before, step)
+    if (!read.ok) throw badChange(read.why)
+    return sayChange(before, read.standing)
+  }
+
+  #find(wanted: string): Did {
+    const { owners } = this.on.owners.standing
+    const found = owners.filter((did) => did === wanted || wordsOf(did) === wanted || (wanted.length >= MIN_ID_CHARS && did.endsWith(wanted)))
+    const [only] = found
+    if (only !== undefined && found.length === 1) return only
+    const hint = `owners are ${owners.map(wordsOf).join(', ')}  (errand owner list)`
+    throw new ErrandError('UNKNOWN_OWNER', `no owner "${wanted}"`, { hint })
+  }
+
+  #signer(): Identity {
+    const { owner } = this.on.keyring
+    if (owner !== undefined) return owner
+    throw noOwner(this.on)
+  }
+}
+
+/** Why this device cannot decide for the owners, with the next step. */
+export function noOwner({ key, owners }: Pick<OwnerDeskOn, 'owners'> & { readonly key: Pick<OwnerKeyPort, 'did' | 'current'> }): ErrandError {
+  const did = key.did()
+  if (did !== undefined && owners.has(did) && key.current() === undefined) {
+    return new ErrandError('OWNER_LOCKED', 'the owner’s key of this device is locked', { hint: 'errand owner unlock' })
+  }
+  const wait = did === undefined ? 'run it on a device that holds an owner’s key' : 'the key on this device is not an owner’s: errand owner list'
+  return new ErrandError('NOT_AN_OWNER', 'only an owner decides this, and this device holds no owner’s key', { hint: wait })
+}
+
+function leavingIn(before: Standing, after: Pick<Standing, 'owners' | 'recovery'>): Did[] {
+  const gone = before.owners.filter((did) => !after.owners.includes(did))
+  return before.recovery === null || before.recovery === after.recovery ? gone : [...gone, before.recovery]
+}
+
+function badChange(why: string): ErrandError {
+  return new ErrandError('BAD_CHANGE', `the owners cannot be changed so: ${why}`, { hint: 'errand owner list shows how they are' })
+}
+
+function noRecovery(): ErrandError {
+  return new ErrandError('NO_RECOVERY', 'this mesh has no recovery words, or they were used', { hint: 'an owner makes new ones: errand recovery new' })
+}
+
+function text(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64')
+}
+
+function bytesOf(base64: string): Uint8Array {
+  return new Uint8Array(Buffer.from(base64, 'base64'))
+}
