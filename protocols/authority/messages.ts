@@ -87,8 +87,12 @@ export const MANDATE_META = 'errand/mandate'
 export const MANDATE = {
   digestBytes: 32,
   /** It dies with the right it rests on, and after this in any case: a task that still waits then was forgotten. */
-  maxSeconds: 30 * 86_400,
+  lifeSeconds: 30 * 86_400,
 } as const
+
+/** In the `meta` of a delegation, `[n, s]`: it may be used n times at once, and n times more in every s seconds. The executor counts. */
+export const RATE_META = 'errand/rate'
+export const RATE = { maxCount: 1_000_000, maxSeconds: 86_400 } as const
 
 /** A plain map of the data model: not a list, not bytes, not a link. */
 export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {

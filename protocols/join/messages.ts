@@ -1,6 +1,7 @@
 /** `/errand/join/1`: a device with an invite becomes a member. See README.md beside this file. */
 import * as v from 'valibot'
 import { APPROVAL } from '../approval/messages.ts'
+import { RATE } from '../authority/messages.ts'
 import { DeviceName } from '../member/messages.ts'
 import { Bytes, Count, DidText, ExactBytes, List, Text, WireFault } from '../wire.ts'
 
@@ -16,12 +17,16 @@ export const JOIN = {
   codePrefix: 'errand1',
 } as const
 
-/** A right as it will be signed: command, policy, last second; and how many people have to say yes before each use (`errand/approvals`). */
+/** A right as it will be signed: command, policy, last second; how many people have to say yes before each use (`errand/approvals`), and how often it may be used. */
 export const OfferedRight = v.object({
   cmd: Text(64),
   pol: v.array(v.unknown()),
   exp: Count,
   approvals: v.exactOptional(v.pipe(Count, v.minValue(1), v.maxValue(APPROVAL.maxApprovals))),
+  /** `errand/rate`, as an object. */
+  rate: v.exactOptional(
+    v.strictObject({ count: v.pipe(Count, v.minValue(1), v.maxValue(RATE.maxCount)), seconds: v.pipe(Count, v.minValue(1), v.maxValue(RATE.maxSeconds)) }),
+  ),
 })
 export type OfferedRight = v.InferOutput<typeof OfferedRight>
 

@@ -104,6 +104,8 @@ export const GrantRequest = v.strictObject({
   passOn: v.optional(v.boolean()),
   /** How old the device's knowledge of revocations may be for the grant to count there. Default: by what is done. */
   maxStalenessMs: v.optional(Duration),
+  /** True: nothing is signed; the answer says in words what would be, with an empty CID. */
+  whatIf: v.optional(v.boolean()),
 })
 export type GrantRequest = v.InferOutput<typeof GrantRequest>
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { APPROVAL, APPROVALS_META, type Intent } from '../../protocols/approval/messages.ts'
 import { encode } from '../../protocols/wire.ts'
-import { LAST_LINK } from './chain.ts'
+import { type Rate, rateMeta } from './rate.ts'
 import type { AnyRecord, Delegation } from './token.ts'
 
 /** What no number of people can satisfy: a right whose demand cannot be read. */
@@ -21,8 +21,8 @@ export function approvalsOf(chain: readonly Delegation[]): number {
 }
 
 /** What stands beside the policy of a right when it is signed. Undefined where nothing does. */
-export function rightMeta({ approvals, last }: { readonly approvals?: number | undefined; readonly last?: boolean }): AnyRecord | undefined {
-  const meta = { ...(last === true ? { [LAST_LINK]: true } : {}), ...(approvals === undefined ? {} : { [APPROVALS_META]: approvals }) }
+export function rightMeta({ approvals, rate }: { readonly approvals?: number | undefined; readonly rate?: Rate | undefined }): AnyRecord | undefined {
+  const meta = { ...rateMeta(rate), ...(approvals === undefined ? {} : { [APPROVALS_META]: approvals }) }
   return Object.keys(meta).length === 0 ? undefined : meta
 }
 

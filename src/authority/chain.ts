@@ -3,11 +3,12 @@
  * Used by the verifier and the wallet alike, in the strict profile of this mesh or in the bare rules of the specification.
  */
 import { CID } from 'multiformats/cid'
-import { BINDING, MANDATE, MANDATE_META, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import { BINDING, MANDATE, MANDATE_META, RATE_META, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import type { Did } from '../identity/identity.ts'
 import { covers, coversPath } from './commands.ts'
 import { badMeta, SIGNED_META } from './freshness.ts'
 import { failing, type Statement } from './policy.ts'
+import { badRate } from './rate.ts'
 import type { AnyRecord, Delegation } from './token.ts'
 
 /** `profile` is what this mesh accepts; `spec` is UCAN 1.0 as the official vectors have it. */
@@ -37,7 +38,9 @@ export const LAST_LINK = 'errand/last'
 export const DIES_WITH = 'errand/dies-with'
 
 /** All there are, with those of freshness: a bound that a device does not know must not pass for none. Spec: protocols/authority/README.md, "Meta of delegations". */
-const META_KEYS = [...[LAST_LINK, DIES_WITH, MANDATE_META, 'errand/session', 'errand/approvals', 'errand/role', 'errand/group-on', 'errand/group-to']] as const
+const META_KEYS = [
+  ...[LAST_LINK, DIES_WITH, MANDATE_META, RATE_META, 'errand/session', 'errand/approvals', 'errand/role', 'errand/group-on', 'errand/group-to'],
+] as const
 
 export interface ChainRefusal {
   readonly code: ChainCode
@@ -112,7 +115,7 @@ function refuseProfile(chain: readonly Delegation[]): ChainRefusal | undefined {
     if (issuers.has(link.iss) && link !== mandate) return { code: 'CHAIN_CYCLE', detail: `${link.iss} signs twice in one chain`, link }
     issuers.add(link.iss)
     if (i > 0 && link.exp === null) return { code: 'NO_EXPIRY', detail: 'only the first link of a chain may be without expiry', link }
-    const unknown = badMeta(link.meta, META_KEYS)
+    const unknown = badMeta(link.meta, META_KEYS) ?? badRate(link.meta)
     if (unknown !== undefined) return { code: 'BAD_META', detail: `a grant cannot be read whole: ${unknown}`, link }
     const odd = refuseMandate(link, chain)
     if (odd !== undefined) return { code: 'BAD_MANDATE', detail: odd, link }
@@ -136,7 +139,7 @@ function refuseMandate(link: Delegation, chain: readonly Delegation[]): string |
   if (link !== chain.at(-1) || meta?.[LAST_LINK] !== true) return 'a mandate is the last link, and says so'
   if (aud !== chain[0]?.iss) return `a mandate is for the device it is about, not for ${aud}`
   const signedAt = meta[SIGNED_META]
-  if (typeof signedAt !== 'number' || exp === null || exp - signedAt > MANDATE.maxSeconds) return 'a mandate says when it was signed, and lives 30 days at most'
+  if (typeof signedAt !== 'number' || exp === null || exp - signedAt > MANDATE.lifeSeconds) return 'a mandate says when it was signed, and lives 30 days at most'
   return undefined
 }
 

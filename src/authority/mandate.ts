@@ -27,7 +27,7 @@ interface Signing {
 }
 
 export function signMandate(submitter: Identity, { subject, command, args }: Errand, { chain, now, nonce }: Signing): Delegation {
-  const latest = now + MANDATE.maxSeconds
+  const latest = now + MANDATE.lifeSeconds
   return signDelegation(submitter, {
     ...{ aud: subject, sub: subject, cmd: command, nonce },
     pol: [['==', '.task', args['task']]],

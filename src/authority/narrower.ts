@@ -4,11 +4,19 @@
  */
 import { type ExecItem, type ExecRight, readExec } from './items.ts'
 import type { Policy } from './policy.ts'
+import { type Rate, rateBeyond } from './rate.ts'
 import { sayItem } from './say.ts'
 import type { Delegation } from './token.ts'
 
 /** In words, the first bound of a chain that the right would exceed. */
-export function wideningOf(right: { readonly cmd: string; readonly pol: Policy }, chain: readonly Pick<Delegation, 'cmd' | 'pol'>[]): string | undefined {
+export function wideningOf(
+  right: { readonly cmd: string; readonly pol: Policy; readonly rate?: Rate | undefined },
+  chain: readonly Pick<Delegation, 'cmd' | 'pol' | 'meta'>[],
+): string | undefined {
+  return boundBeyond(right, chain) ?? rateBeyond(right.rate, chain)
+}
+
+function boundBeyond(right: { readonly cmd: string; readonly pol: Policy }, chain: readonly Pick<Delegation, 'cmd' | 'pol'>[]): string | undefined {
   if (right.cmd !== '/exec/run') return undefined
   const child = readExec(right.pol)
   if (child === undefined) return undefined

@@ -1,6 +1,6 @@
 /**
  * `--can` texts: parsed into a command and a policy on its declared arguments.
- * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; output 10MiB; tty; approval 2` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
+ * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; output 10MiB; rate 10/m; tty; approval 2` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
  * Unless the text says otherwise, `exec:` sets no environment, allocates no terminal and runs as the node's user.
  */
 import * as v from 'valibot'
@@ -13,6 +13,7 @@ import { ExecRunArgs, isCommandPath, isDelegable } from './commands.ts'
 import { compileExec, type ExecItem, type ExecRight } from './items.ts'
 import { commandInWords, commandOfPermission } from './permissions.ts'
 import type { Policy } from './policy.ts'
+import { parseRate, type Rate } from './rate.ts'
 import { EVERYTHING, sayRight } from './say.ts'
 import { split, type Token, tokensOf } from './words.ts'
 
@@ -23,11 +24,13 @@ export interface Right {
   readonly pol: Policy
   /** So many different people have to say yes before each use. Stands beside the policy, in the meta of the delegation (`rightMeta`). */
   readonly approvals?: number
+  /** How often it may be used; stands there too. */
+  readonly rate?: Rate
 }
 
-/** All of a right, with the people who have to be asked. */
-export function wordsOfRight({ cmd, pol, approvals }: Right): string {
-  return sayRight(cmd, pol, rightMeta({ approvals }))
+/** All of a right, with the people who have to be asked and how often it may be used. */
+export function wordsOfRight(right: Right): string {
+  return sayRight(right.cmd, right.pol, rightMeta(right))
 }
 
 const MAX_CHARS = 4_096
@@ -45,8 +48,8 @@ export function parseRight(text: string): Right {
   if (said.startsWith('/')) return { cmd: rawCommand(said), pol: [] }
   const exec = /^exec\s*:(.*)$/s.exec(said)
   if (exec === null) throw bad(`not a right: ${JSON.stringify(said.slice(0, 80))}`, HINT)
-  const { approvals, ...right } = parseExec(exec[1] ?? '')
-  return { cmd: '/exec/run', pol: compileExec(right), ...(approvals === undefined ? {} : { approvals }) }
+  const { approvals, rate, ...right } = parseExec(exec[1] ?? '')
+  return { cmd: '/exec/run', pol: compileExec(right), ...(approvals === undefined ? {} : { approvals }), ...(rate === undefined ? {} : { rate }) }
 }
 
 /**
@@ -73,7 +76,7 @@ function rawCommand(command: string): string {
   return command
 }
 
-type ExecSaid = ExecRight & { readonly approvals?: number }
+type ExecSaid = ExecRight & Pick<Right, 'approvals' | 'rate'>
 
 function parseExec(text: string): ExecSaid {
   const tokens = tokensOf(text)
@@ -126,10 +129,12 @@ function parseClause(name: string, rest: readonly Token[]): Partial<ExecSaid> {
       return { timeoutMs: parseDuration(textsOf(rest).join(' ')) }
     case 'approval':
       return { approvals: peopleIn(textsOf(rest)) }
+    case 'rate':
+      return { rate: rateOf(textsOf(rest).join(' ')) }
     case 'output':
       return { maxOutputBytes: outputIn(textsOf(rest).join(' ')) }
     default:
-      throw bad(`not a bound: ${JSON.stringify(name)}`, 'after ";" comes env, user, cwd, timeout, output, tty or approval')
+      throw bad(`not a bound: ${JSON.stringify(name)}`, 'after ";" comes env, user, cwd, timeout, output, rate, tty or approval')
   }
 }
 
@@ -138,6 +143,15 @@ function peopleIn(words: readonly string[]): number {
   const count = /^\d{1,2}$/.test(text) ? Number(text) : 0
   if (more.length === 0 && count >= 1 && count <= APPROVAL.maxApprovals) return count
   throw bad(`"approval" does not take ${JSON.stringify(words.join(' ').slice(0, 80))}`, `write '; approval', or '; approval 2' for two different people`)
+}
+
+function rateOf(text: string): Rate {
+  const rate = parseRate(text)
+  if (rate !== undefined) return rate
+  throw bad(
+    `"rate" does not take ${JSON.stringify(text.slice(0, 80))}`,
+    "write '; rate 10/m': ten uses, and ten more every minute; s, h and d are the other times",
+  )
 }
 
 function outputIn(text: string): number {

@@ -4,6 +4,7 @@ import { approvalsIn } from './approval.ts'
 import { type ExecItem, type ExecRight, readExec } from './items.ts'
 import { commandInWords } from './permissions.ts'
 import type { Policy, Statement } from './policy.ts'
+import { rateIn, sayRate } from './rate.ts'
 import type { AnyRecord } from './token.ts'
 import { sayValue, sayWord } from './words.ts'
 
@@ -11,12 +12,14 @@ import { sayValue, sayWord } from './words.ts'
 export const EVERYTHING = 'everything'
 
 /**
- * @param meta of the delegation, where there is one: it may ask for approvals.
+ * @param meta of the delegation, where there is one: it may ask for approvals, or say how often.
  * @returns words for people; `parseRight` takes them back when it can make such a right, and refuses them otherwise.
  */
 export function sayRight(command: string, policy: Policy, meta?: AnyRecord): string {
   const approvals = approvalsIn(meta)
-  return `${sayBounds(command, policy)}${approvals === 0 ? '' : approvals === 1 ? '; approval' : `; approval ${approvals}`}`
+  const rate = rateIn(meta)
+  const often = rate === undefined ? '' : `; rate ${sayRate(rate)}`
+  return `${sayBounds(command, policy)}${often}${approvals === 0 ? '' : approvals === 1 ? '; approval' : `; approval ${approvals}`}`
 }
 
 function sayBounds(command: string, policy: Policy): string {

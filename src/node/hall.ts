@@ -70,10 +70,10 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const ceiling = openCeiling(p, rooms)
   const rolesOf = (chain: readonly Delegation[]): readonly string[] => rolesIn(chain, (did) => rooms.owners.has(did) || rooms.owners.isFormer(did))
   const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text, of: { trustOf: ceiling.trustOf, rolesOf } })
-  const { rates } = policies
+  const { rates, uses } = policies
   const timely = openFreshness(p, rooms, () => mesh)
   const approval = new ApprovalCheck()
-  const gate = new TaskGate({ self, revocations, audit, clock, named, checks: [...timely, ceiling.trust, ...policies.checks, approval], rates })
+  const gate = new TaskGate({ uses, self, revocations, audit, clock, named, checks: [...timely, ceiling.trust, ...policies.checks, approval], rates })
   const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
   const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }, boundsOf: policies.boundsOf })
   policies.onChange(() => places.revisit())
@@ -84,7 +84,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const checks: readonly Check[] = [others, ...timely, new SessionCheck(), ...ceiling.checks, ...policies.checks, approval]
   const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
-    ...{ ...session, self, revocations, audit, book, named, places, waiting, mandates, rates, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
+    ...{ ...session, self, revocations, audit, book, named, places, waiting, mandates, rates, uses, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
     attachments: new Attachments({ ...session, book, gate }),
     ...waits,
     checks,

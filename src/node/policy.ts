@@ -9,6 +9,7 @@ import { MESH_NAME, MeshPolicy } from '../policy/mesh.ts'
 import { holds } from '../policy/permissions.ts'
 import { Workspaces } from '../policy/workspace.ts'
 import type { Check } from '../runtime/checks.ts'
+import { GrantRates } from '../runtime/grant-rates.ts'
 import type { PlaceBounds } from '../runtime/places.ts'
 import { PolicyDesk, type Standings } from '../runtime/policy-desk.ts'
 import { RateGate } from '../runtime/rates.ts'
@@ -23,6 +24,8 @@ export const MESH_FILE = 'policy.mesh.yaml'
 export interface Policies {
   readonly checks: readonly Check[]
   readonly rates: RateGate
+  /** How often grants were used; one of the checks. */
+  readonly uses: GrantRates
   boundsOf(caller: string): Partial<PlaceBounds>
   /** Told of a change that may let somebody in who waits. */
   onChange(changed: () => void): void
@@ -60,8 +63,10 @@ export function openPolicies(p: Pick<NodeParts, 'home' | 'config' | 'device' | '
   }
   const desk = new PolicyDesk({ self, standings: [keeper, mesh], workspaces: new Workspaces(owner), ground: lookAround({ path: p.config.exec.path }), of })
   const { requestsPerMinute } = p.config.deployment
+  const uses = new GrantRates(clock)
   return {
-    checks: desk.checks(),
+    checks: [...desk.checks(), uses],
+    uses,
     rates: new RateGate({ clock, self, perMinute: () => desk.rates('now').requestsPerMinute ?? requestsPerMinute }),
     boundsOf: () => boundsIn(desk),
     onChange: (act) => {

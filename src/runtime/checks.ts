@@ -10,7 +10,7 @@ import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 
 /** The order is part of the security argument: what concerns the whole device first, what a person has to be asked for last. */
-export const STEPS = ['others', 'lockdown', 'clock', 'freshness', 'session', 'trust', 'policy', 'approval'] as const
+export const STEPS = ['others', 'lockdown', 'clock', 'freshness', 'session', 'trust', 'policy', 'rate', 'approval'] as const
 export type Step = (typeof STEPS)[number]
 
 /** A request whose right is proven. */
@@ -34,6 +34,8 @@ export interface Refused {
   readonly detail: string
   readonly hint?: string
   readonly fields?: Readonly<Record<string, unknown>>
+  /** It is a no for now only. */
+  readonly retryAfterMs?: number
   /** It is no refusal yet: a person may still say yes, and the task waits for that. */
   readonly waitsFor?: 'approval'
   /** With `waitsFor`: how many different people have to say yes. Default 1. */
@@ -110,8 +112,12 @@ export async function verdicts(checks: readonly Check[], asked: Asked, when: 'ad
 }
 
 /** The same refusal for whoever asked, and for the log. */
-export function deniedBy({ code, detail, hint, fields, step }: Refused & { readonly step: Step }): ErrandError {
-  return new ErrandError('DENIED', detail, { ...(hint === undefined ? {} : { hint }), fields: { ...fields, reason: code, step } })
+export function deniedBy({ code, detail, hint, fields, step, retryAfterMs }: Refused & { readonly step: Step }): ErrandError {
+  const later = retryAfterMs === undefined ? {} : { retryAfterMs }
+  return new ErrandError(retryAfterMs === undefined ? 'DENIED' : 'TOO_BUSY', detail, {
+    ...{ retryable: retryAfterMs !== undefined, ...(hint === undefined ? {} : { hint }) },
+    fields: { ...fields, ...later, reason: code, step },
+  })
 }
 
 function inOrder(checks: readonly Check[]): readonly Check[] {

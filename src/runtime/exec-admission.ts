@@ -16,6 +16,7 @@ import type { Did } from '../identity/identity.ts'
 import type { TaskId } from '../tasks/machine.ts'
 import { type Asked, type Check, deniedBy, firstRefusal, type Refused } from './checks.ts'
 import { DenialMeter, denial } from './denial.ts'
+import type { GrantRates } from './grant-rates.ts'
 import { type Mandates, noMandate } from './mandates.ts'
 import type { RateGate } from './rates.ts'
 import { ATTACHED } from './submission.ts'
@@ -61,6 +62,8 @@ export interface ExecAdmissionOn {
   /** How often a caller may ask at all. */
   readonly rates: Pick<RateGate, 'take'>
   readonly mandates: Mandates
+  /** One of the checks; counts what they let in. */
+  readonly uses: Pick<GrantRates, 'take' | 'step'>
   /** Puts names in the place of the DIDs in a sentence. */
   readonly named: (text: string) => string
 }
@@ -107,7 +110,7 @@ export class ExecAdmission {
       throw await this.#denied(claimed(open.about.session), { caller, args, grant: grantIn(seen.chain) ?? undefined, session })
     const warrant = { caller: caller.did, challenge: caller.challenge, invocation: open.invocation, proofs: open.proofs }
     const right = await this.#outliving(open, { admission: seen, warrant }, caller)
-    const waits = await this.#check(right.admission, caller)
+    const waits = await this.#check(right.admission, caller, { counts: true })
     const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
     const spec = { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin }
     const about: About = { ...(open.about ?? ATTACHED), ...(session === null ? {} : { session }) }
@@ -146,12 +149,15 @@ export class ExecAdmission {
   /** What waited in an earlier daemon: judged anew by the checks of this device; what it waits for may have changed. @throws DENIED */
   async again<R extends Admitted & { readonly caller: ExecCaller }>(request: R): Promise<R> {
     const { waits: _, ...rest } = request
-    const waits = await this.#check(request.admission, request.caller)
+    const waits = await this.#check(request.admission, request.caller, { counts: false })
     return { ...(rest as R), ...(waits === undefined ? {} : { waits }) }
   }
 
-  async #check(admission: Admission, caller: ExecCaller): Promise<Refused | undefined> {
-    const refused = await firstRefusal(this.on.checks, askedOf(admission, caller.did), 'admission')
+  async #check(admission: Admission, caller: ExecCaller, { counts }: { readonly counts: boolean }): Promise<Refused | undefined> {
+    const seen = await firstRefusal(this.on.checks, askedOf(admission, caller.did), 'admission')
+    const isLetIn = seen === undefined || seen.waitsFor !== undefined
+    const over = isLetIn && counts ? this.on.uses.take(admission) : undefined // in the same turn as the answer to the checks: nobody comes between
+    const refused = over === undefined ? seen : { ...over, step: this.on.uses.step }
     if (refused === undefined || refused.waitsFor !== undefined) return refused
     const error = deniedBy(refused)
     throw await this.#denied(error, {

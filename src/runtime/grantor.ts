@@ -1,9 +1,9 @@
 /** Which key of this device may sign a right, and what would be signed, in words. Signs nothing. */
 import type { GrantRequest } from '../../protocols/local/messages.ts'
-import { rightMeta } from '../authority/approval.ts'
 import type { Policy } from '../authority/policy.ts'
+import type { Rate } from '../authority/rate.ts'
 import type { Revocations } from '../authority/revocations.ts'
-import { parseRight, sayRight } from '../authority/rights.ts'
+import { parseRight, wordsOfRight } from '../authority/rights.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock } from '../base/clock.ts'
 import { sayAbout } from '../base/duration.ts'
@@ -23,12 +23,12 @@ export interface GrantorOn {
 /** @param exp of what is to be signed, seconds. @throws CANNOT_GRANT */
 export function grantorFor(
   { keyring, wallet, revocations, directory }: GrantorOn,
-  o: { subject: Did; command: string; policy: Policy; exp: number },
+  o: { subject: Did; command: string; policy: Policy; rate?: Rate | undefined; exp: number },
 ): Identity {
-  const { subject, command, policy, exp } = o
+  const { subject, command, policy, rate, exp } = o
   const whys: string[] = []
   for (const key of new Set([keyring.device, ...keyring.keys()])) {
-    const may = wallet.canDelegate({ issuer: key.did, subject, command, policy, now: keyring.nowSeconds(), revocations }, exp)
+    const may = wallet.canDelegate({ issuer: key.did, subject, command, policy, rate, now: keyring.nowSeconds(), revocations }, exp)
     if (may.ok) return key
     if (may.code !== 'NO_GRANT' || whys.length === 0) whys.unshift(may.why)
   }
@@ -43,9 +43,9 @@ export function wordsOfGrant(on: GrantorOn, request: GrantRequest): string[] {
   const [subject, audience] = [directory.resolve(request.on), directory.resolve(request.who)]
   const exp = Math.ceil((Math.max(clock.now(), request.fromMs ?? 0) + request.forMs) / 1_000)
   const last = request.passOn === false ? ', not to be passed on' : ''
-  return request.can.map(parseRight).map(({ cmd, pol, approvals }) => {
-    grantorFor(on, { subject, command: cmd, policy: pol, exp })
-    const words = sayRight(cmd, pol, rightMeta({ approvals }))
+  return request.can.map(parseRight).map((right) => {
+    grantorFor(on, { subject, command: right.cmd, policy: right.pol, rate: right.rate, exp })
+    const words = wordsOfRight(right)
     return `${directory.named(audience)} may ${words === 'everything' ? 'do everything' : words} on ${directory.named(subject)}, for ${sayAbout(request.forMs)}${last}`
   })
 }
@@ -53,5 +53,5 @@ export function wordsOfGrant(on: GrantorOn, request: GrantRequest): string[] {
 /** @throws BAD_RIGHT, CANNOT_GRANT when this device could not grant it however briefly. */
 export function refuseUngrantable(on: GrantorOn, subject: Did, can: readonly string[]): void {
   const exp = on.keyring.nowSeconds() + 1
-  for (const { cmd, pol } of can.map(parseRight)) grantorFor(on, { subject, command: cmd, policy: pol, exp })
+  for (const { cmd, pol, rate } of can.map(parseRight)) grantorFor(on, { subject, command: cmd, policy: pol, rate, exp })
 }

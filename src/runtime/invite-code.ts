@@ -82,7 +82,7 @@ export function getsOf(offer: Offer): RightView[] {
 
 function roleView(role: string, { gives, admin }: Offer, device: string): RightView {
   const [first] = gives
-  const words = gives.map(({ cmd, pol, approvals }) => sayRight(cmd, parsePolicy(pol), rightMeta({ approvals }))).join('; and ')
+  const words = gives.map(({ cmd, pol, ...beside }) => sayRight(cmd, parsePolicy(pol), rightMeta(beside))).join('; and ')
   return {
     can: `role ${role}`,
     words: `role ${role}: ${words} on ${device}${admin ? ', and inviting others' : ''}`,
@@ -91,8 +91,8 @@ function roleView(role: string, { gives, admin }: Offer, device: string): RightV
   }
 }
 
-function rightView({ cmd, pol, exp, approvals }: OfferedRight, device: string): RightView {
-  const words = sayRight(cmd, parsePolicy(pol), rightMeta({ approvals }))
+function rightView({ cmd, pol, exp, ...beside }: OfferedRight, device: string): RightView {
+  const words = sayRight(cmd, parsePolicy(pol), rightMeta(beside))
   return { can: words, words: `${words} on ${device}`, device, expiresAt: timeOf(exp) }
 }
 

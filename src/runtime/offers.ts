@@ -66,8 +66,8 @@ function rightsOfRole(role: string, forMs: number | undefined, { roles, nowMs }:
 }
 
 /** The fields of a delegation that an offered right stands for. @throws BadPolicy */
-export function rightFields({ cmd, pol, exp, approvals }: OfferedRight): Pick<DelegationFields, 'cmd' | 'pol' | 'exp' | 'meta'> {
-  const meta = rightMeta({ approvals })
+export function rightFields({ cmd, pol, exp, ...beside }: OfferedRight): Pick<DelegationFields, 'cmd' | 'pol' | 'exp' | 'meta'> {
+  const meta = rightMeta(beside)
   return { cmd, pol: parsePolicy(pol), exp, ...(meta === undefined ? {} : { meta }) }
 }
 

@@ -8,7 +8,7 @@ import { coversPath } from '../authority/commands.ts'
 import { SIGNED_META, STALE_META } from '../authority/freshness.ts'
 import { type Revocations, revoke } from '../authority/revocations.ts'
 import { parseRight, type Right, sayRight } from '../authority/rights.ts'
-import { type AnyRecord, type Delegation, signDelegation } from '../authority/token.ts'
+import { type AnyRecord, type Delegation, type DelegationFields, signDelegation } from '../authority/token.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock, Random } from '../base/clock.ts'
 import { sayAbout } from '../base/duration.ts'
@@ -45,6 +45,12 @@ export interface RightsOn {
 
 const MIN_ID_CHARS = 6
 
+/** A grant before it is signed. */
+interface Planned {
+  readonly by: Identity
+  readonly fields: DelegationFields
+}
+
 export class RightsDesk {
   readonly #lineage: Lineage
 
@@ -63,8 +69,10 @@ export class RightsDesk {
     const rights = request.can.map(parseRight)
     const stale = request.maxStalenessMs === undefined ? {} : { [STALE_META]: Math.ceil(request.maxStalenessMs / 1_000) }
     const marks = { ...groupMarks({ on, to }), ...stale, ...(request.passOn === false ? { [LAST_LINK]: true } : {}) }
+    const planned = rights.flatMap((right) => ends.map((end) => this.#plan(right, { ...end, exp, marks, fromMs: request.fromMs })))
+    if (request.whatIf === true) return planned.map(({ by, fields }) => this.#view({ ...fields, iss: by.did, cid: '', bytes: new Uint8Array() }))
     return await this.issue(
-      rights.flatMap((right) => ends.map((end) => this.#sign(right, { ...end, exp, marks, fromMs: request.fromMs }))),
+      planned.map(({ by, fields }) => signDelegation(by, fields)),
       'grant.issue',
     )
   }
@@ -147,21 +155,15 @@ export class RightsDesk {
     }
   }
 
-  #sign({ cmd, pol, approvals }: Right, o: { subject: Did; audience: Did; exp: number; marks: AnyRecord; fromMs: number | undefined }): Delegation {
+  #plan(right: Right, o: { subject: Did; audience: Did; exp: number; marks: AnyRecord; fromMs: number | undefined }): Planned {
     const { subject, audience, exp, marks, fromMs } = o
-    const issuer = grantorFor(this.on, { subject, command: cmd, policy: pol, exp })
-    if (issuer.did === audience) throw new ErrandError('CANNOT_GRANT', `${this.#name(audience)} already holds what it would be given`)
-    const meta = { ...marks, ...rightMeta({ approvals }) }
-    return signDelegation(issuer, {
-      aud: audience,
-      sub: subject,
-      cmd,
-      pol,
-      exp,
-      nonce: this.on.random(NONCE_BYTES),
-      ...(fromMs === undefined ? {} : { nbf: Math.floor(fromMs / 1_000) }),
-      meta: { [SIGNED_META]: this.on.keyring.nowSeconds(), ...meta },
-    })
+    const { cmd, pol, rate } = right
+    const by = grantorFor(this.on, { subject, command: cmd, policy: pol, rate, exp })
+    if (by.did === audience) throw new ErrandError('CANNOT_GRANT', `${this.#name(audience)} already holds what it would be given`)
+    const meta = { ...marks, ...rightMeta(right) }
+    const begins = fromMs === undefined ? {} : { nbf: Math.floor(fromMs / 1_000) }
+    const nonce = this.on.random(NONCE_BYTES)
+    return { by, fields: { aud: audience, sub: subject, cmd, pol, exp, nonce, ...begins, meta: { [SIGNED_META]: this.on.keyring.nowSeconds(), ...meta } } }
   }
 
   /** Who may sign this revocation here: the issuer of the link, or of one nearer the root. */
@@ -177,43 +179,28 @@ export class RightsDesk {
   #chosen(request: RevokeRequest): Delegation[] {
     if (request.grant !== undefined) return [this.find(request.grant)]
     if (request.on === undefined) throw new ErrandError('BAD_REVOKE', 'name a grant, or a device with --on', { hint: 'errand grants lists them' })
-    const subject = this.on.directory.resolve(request.on)
-    const audience = request.to === undefined ? undefined : this.on.directory.resolve(request.to)
+    const { wallet, groups } = this.on
+    const subjects: readonly (string | null)[] = groups.resolve(request.on).devices
+    const audiences = request.to === undefined ? undefined : groups.resolve(request.to).devices
     const path = request.can === undefined ? '/' : commandOf(request.can)
-    const links = this.on.wallet
-      .list()
-      .filter(
-        (link) =>
-          link.sub === subject &&
-          link.iss !== link.sub &&
-          coversPath(path, link.cmd) &&
-          (audience === undefined || link.aud === audience) &&
-          this.#lineage.isLive(link),
-      )
-    const given = this.on.wallet
-      .list()
-      .filter(
-        (link) =>
-          link.sub === subject &&
-          link.iss === subject &&
-          !this.#isOwner(link.aud) &&
-          coversPath(path, link.cmd) &&
-          (audience === undefined || link.aud === audience) &&
-          this.#lineage.isLive(link),
-      )
-    const chosen = [...links, ...given].filter((link) => this.#canRevoke(link))
+    const fits = (link: Delegation): boolean =>
+      subjects.includes(link.sub) &&
+      (link.iss !== link.sub || !this.#isOwner(link.aud)) &&
+      coversPath(path, link.cmd) &&
+      (audiences === undefined || audiences.includes(link.aud)) &&
+      this.#lineage.isLive(link)
+    const chosen = wallet.list().filter((link) => fits(link) && this.#canRevoke(link))
     if (chosen.length === 0)
-      throw new ErrandError('NO_SUCH_GRANT', `no live grant on ${request.on} that this device could take back fits that`, { hint: this.#othersHint(subject) })
+      throw new ErrandError('NO_SUCH_GRANT', `no live grant on ${request.on} that this device could take back fits that`, { hint: this.#othersHint(subjects) })
     return chosen
   }
 
   /** What a device itself gave the owner is never swept away by a filter: it is taken back there, by name. */
-  #othersHint(subject: Did): string {
-    const root = this.on.wallet.list().find((link) => link.sub === subject && link.iss === subject && this.#lineage.isLive(link))
-    const name = this.#name(subject)
-    return root === undefined
-      ? 'errand grants lists them'
-      : `what ${name} gave ${this.#name(root.aud)} is taken back on ${name} itself: errand revoke ${root.cid.slice(-MIN_ID_CHARS)}`
+  #othersHint(subjects: readonly (string | null)[]): string {
+    const root = this.on.wallet.list().find((link) => subjects.includes(link.sub) && link.iss === link.sub && this.#lineage.isLive(link))
+    if (root === undefined) return 'errand grants lists them'
+    const name = this.#name(root.iss)
+    return `what ${name} gave ${this.#name(root.aud)} is taken back on ${name} itself: errand revoke ${root.cid.slice(-MIN_ID_CHARS)}`
   }
 
   /** A grant by its CID, or 6 characters at least of its beginning or end. @throws NO_SUCH_GRANT, AMBIGUOUS_GRANT */

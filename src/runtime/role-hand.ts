@@ -3,6 +3,7 @@
  * the upper links alone, so that changing them changes what every member may, and taking one back ends what runs on it.
  */
 import { approvalsIn, rightMeta } from '../authority/approval.ts'
+import { rateIn } from '../authority/rate.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import type { Right } from '../authority/rights.ts'
 import { sameRight } from '../authority/roles.ts'
@@ -78,8 +79,8 @@ export class RoleHand {
     const held = this.upper(name)
     const until = Math.max(exp, this.on.keyring.nowSeconds() + ROLE_LINK_SECONDS)
     const missing = this.#carried(name, owner).filter((right) => !held.some((link) => carries(link, right) && (link.exp ?? 0) >= exp))
-    const links = missing.map(({ cmd, pol, sub, approvals }) => {
-      const meta = { [ROLE_LINK]: name, ...rightMeta({ approvals }) }
+    const links = missing.map(({ cmd, pol, sub, ...beside }) => {
+      const meta = { [ROLE_LINK]: name, ...rightMeta(beside) }
       return signDelegation(owner, { aud: role.did, sub, cmd, pol, exp: until, nonce: this.on.random(NONCE_BYTES), meta })
     })
     if (links.length > 0) await rights.issue(links, 'role.grant')
@@ -142,8 +143,9 @@ export class RoleHand {
 }
 
 function carries(link: Delegation, { sub, ...right }: Carried): boolean {
-  const asks = approvalsIn(link.meta) === (right.approvals ?? 0)
-  return asks && link.sub === sub && sameRight({ cmd: link.cmd, pol: link.pol }, { cmd: right.cmd, pol: right.pol })
+  const held = { approvals: approvalsIn(link.meta), rate: rateIn(link.meta) ?? null }
+  const isSame = JSON.stringify(held) === JSON.stringify({ approvals: right.approvals ?? 0, rate: right.rate ?? null })
+  return isSame && link.sub === sub && sameRight({ cmd: link.cmd, pol: link.pol }, { cmd: right.cmd, pol: right.pol })
 }
 
 function notThisOwner(name: string): ErrandError {

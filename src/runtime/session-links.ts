@@ -3,6 +3,7 @@
  * what it was given travels as proofs of its invocations only, so no other device keeps it.
  */
 
+import { rightMeta } from '../authority/approval.ts'
 import { DIES_WITH, LAST_LINK, refusePolicies } from '../authority/chain.ts'
 import { coversPath } from '../authority/commands.ts'
 import { SIGNED_META } from '../authority/freshness.ts'
@@ -89,10 +90,10 @@ export class SessionLinks {
     return nearest
   }
 
-  #root(by: Identity, { subject, cmd, pol }: Pick<Held, 'subject' | 'cmd' | 'pol'>, pass?: Delegation): Delegation {
+  #root(by: Identity, { subject, cmd, pol, ...beside }: Pick<Held, 'subject' | 'cmd' | 'pol' | 'approvals' | 'rate'>, pass?: Delegation): Delegation {
     return signDelegation(by, {
       ...{ aud: this.#key.did, sub: subject, cmd, pol, exp: this.until, nonce: this.on.random(NONCE_BYTES) },
-      meta: { [SESSION]: this.id, [SIGNED_META]: this.on.now(), ...(pass === undefined ? {} : { [DIES_WITH]: linkTo(pass.cid) }) },
+      meta: { [SESSION]: this.id, [SIGNED_META]: this.on.now(), ...rightMeta(beside), ...(pass === undefined ? {} : { [DIES_WITH]: linkTo(pass.cid) }) },
     })
   }
 

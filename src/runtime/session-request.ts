@@ -1,7 +1,7 @@
 /** What somebody asks for who opens a session, checked and compiled into rights that this device holds and may hand on. */
 import type { SessionRequest } from '../../protocols/local/sessions.ts'
 import type { Revocations } from '../authority/revocations.ts'
-import { parseRight, type Right, sayRight } from '../authority/rights.ts'
+import { parseRight, type Right, wordsOfRight } from '../authority/rights.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import { sayDuration } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -47,9 +47,7 @@ export function heldBy(request: SessionRequest, until: number, on: GrantorOn): H
     throw new ErrandError('BAD_SESSION', `${subjects.length * rights.length} rights where a session has ${MAX_LINKS} at most`, {
       hint: 'open several sessions',
     })
-  return subjects.flatMap((subject) =>
-    rights.map((right) => ({ ...right, subject, words: sayRight(right.cmd, right.pol), by: grantor(subject, right, until, on) })),
-  )
+  return subjects.flatMap((subject) => rights.map((right) => ({ ...right, subject, words: wordsOfRight(right), by: grantor(subject, right, until, on) })))
 }
 
 function rightsIn({ role, can = [] }: SessionRequest): Right[] {

@@ -11,6 +11,7 @@ import type { Task } from '../tasks/machine.ts'
 import { type Check, deniedBy, firstRefusal } from './checks.ts'
 import { DenialMeter, denial } from './denial.ts'
 import { askedOf, type ExecCaller, SYNC_WAIT_MS } from './exec-admission.ts'
+import type { GrantRates } from './grant-rates.ts'
 import type { RateGate } from './rates.ts'
 
 export interface TaskGateOn {
@@ -22,6 +23,7 @@ export interface TaskGateOn {
   /** What whoever shows a right has to pass besides. Whoever submitted a task keeps it: to see and end what is one's own needs no trust. */
   readonly checks: readonly Check[]
   readonly rates: Pick<RateGate, 'take'>
+  readonly uses: Pick<GrantRates, 'take' | 'step'>
 }
 
 export type TaskCommand = '/task/read' | '/task/logs' | '/task/cancel' | '/task/pause' | '/task/resume'
@@ -74,7 +76,9 @@ export class TaskGate {
     const session = sessionIn(seen.chain)
     if (!session.ok || session.session !== undefined) throw await this.#denied(outside(), { command, task, caller }) // a right that a session has is none to others' tasks
     const refused = await firstRefusal(checks, askedOf(seen, caller.did), 'admission')
-    if (refused !== undefined) throw await this.#denied(deniedBy(refused), { command, task, caller })
+    const over = refused === undefined ? this.on.uses.take(seen) : undefined
+    const no = over === undefined ? refused : { ...over, step: this.on.uses.step }
+    if (no !== undefined) throw await this.#denied(deniedBy(no), { command, task, caller })
     return seen
   }
 

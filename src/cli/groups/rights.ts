@@ -7,15 +7,19 @@ import { type Does, plain } from './group.ts'
 export function addRights(program: Command, does: Does): void {
   const grant = program
     .command('grant')
-    .argument('<who>', 'a device or a person')
-    .usage('WHO --on DEVICE --can RIGHT… --for DURATION [--from TIME] [--max-staleness DURATION] [--no-pass-on] | import FILE | export GRANT --format jwt')
+    .argument('<who>', 'a device, a person or a group')
+    .usage(
+      'WHO --on DEVICE (--can RIGHT… | --role ROLE) --for DURATION [--from TIME] [--max-staleness DURATION] [--no-pass-on] [--yes] | import FILE | export GRANT --format jwt',
+    )
     .description('let somebody do something on a device, for a while')
-    .option('--on <device>', 'where')
+    .option('--on <device>', 'where: a device or a group')
     .option('--can <right>', "what, like 'exec: git, npm test' (repeatable)", list)
+    .option('--role <role>', 'all that a role may; without --on everywhere')
     .option('--for <duration>', 'for how long', duration)
     .option('--from <time>', 'not before, like 2026-01-31T12:00:00Z, or in 2h', start)
     .option('--max-staleness <duration>', 'how long the device may have heard of no revocations (exec 1h; terminals, config 5m)', duration)
     .option('--no-pass-on', 'they may not hand it on')
+    .option('--yes', 'sign what is shown without asking; without a terminal nothing is asked')
   grant.hook('preAction', (_, acting) => {
     if (acting === grant) demandAll(grant)
   })
@@ -27,7 +31,7 @@ export function addRights(program: Command, does: Does): void {
     .argument('[grant]', 'the CID of a grant')
     .usage('GRANT | --on DEVICE [--can RIGHT] [--to WHO] [--what-if]')
     .description('take rights back; what rests on them is stopped')
-    .option('--on <device>', 'all that is granted on this device …')
+    .option('--on <device>', 'all that is granted on this device, or on those of this group …')
     .option('--can <right>', '… of this right')
     .option('--to <who>', '… to these')
     .option('--what-if', 'change nothing; say what would die')
@@ -60,6 +64,9 @@ function addBridge(grant: Command, does: Does): void {
 
 /** Not commander's own required options: those would be demanded of `grant import` as well. */
 function demandAll(grant: Command): void {
-  const missing = grant.options.find(({ long }) => ['--on', '--can', '--for'].includes(long ?? '') && grant.opts()[(long ?? '').slice(2)] === undefined)
+  const { role, can } = grant.opts<{ role?: string; can?: string[] }>()
+  if (role !== undefined && can !== undefined) throw new UsageError('name rights with --can or a role with --role, not both', usageOf(grant))
+  const demanded = role === undefined ? ['--on', '--can', '--for'] : ['--for']
+  const missing = grant.options.find(({ long }) => demanded.includes(long ?? '') && grant.opts()[(long ?? '').slice(2)] === undefined)
   if (missing !== undefined) throw new UsageError(`required option '${missing.flags}' not specified`, usageOf(grant))
 }

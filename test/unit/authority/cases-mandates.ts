@@ -51,7 +51,7 @@ export const MANDATE_CASES: readonly InvocationCase[] = [
   run('a mandate given to another device', [...two, odd({ aud: other.did })], 'CHAIN_AUDIENCE'),
   run('a mandate that has expired', [...two, odd({ exp: NOW })], 'GRANT_EXPIRED'),
   run('a mandate without an end', [...two, odd({ exp: null })], 'NO_EXPIRY'),
-  run('a mandate for longer than 30 days', [...two, odd({ exp: NOW + MANDATE.maxSeconds + 1 })], 'BAD_MANDATE'),
+  run('a mandate for longer than 30 days', [...two, odd({ exp: NOW + MANDATE.lifeSeconds + 1 })], 'BAD_MANDATE'),
   run(
     'a mandate that does not say when it was signed',
     [...two, odd({ meta: { [MANDATE_META]: good.meta?.[MANDATE_META], [LAST_LINK]: true } })],

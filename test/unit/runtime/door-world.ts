@@ -19,6 +19,7 @@ import { Attachments } from '../../../src/runtime/attachments.ts'
 import { type Check, OthersCheck } from '../../../src/runtime/checks.ts'
 import type { ExecCaller } from '../../../src/runtime/exec-admission.ts'
 import { ExecDoor } from '../../../src/runtime/exec-door.ts'
+import { GrantRates } from '../../../src/runtime/grant-rates.ts'
 import { LiveCommands } from '../../../src/runtime/live.ts'
 import { Mandates } from '../../../src/runtime/mandates.ts'
 import { Places } from '../../../src/runtime/places.ts'
@@ -115,12 +116,13 @@ export class World {
     this.places = new Places({ clock, bounds: { atOnce: slots, queueSize: queue, queueTimeoutMs: 60_000 } })
     const session = { ...on, live: this.live }
     const rates = new RateGate({ clock, self: device.did, perMinute: () => perMinute })
-    this.gate = new TaskGate({ ...on, checks, rates })
+    const uses = new GrantRates(clock)
+    this.gate = new TaskGate({ ...on, checks, rates, uses })
     this.steward = new TaskSteward({ ...on, live: this.live, gate: this.gate })
     const attachments = new Attachments({ ...session, gate: this.gate })
     const mandates = new Mandates({ ...on, device })
     this.waiting = new WaitingList({ clock, mandates, shelf: store.shelf('waiting') })
-    const allChecks = [new OthersCheck({ self: device.did, allowsOthers }), new ApprovalCheck(), ...checks]
+    const allChecks = [new OthersCheck({ self: device.did, allowsOthers }), uses, new ApprovalCheck(), ...checks]
     const isSamePerson = (a: Did, b: Did): boolean => a === b || o.persons?.some((person) => person.includes(a) && person.includes(b)) === true
     this.approvals = new Approvals({ ...on, shelf: store.shelf('approvals'), isSamePerson, waitMs: APPROVAL_WAIT_MS })
     this.approvalGate = new ApprovalGate({ ...on, approvals: this.approvals, checks: allChecks, isSamePerson })
@@ -133,6 +135,7 @@ export class World {
       places: this.places,
       waiting: this.waiting,
       mandates,
+      uses,
       rates,
       spool: { maxBytes: 1 << 20, policy: 'block' },
       checks: allChecks,
