@@ -139,7 +139,8 @@ function refuseMandate(link: Delegation, chain: readonly Delegation[]): string |
   if (link !== chain.at(-1) || meta?.[LAST_LINK] !== true) return 'a mandate is the last link, and says so'
   if (aud !== chain[0]?.iss) return `a mandate is for the device it is about, not for ${aud}`
   const signedAt = meta[SIGNED_META]
-  if (typeof signedAt !== 'number' || exp === null || exp - signedAt > MANDATE.lifeSeconds) return 'a mandate says when it was signed, and lives 30 days at most'
+  if (typeof signedAt !== 'number' || exp === null || exp - signedAt > MANDATE.lifeSeconds)
+    return 'a mandate says when it was signed, and lives 30 days at most'
   return undefined
 }
 

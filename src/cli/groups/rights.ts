@@ -7,6 +7,7 @@ import { type Does, plain } from './group.ts'
 export function addRights(program: Command, does: Does): void {
   const grant = program
     .command('grant')
+    .enablePositionalOptions() // --yes behind import is that of import
     .argument('<who>', 'a device, a person or a group')
     .usage(
       'WHO --on DEVICE (--can RIGHT… | --role ROLE) --for DURATION [--from TIME] [--max-staleness DURATION] [--no-pass-on] [--yes] | import FILE | export GRANT --format jwt',
