@@ -7,7 +7,6 @@ import { type Does, plain } from './group.ts'
 export function addRights(program: Command, does: Does): void {
   const grant = program
     .command('grant')
-    .enablePositionalOptions() // --yes behind import is that of import
     .argument('<who>', 'a device, a person or a group')
     .usage(
       'WHO --on DEVICE (--can RIGHT… | --role ROLE) --for DURATION [--from TIME] [--max-staleness DURATION] [--no-pass-on] [--yes] | import FILE | export GRANT --format jwt',
@@ -53,7 +52,11 @@ function addBridge(grant: Command, does: Does): void {
     .usage('FILE|- [--yes]')
     .description('take a UCAN 0.8 token: its holder gets what it proves, as a grant')
     .option('--yes', 'agree to what is shown')
-  does(taken, async () => (await import('../commands/bridge.ts')).importGrant)
+  does(taken, async () => {
+    const { importGrant } = await import('../commands/bridge.ts')
+    // A --yes anywhere behind `grant` is taken by `grant` itself, which has one too.
+    return (context, file: string) => importGrant(context, file, { yes: grant.opts<{ yes?: boolean }>().yes === true })
+  })
   const written = grant
     .command('export')
     .argument('<grant>', 'the CID of a grant')
