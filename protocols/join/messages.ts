@@ -41,7 +41,8 @@ export const Offer = v.object({
   proof: Text(80),
   owner: DidText,
   name: v.nullable(DeviceName),
-  kind: v.picklist(['member']),
+  /** A guest is never `mine` nor `admin`, has no role, and gets what it gets on the devices of `on`. */
+  kind: v.picklist(['member', 'guest']),
   /** The joiner becomes the owner's own device and gives the owner its root. */
   mine: v.boolean(),
   asks: List(OfferedRight, 16),
@@ -49,6 +50,8 @@ export const Offer = v.object({
   /** The role whose rights `gives` are. Since 0.2. */
   role: v.exactOptional(Text(64)),
   gives: List(OfferedRight, 16),
+  /** Of a guest: the devices that `gives` holds on. Since 0.2. */
+  on: v.exactOptional(List(v.object({ device: DidText, name: DeviceName }), 16)),
   expiresAt: Count,
   addrs: v.pipe(v.array(Text(256)), v.minLength(1), v.maxLength(16)),
 })

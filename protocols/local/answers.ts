@@ -64,6 +64,9 @@ export interface DeviceView {
   addresses: string[]
   /** How far owners trust it. */
   trust?: 'untrusted' | 'verified' | 'trusted'
+  membership?: 'member' | 'guest'
+  /** When a guest is one no more. */
+  until?: string
 }
 
 /** What a device of the mesh offers: an agent it hosts, or a skill it lends. */

@@ -15,7 +15,7 @@ export interface InviteView {
   /** A number and four words for a person to type; null unless it was asked for. */
   shortCode: string | null
   expiresAt: string
-  membership: 'member'
+  membership: 'member' | 'guest'
   asks: RightView[]
   gives: RightView[]
   /** Said when the code is of limited use, for example because nothing listens beyond this machine. */
@@ -49,7 +49,7 @@ export interface PairView {
 export interface OfferView {
   mesh: { id: string; name: string }
   inviter: { name: string; did: string; words: string }
-  membership: 'member'
+  membership: 'member' | 'guest'
   name: string | null
   give: RightView[]
   get: RightView[]
@@ -62,7 +62,7 @@ export interface JoinView {
   mesh: { id: string; name: string }
   did: string
   name: string
-  membership: 'member'
+  membership: 'member' | 'guest'
   gave: RightView[]
   got: RightView[]
 }

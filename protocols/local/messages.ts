@@ -14,6 +14,10 @@ export const InviteRequest = v.strictObject({
   ask: v.optional(List(Text(1_024), 16)),
   give: v.optional(List(Text(1_024), 16)),
   role: v.optional(Text(64)),
+  /** It becomes a guest: it meets the devices that its grants name and learns of no others; it ends with the last of its rights. */
+  guest: v.optional(v.boolean()),
+  /** The devices on which a guest gets what is given; this one, where none is named. */
+  on: v.optional(List(Text(128), 16)),
   /** How long the asked and given rights last. */
   forMs: v.optional(Duration),
   /** How long the code can be used. */

@@ -76,6 +76,8 @@ export const DeviceView = as<m.DeviceView>()(
     capabilities: nullable(Capabilities),
     addresses: texts,
     trust: v.exactOptional(v.picklist(['untrusted', 'verified', 'trusted'])),
+    membership: v.exactOptional(v.picklist(['member', 'guest'])),
+    until: v.exactOptional(Time),
   }),
 )
 
@@ -89,7 +91,7 @@ export const InviteView = as<m.InviteView>()(
     code: v.string(),
     shortCode: nullable(v.string()),
     expiresAt: Time,
-    membership: v.literal('member'),
+    membership: v.picklist(['member', 'guest']),
     asks: v.array(RightView),
     gives: v.array(RightView),
     notes: texts,
@@ -114,7 +116,7 @@ export const OfferView = as<m.OfferView>()(
   v.object({
     mesh: MeshName,
     inviter: v.object({ name: v.string(), did: v.string(), words: v.string() }),
-    membership: v.literal('member'),
+    membership: v.picklist(['member', 'guest']),
     name: nullable(v.string()),
     give: v.array(RightView),
     get: v.array(RightView),
@@ -126,7 +128,14 @@ export const OfferView = as<m.OfferView>()(
 export const PairView = as<m.PairView>()(v.object({ code: v.string(), via: texts, check: v.string(), offer: OfferView }))
 
 export const JoinView = as<m.JoinView>()(
-  v.object({ mesh: MeshName, did: v.string(), name: v.string(), membership: v.literal('member'), gave: v.array(RightView), got: v.array(RightView) }),
+  v.object({
+    mesh: MeshName,
+    did: v.string(),
+    name: v.string(),
+    membership: v.picklist(['member', 'guest']),
+    gave: v.array(RightView),
+    got: v.array(RightView),
+  }),
 )
 
 export const GrantView = as<m.GrantView>()(

@@ -15,6 +15,9 @@ export const SYNC = {
 export const SETS = ['orders', 'members', 'addresses', 'announcements', 'revocations', 'delegations'] as const
 export type SetName = (typeof SETS)[number]
 
+/** The sets of which anything is said on the line to a guest: what concerns it, and what it says of itself. */
+export const GUEST_SETS: readonly SetName[] = ['orders', 'members', 'addresses', 'revocations', 'delegations']
+
 /** "Send me what I lack": `have` is the concatenation of the id prefixes of the records held. */
 export const Pull = v.object({ t: v.literal('pull'), set: v.picklist(SETS), have: Bytes(1 << 18) })
 export const Push = v.object({ t: v.literal('push'), set: v.picklist(SETS), records: List(Bytes(65_536 + 256), SYNC.maxRecords) })

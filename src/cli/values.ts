@@ -73,3 +73,8 @@ export function start(text: string): number {
   if (!Number.isNaN(at)) return at
   throw new InvalidArgumentError('Write a time like 2026-01-31T12:00:00Z, or in how long, like 2h.')
 }
+
+/** What was said; an option that was not given is not sent. */
+export function present<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> }
+}

@@ -5,6 +5,7 @@ import type { Replica, Want } from '../audit/replica.ts'
 import { type Clock, every } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
+import { type Company, isGuestLine } from './company.ts'
 import type { Host } from './host.ts'
 import type { Links, Peer } from './links.ts'
 import { MessageLink } from './streams.ts'
@@ -17,6 +18,7 @@ const MAX_PAGES_AT_ONCE = 4_096
 export interface AuditExchangeOn {
   readonly self: Did
   readonly links: Links
+  readonly company: Company
   readonly replica: Replica
   readonly clock: Clock
   /** Whether the people of a device hold `/audit/read`: without it a device gets heads, not entries. */
@@ -54,6 +56,7 @@ export class AuditExchange {
 
   /** Compares heads with a peer, then pulls what is missing. Never rejects. */
   async meet(peer: Peer): Promise<void> {
+    if (isGuestLine(this.on.company, peer.did)) return // logs are for members
     try {
       const answer = await this.#ask(peer, { t: 'heads' })
       if (answer.t !== 'heads') return
@@ -99,7 +102,10 @@ export class AuditExchange {
 
   /** From the device that wrote it where possible, else from whoever has it. */
   async #pullLog({ log, from, to }: Want): Promise<void> {
-    const peers = this.on.links.all().sort((a, b) => Number(b.did === log) - Number(a.did === log))
+    const peers = this.on.links
+      .all()
+      .filter(({ did }) => !isGuestLine(this.on.company, did))
+      .sort((a, b) => Number(b.did === log) - Number(a.did === log))
     let next = from
     for (const peer of peers) {
       for (let pages = 0; next < to && pages < MAX_PAGES_AT_ONCE && !this.#stopped; pages++) {

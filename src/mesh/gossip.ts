@@ -27,8 +27,9 @@ export class Gossip {
 
   /** Call once the host runs. */
   start(host: Host): void {
-    this.#host = host
     const { pubsub } = host.services
+    if (pubsub === undefined) return // a guest hears no news and spreads none
+    this.#host = host
     const validate = (topic: string, judge: (bytes: Uint8Array) => Promise<Verdict>): void => {
       pubsub.topicValidators.set(topic, async (_from, message: Message) => {
         if (message.data.length > ANNOUNCE.maxBytes) return Verdict.Reject // before any work: size is the cheapest lie to catch
@@ -66,6 +67,6 @@ export class Gossip {
 
   /** Without anybody to hear it, a publish fails quietly: sync brings the news when somebody comes. */
   #publish(topic: string, bytes: Uint8Array): void {
-    void this.#host?.services.pubsub.publish(topic, bytes).catch(() => undefined)
+    void this.#host?.services.pubsub?.publish(topic, bytes).catch(() => undefined)
   }
 }

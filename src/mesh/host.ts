@@ -27,12 +27,16 @@ export interface HostOptions {
   readonly datastore?: Libp2pOptions['datastore']
   readonly mdns: boolean
   readonly dht: boolean
+  /** Speaks with single devices only: no gossip, no DHT, no mDNS, and tells nobody about itself. */
+  readonly isGuest?: boolean
+  /** Devices that are not dialled, however their address became known. */
+  readonly denyDial?: (peerId: string) => boolean
   /** Serves devices that typed a short code; a node that only joins has none. */
   readonly pairing?: PairDoor
 }
 
-export type Services = { identify: Identify; ping: Ping; pubsub: GossipSub; dht?: KadDHT }
-export type Host = Libp2p<{ identify: Identify; ping: Ping; pubsub: GossipSub }> & { services: Services }
+export type Services = { identify?: Identify; ping: Ping; pubsub?: GossipSub; dht?: KadDHT }
+export type Host = Libp2p<{ ping: Ping }> & { services: Services }
 
 /** 4 MiB: enough for 1 Gbit/s at 30 ms, and the most that a reader who stops can cost. */
 const MAX_WINDOW_BYTES = 4 << 20
@@ -95,25 +99,36 @@ async function createHost(o: HostOptions): Promise<Host> {
       connectionCloseTimeout: 300,
     },
     connectionMonitor: { enabled: true, protocolPrefix: `errand/${tag}`, pingInterval: 15_000 },
-    connectionGater: { denyDialMultiaddr: () => false },
-    peerDiscovery: o.mdns ? [mdns({ serviceTag: `_errand-${tag}._udp.local`, interval: 20_000 })] : [],
+    connectionGater: {
+      denyDialMultiaddr: () => false,
+      denyDialPeer: (id) => o.denyDial?.(id.toString()) === true,
+      denyOutboundEncryptedConnection: (id) => o.denyDial?.(id.toString()) === true,
+    },
+    peerDiscovery: o.mdns && o.isGuest !== true ? [mdns({ serviceTag: `_errand-${tag}._udp.local`, interval: 20_000 })] : [],
     ...(o.datastore === undefined ? {} : { datastore: o.datastore }),
     services: {
-      // Runs after hello, not on connect: before it the other side refuses.
-      identify: identify({ protocolPrefix: `errand/${tag}`, runOnConnectionOpen: false, maxInboundStreams: 4, maxOutboundStreams: 4 }),
-      identifyPush: identifyPush({ protocolPrefix: `errand/${tag}`, maxInboundStreams: 4, maxOutboundStreams: 4 }),
       ping: ping({ protocolPrefix: `errand/${tag}`, maxInboundStreams: 8, maxOutboundStreams: 8 }),
-      pubsub: gossipsub({
-        globalSignaturePolicy: 'StrictSign',
-        allowPublishToZeroTopicPeers: true,
-        emitSelf: false,
-        scoreParams: { IPColocationFactorWeight: 0 },
-      }),
-      ...(o.dht
+      ...(o.isGuest === true ? {} : forMembers(tag)),
+      ...(o.dht && o.isGuest !== true
         ? { dht: kadDHT({ protocol: `/errand/${tag}/kad/1.0.0`, clientMode: false, peerInfoMapper: passthroughMapper, initialQuerySelfInterval: 1_000 }) }
         : {}),
     },
   })) as unknown as Host
+}
+
+/** What members tell each other without being asked. */
+function forMembers(tag: string) {
+  return {
+    // Runs after hello, not on connect: before it the other side refuses.
+    identify: identify({ protocolPrefix: `errand/${tag}`, runOnConnectionOpen: false, maxInboundStreams: 4, maxOutboundStreams: 4 }),
+    identifyPush: identifyPush({ protocolPrefix: `errand/${tag}`, maxInboundStreams: 4, maxOutboundStreams: 4 }),
+    pubsub: gossipsub({
+      globalSignaturePolicy: 'StrictSign',
+      allowPublishToZeroTopicPeers: true,
+      emitSelf: false,
+      scoreParams: { IPColocationFactorWeight: 0 },
+    }),
+  }
 }
 
 function listenError(listen: readonly string[], cause: unknown): ErrandError {

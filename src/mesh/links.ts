@@ -10,6 +10,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { type Did, didOfPeerId } from '../identity/identity.ts'
 import type { Directory, Verdict } from '../registry/directory.ts'
+import { type Company, isForGuests, isGuestLine, notForGuests, refuseMeeting } from './company.ts'
 import { MessageLink } from './streams.ts'
 
 /** A device whose hello is through, on one connection. */
@@ -33,6 +34,9 @@ export interface LinksOn {
   readonly self: Did
   readonly meshId: Uint8Array
   readonly directory: Directory
+  readonly company: Company
+  /** A device of this mesh was refused; strangers are nobody's to name. */
+  readonly refused: (seen: { readonly did: Did; readonly address: string; readonly code: string; readonly reason: string }) => void
   /** Keeps a membership that a peer shows; what is heard of it now must be known after a restart as well. */
   readonly admitMember: (membership: Uint8Array) => Promise<Verdict>
   /** Orders that show to a device why it is refused, and what such a refusal shows to this one. */
@@ -41,7 +45,7 @@ export interface LinksOn {
   readonly random: Random
   readonly log: (event: string, facts: Record<string, unknown>) => void
   /** Everything of a hello that is not bound to the connection. */
-  readonly ownHello: () => Omit<Hello, 'challenge' | 't' | 'v' | 'mesh' | 'time'>
+  readonly ownHello: (to: Did) => Omit<Hello, 'challenge' | 't' | 'v' | 'mesh' | 'time'>
   readonly onUp: (peer: Peer) => void
   readonly onDown: (did: Did) => void
 }
@@ -87,11 +91,11 @@ export class Links {
     return state?.t === 'up' ? state.peer : undefined
   }
 
-  /** Ends the lines of devices that are members no more; all of them where it is this one that was removed. */
+  /** Ends the lines of devices that are in the mesh no more, and of guests that have nothing here any more; all of them where it is this one that is out. */
   expel(): void {
     for (const { did, connection } of this.every()) {
-      if (!this.#isOut(did)) continue
-      this.on.clock.after(LAST_WORD_MS, () => this.#isOut(did) && connection.abort(new Error('this device was removed from the mesh')))
+      const isOver = (): boolean => this.#refusal(did, connection.direction) !== undefined
+      if (isOver()) this.on.clock.after(LAST_WORD_MS, () => isOver() && connection.abort(new Error('this device has nothing to say here any more')))
     }
   }
 
@@ -141,7 +145,10 @@ export class Links {
     const startedAt = this.on.clock.monotonic()
     try {
       const link = new MessageLink(await connection.newStream([...HELLO.ids], { signal }), HELLO.maxBytes, signal)
-      const ours = this.#hello()
+      const to = didOfPeerId(connection.remotePeer.toString())
+      const refusal = this.#refusal(to, 'outbound')
+      if (refusal !== undefined && refusal.code !== 'REMOVED') throw refusal // to a removed device its removal is shown
+      const ours = this.#hello(to)
       await link.send(ours)
       const answer = await link.receive(HelloAnswer)
       if (answer.t === 'refused') {
@@ -152,7 +159,7 @@ export class Links {
       await link.close()
       return peer
     } catch (thrown) {
-      this.#refuse(connection, asErrand(thrown, 'HELLO_FAILED').message)
+      this.#refuse(connection, asErrand(thrown, 'HELLO_FAILED'))
       connection.abort(new Error('hello failed'))
       return undefined
     }
@@ -167,7 +174,7 @@ export class Links {
     this.#states.set(connection.id, { t: 'helloing', done: new Promise((resolve) => (finish = resolve)) })
     try {
       const theirs = await link.receive(Hello)
-      const ours = this.#hello()
+      const ours = this.#hello(didOfPeerId(connection.remotePeer.toString()))
       const peer = await this.#admit(connection, theirs, ours.challenge, 0)
       await link.send(ours)
       await link.close()
@@ -176,7 +183,7 @@ export class Links {
       finish(undefined)
       this.#states.delete(connection.id)
       const error = asErrand(thrown, 'HELLO_FAILED')
-      this.#refuse(connection, error.message)
+      this.#refuse(connection, error)
       const proof = error.code === 'REMOVED' ? this.on.removals.of(didOfPeerId(connection.remotePeer.toString())) : []
       const fault = { code: error.code, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) }
       await link.send({ t: 'refused', fault, ...(proof.length === 0 ? {} : { proof }) }).catch(() => undefined)
@@ -185,49 +192,86 @@ export class Links {
     }
   }
 
-  #hello(): Hello {
-    return { t: 'hello', v: 1, mesh: this.on.meshId, challenge: this.on.random(HELLO.challengeBytes), time: this.on.clock.now(), ...this.on.ownHello() }
+  #hello(to: Did): Hello {
+    return { t: 'hello', v: 1, mesh: this.on.meshId, challenge: this.on.random(HELLO.challengeBytes), time: this.on.clock.now(), ...this.on.ownHello(to) }
   }
 
-  /** Security order: 1. same mesh, 2. the record is signed by an owner, 3. nobody has removed either side, 4. it is the record of the key that Noise proved. */
+  /** Security order: 1. same mesh, 2. the record is signed by an owner, 3. nobody has removed either side and no guest's time is over, 4. it is the record of the key that Noise proved, 5. a guest has something here. */
   async #admit(connection: Connection, hello: Hello, ourChallenge: Uint8Array, rttMs: number): Promise<Peer> {
     if (!sameBytes(hello.mesh, this.on.meshId)) throw new ErrandError('OTHER_MESH', 'that device belongs to another mesh')
     const verdict = await this.on.admitMember(hello.membership)
     if (connection.status !== 'open') throw new ErrandError('LINK_CLOSED', 'the connection closed during hello', { retryable: true })
     if (verdict === 'refused') throw new ErrandError('NOT_A_MEMBER', 'its membership is not signed by an owner of this mesh')
     const did = didOfPeerId(connection.remotePeer.toString())
-    if (this.#isOut(did)) throw removed(did === this.on.self || !this.on.directory.isRemoved(did) ? 'the device that answers was' : 'this device was')
+    const out = this.#out(did)
+    if (out !== undefined) throw out
     const held = this.on.directory.membershipBytes(did)
     if (held === undefined) throw new ErrandError('NOT_A_MEMBER', 'the membership shown is that of another device')
+    const refusal = refuseMeeting(this.on.company, did, connection.direction)
+    if (refusal !== undefined) throw refusal
     const peer: Peer = { did, connection, version: hello.version, theirChallenge: hello.challenge, ourChallenge, hello, rttMs, synced: Promise.resolve() }
     this.#refusals.delete(did)
     this.#unproven.delete(connection.id)
     this.#states.set(connection.id, { t: 'up', peer })
+    this.#expelWhenOver(did)
     this.on.onUp(peer)
     return peer
   }
 
-  /** Either side was removed: there is nothing to say. */
-  #isOut(did: Did): boolean {
-    return this.on.directory.isRemoved(did) || this.on.directory.isRemoved(this.on.self)
+  /** Why one of the two is not in the mesh any more; undefined while both are. */
+  #out(did: Did): ErrandError | undefined {
+    const { directory, self } = this.on
+    if (directory.isRemoved(did)) return removed('this device was')
+    if (directory.isRemoved(self)) return removed('the device that answers was')
+    const over = directory.overSince(did) ?? directory.overSince(self)
+    return over === undefined ? undefined : ended(over)
   }
 
-  #refuse(connection: Connection, why: string): void {
+  #refusal(did: Did, direction: Connection['direction']): ErrandError | undefined {
+    return this.#out(did) ?? refuseMeeting(this.on.company, did, direction)
+  }
+
+  /** A guest's line ends with its time, though nobody says so then. */
+  #expelWhenOver(did: Did): void {
+    const { directory, self, clock } = this.on
+    const until = directory.member(did)?.until ?? directory.member(self)?.until
+    if (until !== undefined) clock.after(Math.max(0, until - clock.now()) + 1, () => this.expel())
+  }
+
+  #refuse(connection: Connection, error: ErrandError): void {
     const did = didOfPeerId(connection.remotePeer.toString())
+    const why = error.message
+    if (connection.direction === 'inbound' && this.on.directory.isKnown(did))
+      this.on.refused({ did, address: connection.remoteAddr.toString(), code: error.code, reason: why })
     if (this.#refusals.size > 1_000) this.#refusals.clear()
     this.#refusals.set(did, why)
     this.on.log('hello refused', { did, why })
   }
 
+  #notForGuests(did: Did, connection: Connection, { protocol, direction }: Stream): ErrandError {
+    const error = notForGuests(protocol)
+    if (direction === 'inbound') this.on.refused({ did, address: connection.remoteAddr.toString(), code: error.code, reason: error.message })
+    return error
+  }
+
   /** Before hello: hello and join, nothing else, whoever opens it and whatever it is called. */
   async #gate(stream: Stream, connection: Connection): Promise<void> {
     if (BEFORE_HELLO.includes(stream.protocol)) return
-    if (stream.direction === 'inbound' && this.#isOut(didOfPeerId(connection.remotePeer.toString()))) throw removed('one of the two devices was')
+    const did = didOfPeerId(connection.remotePeer.toString())
+    const refusal = stream.direction === 'inbound' ? this.#refusal(did, connection.direction) : undefined
+    if (refusal !== undefined) throw refusal
     const state = this.#states.get(connection.id)
-    if (state?.t === 'up') return
-    if (state?.t === 'helloing' && (await state.done) !== undefined) return
+    const isUp = state?.t === 'up' || (state?.t === 'helloing' && (await state.done) !== undefined)
+    if (isUp && isGuestLine(this.on.company, did) && !isForGuests(stream.protocol)) throw this.#notForGuests(did, connection, stream)
+    if (isUp) return
     throw new ErrandError('HELLO_FIRST', `"${stream.protocol}" is not served before hello`)
   }
+}
+
+function ended(at: number): ErrandError {
+  return new ErrandError('GUEST_ENDED', `the time of this guest was over at ${new Date(at).toISOString()}`, {
+    hint: 'ask whoever invited it for a new code: errand invite --guest',
+  })
 }
 
 function removed(who: string): ErrandError {

@@ -7,10 +7,11 @@ import { DOMAIN } from '../../protocols/wire.ts'
 import { every, pause } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { seal } from '../identity/envelope.ts'
-import type { Did } from '../identity/identity.ts'
+import { type Did, didOfPeerId } from '../identity/identity.ts'
 import type { Verdict } from '../registry/directory.ts'
 import { AuditExchange } from './audit.ts'
 import { callPeer, serveCalls } from './call.ts'
+import { isGuestLine } from './company.ts'
 import { ExecStreams, type OpenedExec, openedOn, serveExec } from './exec.ts'
 import { Gossip } from './gossip.ts'
 import { tellHeads } from './heads.ts'
@@ -50,12 +51,13 @@ export class MeshNode {
     private readonly o: MeshOptions,
     private readonly on: MeshOn,
   ) {
-    const { directory, records, clock, random, log } = on
+    const { directory, records, clock, random, log, company } = on
     this.#links = new Links({
-      ...{ self: o.identity.did, meshId: o.meshId, directory, clock, random, log },
+      ...{ self: o.identity.did, meshId: o.meshId, directory, company, clock, random, log },
+      refused: on.refused,
       removals: { of: (did) => records.removalOf(did), learn: (order) => records.admit('orders', order) },
       admitMember: (bytes) => this.#admitMember(bytes),
-      ownHello: () => this.#ownHello(),
+      ownHello: (to) => this.#ownHello(to),
       onUp: (peer) => this.#up(peer),
       onDown: (did) => this.#down(did),
     })
@@ -66,13 +68,14 @@ export class MeshNode {
       ask: ({ connection }) => pingOn(connection, o.meshId, AbortSignal.timeout(PING_MS)),
     })
     this.#streams = new ExecStreams({ clock, watch: (peer) => this.#pulse.watch(peer) })
-    this.#sync = new Sync({ links: this.#links, records, clock, random, addresses: o.discovery.addressSync, compared: on.compared, log })
-    this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, replica: on.replica, clock, mayRead: on.mayRead, log })
+    this.#sync = new Sync({ links: this.#links, records, company, clock, random, addresses: o.discovery.addressSync, compared: on.compared, log })
+    this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, company, replica: on.replica, clock, mayRead: on.mayRead, log })
     this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
     this.#rejoin = new Rejoin({
       self: o.identity.did,
       links: this.#links,
       directory,
+      company,
       clock,
       random,
       addressSync: o.discovery.addressSync,
@@ -85,13 +88,16 @@ export class MeshNode {
   async start(): Promise<void> {
     const { identity, meshId, listen, version, datastore, discovery } = this.o
     const { pairing, admit } = this.on.joins
-    this.#host = await startHost({ identity, meshId, listen, version, datastore, pairing, mdns: discovery.mdns, dht: discovery.dht }, async (host) => {
+    const { mdns, dht } = discovery
+    const denyDial = (peerId: string): boolean => this.#isLeftAlone(didOfPeerId(peerId))
+    const options = { identity, meshId, listen, version, datastore, pairing, mdns, dht, isGuest: this.o.isGuest, denyDial }
+    this.#host = await startHost(options, async (host) => {
       await this.#links.attach(host)
       await this.#sync.attach(host)
       await this.#exchange.attach(host)
       await serveExec(host, { links: this.#links, door: this.on.door })
       await serveCalls(host, { links: this.#links, door: this.on.calls, clock: this.on.clock })
-      if (discovery.mdns) announceCodes(host, pairing)
+      if (mdns && !this.o.isGuest) announceCodes(host, pairing)
       await serveJoin(host, { admit, random: this.on.random, clock: this.on.clock })
     })
     await this.#publishAddress()
@@ -167,7 +173,7 @@ export class MeshNode {
     return await this.#sync.push(set, records, peers)
   }
 
-  /** Ends the lines of devices that were removed. */
+  /** Ends the lines of devices that are out, or have nothing here any more. */
   expel(): void {
     this.#links.expel()
   }
@@ -202,25 +208,32 @@ export class MeshNode {
     this.#rejoin.hurry()
   }
 
+  /** A guest that has nothing here is dialled for somebody who asks for it, and never by what libp2p does on its own. */
+  #isLeftAlone(did: Did): boolean {
+    return this.on.company.isGuest(did) && !this.on.company.mayMeet(did) && !this.#rejoin.isWanted(did)
+  }
+
   #up(peer: Peer): void {
-    this.on.heardTime(peer.did, peer.hello.time)
+    if (!this.on.company.isGuest(peer.did)) this.on.heardTime(peer.did, peer.hello.time)
     this.#rejoin.up(peer)
     // A device that dials again has lost what it had: what is dead here as well must not hold up what it comes back for.
     for (const other of this.#links.every()) if (other.did === peer.did && other !== peer) this.#pulse.probe(other, { withinMs: SECOND_MS })
     peer.synced = this.#sync.catchUp(peer)
     void peer.synced.then(() => this.#exchange.meet(peer))
     if (peer.connection.direction === 'inbound') void this.#ping(peer)
+    if (isGuestLine(this.on.company, peer.did)) return
     // Both sides refuse everything before hello, so identify, which tells gossip and DHT of a peer, runs now.
     void this.#host?.services.identify
-      .identify(peer.connection)
+      ?.identify(peer.connection)
       .then(() => this.#gossip.announce())
       .catch((thrown: unknown) => this.on.log('identify failed', { did: peer.did, why: String(thrown) }))
   }
 
-  #ownHello(): ReturnType<ConstructorParameters<typeof Links>[0]['ownHello']> {
+  #ownHello(to: Did): ReturnType<ConstructorParameters<typeof Links>[0]['ownHello']> {
     const membership = this.on.directory.lastMembershipBytes(this.o.identity.did)
     if (membership === undefined) throw new ErrandError('NOT_A_MEMBER', 'this device has no membership of this mesh')
-    return { version: this.o.version, membership, protocols: [...HELLO.ids, ...EXEC.ids, ...SYNC.ids, ...AUDIT.ids], digests: this.on.records.digests() }
+    const logs = isGuestLine(this.on.company, to) ? [] : AUDIT.ids
+    return { version: this.o.version, membership, protocols: [...HELLO.ids, ...EXEC.ids, ...SYNC.ids, ...logs], digests: this.on.records.digests(to) }
   }
 
   /** On a full disk the record counts all the same: a device that cannot write must not be cut off. */

@@ -8,6 +8,7 @@ import { type Clock, every, pause, type Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { type Did, isDid, peerIdOf } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
+import type { Company } from './company.ts'
 import type { Host } from './host.ts'
 import { knocked } from './knock.ts'
 import type { Links, Peer } from './links.ts'
@@ -41,6 +42,7 @@ export interface RejoinOn {
   readonly self: Did
   readonly links: Links
   readonly directory: Directory
+  readonly company: Pick<Company, 'mayMeet'>
   readonly clock: Clock
   readonly random: Random
   /** False switches address records off as a way to find devices. */
@@ -85,6 +87,11 @@ export class Rejoin {
     this.#attempts.delete(peer.did)
     this.#lostAt.delete(peer.did)
     this.#awaited.get(peer.did)?.came(peer)
+  }
+
+  /** Somebody here wants this device now. */
+  isWanted(did: Did): boolean {
+    return this.#awaited.has(did)
   }
 
   /** This device is on another network: what failed on the old one is tried again now. */
@@ -142,7 +149,10 @@ export class Rejoin {
     const now = this.on.clock.monotonic()
     const due = this.on.directory
       .peers(this.on.self)
-      .filter(({ did }) => this.on.links.of(did) === undefined && !this.#dialling.has(did) && (this.#attempts.get(did)?.nextAt ?? 0) <= now)
+      .filter(
+        ({ did }) =>
+          this.on.company.mayMeet(did) && this.on.links.of(did) === undefined && !this.#dialling.has(did) && (this.#attempts.get(did)?.nextAt ?? 0) <= now,
+      )
     const room = Math.min(MAX_KEPT_LINES - this.on.links.all().length, PARALLEL_DIALS - this.#dialling.size)
     for (const { did } of due.slice(0, Math.max(0, room))) {
       this.#round = this.#dial(did).then(
@@ -251,7 +261,14 @@ export class Rejoin {
 
   #discovered(peerId: string, addresses: Multiaddr[]): void {
     const peer = this.on.directory.peers(this.on.self).find((one) => one.peerId === peerId)
-    if (peer === undefined || this.on.links.of(peer.did) !== undefined || this.#dialling.has(peer.did) || addresses.length === 0) return
+    if (
+      peer === undefined ||
+      !this.on.company.mayMeet(peer.did) ||
+      this.on.links.of(peer.did) !== undefined ||
+      this.#dialling.has(peer.did) ||
+      addresses.length === 0
+    )
+      return
     this.#attempts.delete(peer.did)
     this.#tick()
   }

@@ -4,21 +4,26 @@
  */
 import type { Stream } from '@libp2p/interface'
 import type { Digests } from '../../protocols/hello/messages.ts'
-import { SETS, type SetName, SYNC, SyncAnswer, SyncAsk } from '../../protocols/sync/messages.ts'
+import { GUEST_SETS, SETS, type SetName, SYNC, SyncAnswer, SyncAsk } from '../../protocols/sync/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
 import { type Clock, every, pause, type Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 import { have, missing, recordId } from '../registry/records.ts'
+import { type Company, isGuestLine, notForGuests } from './company.ts'
 import type { Host } from './host.ts'
 import type { Links, Peer } from './links.ts'
 import { MessageLink } from './streams.ts'
 
 /** The sets of this device, as sync needs them. */
 export interface SyncedRecords {
-  digests(): Digests
+  digests(reader?: Did): Digests
   /** What `reader` may see of a set. */
   visible(set: SetName, reader: Did): Iterable<readonly [string, Uint8Array]>
+  /** Those of these records that a device may see. */
+  tellable(set: SetName, records: readonly Uint8Array[], to: Did): Uint8Array[]
+  /** Whether a device may bring such a record at all: a guest brings its own words. */
+  mayBring(set: SetName, bytes: Uint8Array, from: Did): boolean
   /** Orders that show to a device that it was removed. */
   removalOf(did: Did): Uint8Array[]
   /** Verifies and keeps one record; `stopped` names the tasks that a revocation ended. `secondHand`: somebody had kept it, so it may be old. */
@@ -50,6 +55,7 @@ export class Sync {
     private readonly on: {
       links: Links
       records: SyncedRecords
+      company: Company
       clock: Clock
       random: Random
       addresses: boolean
@@ -77,26 +83,27 @@ export class Sync {
 
   /** What a fresh connection lacks, by the digests of hello. Never rejects: a peer that cannot sync is still a peer. */
   async catchUp(peer: Peer): Promise<void> {
-    const ours = this.on.records.digests()
+    const ours = this.on.records.digests(peer.did)
     const theirs = peer.hello.digests
     const differing = (['orders', 'members', 'addresses', 'revocations'] as const).filter((set) => !sameBytes(ours[set] ?? NOTHING, theirs[set] ?? NOTHING))
-    if (!differing.includes('revocations')) this.on.compared(peer.did)
+    if (!differing.includes('revocations')) this.#compared(peer)
     await this.#pullAll(peer, [...differing, 'delegations', 'announcements'])
   }
 
   /** Compares revocations with some connected members, this one aside; gives up waiting after two seconds. */
   async freshen(except: Did): Promise<void> {
-    const others = this.on.links.all().filter((peer) => peer.did !== except)
+    const others = this.on.links.all().filter(({ did }) => did !== except && !this.on.company.isGuest(did))
     const compared = others.slice(0, FRESHEN_WITH).map((peer) => this.#pullAll(peer, ['revocations']))
     if (compared.length > 0) await Promise.race([Promise.race(compared), pause(this.on.clock, FRESHEN_MS)])
   }
 
   /** Hands records to the given devices (all connected ones by default); resolves when each has acknowledged or failed. */
-  async push(set: SetName, records: Uint8Array[], to: readonly Peer[] = this.on.links.all()): Promise<PushResult[]> {
+  async push(set: SetName, all: Uint8Array[], to: readonly Peer[] = this.on.links.all()): Promise<PushResult[]> {
     const begun = this.on.clock.monotonic()
     const ms = (): number => Math.round(this.on.clock.monotonic() - begun)
+    const told = to.map((peer) => ({ peer, records: this.on.records.tellable(set, all, peer.did) })).filter(({ records }) => records.length > 0)
     return await Promise.all(
-      to.map(async (peer): Promise<PushResult> => {
+      told.map(async ({ peer, records }): Promise<PushResult> => {
         try {
           const answer = await this.#ask(peer, { t: 'push', set, records })
           return { did: peer.did, acknowledged: answer.t === 'ack', stopped: answer.t === 'ack' ? answer.stopped : [], ms: ms() }
@@ -108,12 +115,18 @@ export class Sync {
     )
   }
 
+  /** A guest knows nothing that it would have to be believed about. */
+  #compared({ did }: Peer): void {
+    if (!this.on.company.isGuest(did)) this.on.compared(did)
+  }
+
   async #pullAll(peer: Peer, sets: SetName[]): Promise<void> {
     for (const set of sets) {
+      if (isGuestLine(this.on.company, peer.did) && !GUEST_SETS.includes(set)) continue
       if (set === 'addresses' && !this.on.addresses) continue
       try {
         await this.#pull(peer, set)
-        if (set === 'revocations') this.on.compared(peer.did)
+        if (set === 'revocations') this.#compared(peer)
       } catch (thrown) {
         this.on.log('pull failed', { set, did: peer.did, why: asErrand(thrown).message })
       }
@@ -135,7 +148,9 @@ export class Sync {
 
   async #admitAll(set: SetName, records: Uint8Array[], from: Peer): Promise<void> {
     const fresh: Uint8Array[] = []
-    for (const bytes of records) if ((await this.on.records.admit(set, bytes, { secondHand: true })).verdict === 'new') fresh.push(bytes)
+    for (const bytes of records.filter((one) => this.on.records.mayBring(set, one, from.did))) {
+      if ((await this.on.records.admit(set, bytes, { secondHand: true })).verdict === 'new') fresh.push(bytes)
+    }
     this.#forward(set, fresh, from)
   }
 
@@ -159,6 +174,7 @@ export class Sync {
     try {
       if (peer === undefined) throw new ErrandError('HELLO_FIRST', 'sync is served after hello only')
       const ask = await link.receive(SyncAsk)
+      if (isGuestLine(this.on.company, peer.did) && !GUEST_SETS.includes(ask.set)) throw notForGuests(ask.set)
       await link.send(ask.t === 'pull' ? this.#page(ask, peer) : await this.#take(ask, peer))
       await link.close()
     } catch (thrown) {
@@ -177,7 +193,7 @@ export class Sync {
     if (ask.set === 'addresses' && !this.on.addresses) return { t: 'ack', accepted: 0, stopped: [] }
     const stopped: string[] = []
     const fresh: Uint8Array[] = []
-    for (const bytes of ask.records) {
+    for (const bytes of ask.records.filter((one) => this.on.records.mayBring(ask.set, one, peer.did))) {
       const seen = await this.on.records.admit(ask.set, bytes)
       stopped.push(...seen.stopped)
       if (seen.verdict === 'new') fresh.push(bytes)

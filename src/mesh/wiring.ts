@@ -7,6 +7,7 @@ import type { Clock, Random } from '../base/clock.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { CallDoor } from './call.ts'
+import type { Company } from './company.ts'
 import type { ExecDoor } from './exec.ts'
 import type { AdmitJoin } from './join.ts'
 import type { PairDoor } from './pair.ts'
@@ -19,11 +20,16 @@ export interface MeshOptions {
   readonly listen: readonly string[]
   readonly bootstrap: readonly string[]
   readonly datastore: NonNullable<Libp2pOptions['datastore']>
+  /** A device that joined as a guest. */
+  readonly isGuest: boolean
   readonly discovery: { readonly mdns: boolean; readonly dht: boolean; readonly addressSync: boolean }
 }
 
 export interface MeshOn {
   readonly directory: Directory
+  readonly company: Company
+  /** A device of this mesh was refused at the door. */
+  readonly refused: (seen: { readonly did: Did; readonly address: string; readonly code: string; readonly reason: string }) => void
   readonly records: SyncedRecords
   readonly door: ExecDoor
   readonly calls: CallDoor

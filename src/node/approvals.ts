@@ -51,17 +51,26 @@ export interface OpenedDesk {
 }
 
 export function openApprovalDesk(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, on: DeskOn): OpenedDesk {
-  const { directory, revocations } = rooms
+  const { directory, revocations, records } = rooms
   const { approvals, checks, rights, side, mesh } = on
   const self = p.device.did
   const isSamePerson = samePersonIn(rooms)
-  const gate = new ApprovalGate({ self, revocations, approvals, audit, checks, clock, isSamePerson, named: (text) => directory.named(text) })
+  const gate = new ApprovalGate({
+    self,
+    revocations,
+    approvals,
+    audit,
+    checks,
+    clock,
+    isSamePerson,
+    named: (text, reader) => records.guests.named(text, reader),
+  })
   const shelf = store.shelf('rights-asked')
   const grantorOn = { ...rooms, clock }
   const asked = new RightsAskedHere({
     ...{ shelf, audit, clock },
     refuseUngrantable: (device, can) => refuseUngrantable(grantorOn, device, can),
-    isMember: (did) => directory.isMember(did),
+    mayAskAbout: (device, asker) => directory.isMember(device) && (directory.isMember(asker) || records.guests.knows(asker, device)),
   })
   const isOnline = (did: Did): boolean => mesh.lineTo(did) !== undefined
   const calls = mesh

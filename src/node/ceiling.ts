@@ -26,7 +26,7 @@ export function openCeiling(p: NodeParts, { orders, directory }: Rooms): Ceiling
   const self = p.device.did
   const local = lockdownFile(p.home.at('lockdown'))
   const trust = trustOf(orders, directory)
-  const isDevice = (did: Did): boolean => directory.isMember(did) || directory.isRemoved(did)
+  const isDevice = (did: Did): boolean => directory.isKnown(did)
   const lockdown = new Lockdown({ self, orders, local })
   const trustCheck = new TrustCheck({ self, trustOf: trust, isDevice })
   const ceilings = [lockdown, trustCheck] as const
@@ -40,8 +40,12 @@ export function openCeiling(p: NodeParts, { orders, directory }: Rooms): Ceiling
   }
 }
 
-/** An order counts at once: for lines, and for what runs. */
-export function heedOrders({ records }: Rooms, o: { ceiling: Ceiling; live: LiveCommands; expel: () => void }): void {
+/** Orders and revocations count at once: for lines, and for what runs. A guest whose last right here is gone has nothing here any more. */
+export function heedNews({ records }: Rooms, o: { ceiling: Ceiling; live: LiveCommands; expel: () => void }): void {
+  records.onRevocation(() => {
+    o.expel()
+    return o.live.stopRevoked()
+  })
   records.onOrder(() => {
     o.expel()
     return [...o.live.stopRevoked(), ...o.ceiling.stopBarred(o.live)]

@@ -185,7 +185,7 @@ export class Daemon {
   #here(): Here | undefined {
     const known = this.home.mesh()
     const directory = this.#node?.directory
-    return known && { mesh: known.mesh, others: (directory?.members().length ?? 1) - 1, isRemoved: directory?.isRemoved(this.did) === true }
+    return known && { mesh: known.mesh, others: (directory?.everyone().length ?? 1) - 1, mayComeBack: directory?.isMember(this.did) === false }
   }
 
   #nameIn({ name }: { readonly name?: string | undefined }): string {
@@ -290,7 +290,7 @@ export class Daemon {
       words: wordsOf(did),
       addresses: this.#listening(),
       mesh: known === undefined ? null : { id: Buffer.from(known.mesh.id).toString('hex'), name: known.mesh.genesis.name },
-      devices: { known: directory?.members().length ?? 0 },
+      devices: { known: directory?.everyone().length ?? 0 },
       api: this.#api?.view ?? null,
       created: this.#device.created,
       warnings: this.#warnings,

@@ -1,6 +1,7 @@
 /** The hall of a node: who decides, who runs, who answers, and how they know of each other. Builds, starts nothing. */
 import { networkInterfaces } from 'node:os'
 import { type Answer, WHAT_IF, WHY } from '../../protocols/call/messages.ts'
+import type { Membership } from '../../protocols/member/messages.ts'
 import type { Delegation } from '../authority/token.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { createExecutor } from '../exec/executor.ts'
@@ -15,6 +16,7 @@ import { BridgeDesk } from '../runtime/bridge-desk.ts'
 import { type Check, OthersCheck } from '../runtime/checks.ts'
 import { DeviceDesk } from '../runtime/device-desk.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
+import { companyOf } from '../runtime/guest-view.ts'
 import { LiveCommands } from '../runtime/live.ts'
 import { LocalRuntime, type LocalRuntimeOn } from '../runtime/local.ts'
 import { Mandates } from '../runtime/mandates.ts'
@@ -35,15 +37,16 @@ import { Suppositions } from '../runtime/what-if.ts'
 import { besideDoor } from './addresses.ts'
 import { type OpenedDesk, openApprovalDesk, openApprovals } from './approvals.ts'
 import { type Asking, openAsking } from './asking.ts'
-import { type Ceiling, heedOrders, openCeiling } from './ceiling.ts'
+import { type Ceiling, heedNews, openCeiling } from './ceiling.ts'
 import { describeMachine } from './describe.ts'
+import { doorkeeper } from './doorkeeper.ts'
 import { openFreshness } from './freshness.ts'
 import { type Inviting, openInvites } from './inviting.ts'
 import { type OwnerRooms, openOwnerRooms } from './owner-rooms.ts'
 import type { NodeParts } from './parts.ts'
 import { openPolicies, type Policies } from './policy.ts'
 import { openRoleRooms, type RoleRooms } from './role-rooms.ts'
-import type { Cellar, Rooms } from './rooms.ts'
+import { type Cellar, isGuest, type Rooms } from './rooms.ts'
 import { statusOf } from './status.ts'
 
 export interface Hall {
@@ -64,7 +67,7 @@ export interface Hall {
 export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const { directory, revocations, records, book } = rooms
   const [self, audit] = [p.device.did, cellar.audit]
-  const named = (text: string): string => directory.named(text)
+  const named = (text: string, reader: Did): string => records.guests.named(text, reader)
   const executor = openExecutor(p)
   const live = new LiveCommands({ revocations, audit, book, clock })
   const ceiling = openCeiling(p, rooms)
@@ -89,13 +92,12 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
     ...waits,
     checks,
   })
-  records.onRevocation(() => live.stopRevoked())
   const questions = new Questions({ self, revocations, audit, clock, checks, places, rates, named })
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
   const inviting = openInvites(p, cellar, rooms, { mesh: () => mesh, desks: () => desks, mayAdmit: () => ceiling.lockdown.refuse() })
   const calls = answering({ steward, questions, suppositions: new Suppositions({ live, clock, rates }), approvals: () => approving.door })
   const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls, places })
-  heedOrders(rooms, { ceiling, live, expel: () => mesh.expel() })
+  heedNews(rooms, { ceiling, live, expel: () => mesh.expel() })
   const desks = openDesks(p, cellar, rooms, { mesh, ceiling, live })
   const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights: desks.rights, live })
   const { submitter, side, sessions } = asking
@@ -160,9 +162,29 @@ function openMesh(
   const { labels, transport } = config
   const { door, inviting, calls, places } = on
   return new MeshNode(
-    { identity: device, meshId: p.mesh.id, version, listen, bootstrap: [...transport.bootstrap, ...(p.met ?? [])], datastore, discovery: transport },
     {
-      ...{ directory, records, door, calls, replica, clock, random, log },
+      identity: device,
+      meshId: p.mesh.id,
+      version,
+      listen,
+      bootstrap: [...transport.bootstrap, ...(p.met ?? [])],
+      datastore,
+      discovery: transport,
+      isGuest: isGuest(p),
+    },
+    {
+      ...{
+        directory,
+        company: companyOf(device.did, directory, records.guests),
+        refused: doorkeeper(audit),
+        records,
+        door,
+        calls,
+        replica,
+        clock,
+        random,
+        log,
+      },
       auditLog: audit,
       joins: { admit: (ask, from) => inviting.invites.admit(ask, from), pairing: inviting.pairings },
       machineAddresses: () => Object.values(networkInterfaces()).flatMap((ones) => (ones ?? []).map(({ address }) => address)),
@@ -172,6 +194,20 @@ function openMesh(
       describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free }),
     },
   )
+}
+
+/** A guest may have met others by their own doing, its host among them; its list is what it can use. */
+function shownHere(self: Did, { directory, records }: Rooms): readonly Membership[] {
+  if (!directory.isGuest(self)) return directory.everyone()
+  const granted = records.guests.granted(self)
+  return directory.everyone().filter(({ device }) => device === self || granted.includes(device as Did))
+}
+
+function asGuest(self: Did, directory: Rooms['directory']): string | undefined {
+  const until = directory.isGuest(self) ? directory.member(self)?.until : undefined
+  return until === undefined
+    ? undefined
+    : `this device is a guest here until ${new Date(until).toISOString()}: it knows the devices that its grants name, and no others`
 }
 
 function openRuntime(
@@ -184,6 +220,7 @@ function openRuntime(
   const { mesh, ceiling, inviting, policies, ...desks } = on
   return new LocalRuntime({
     ...{ self: p.device.did, meshId: p.mesh.id, directory, book, audit, clock, invites: inviting.invites, hold: inviting.hold, ...desks },
+    shown: () => shownHere(p.device.did, rooms),
     labelsOf: (did) => orders.get('label', did)?.labels ?? {},
     trustOf: ceiling.trustOf,
     lineTo: (did) => mesh.lineTo(did),
@@ -191,8 +228,13 @@ function openRuntime(
     status: () =>
       statusOf(p, {
         ...{ addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged },
-        ...{ policy: policies.problem(), time: rooms.watch.problem(), isRemoved: directory.isRemoved(p.device.did) },
-        notices: [ceiling.lockdown.words, ...on.ownerNews.notices()].filter((words) => words !== undefined),
+        ...{
+          policy: policies.problem(),
+          time: rooms.watch.problem(),
+          isRemoved: directory.isRemoved(p.device.did),
+          overSince: directory.overSince(p.device.did),
+        },
+        notices: [ceiling.lockdown.words, ...on.ownerNews.notices(), asGuest(p.device.did, directory)].filter((words) => words !== undefined),
       }),
     join: p.join,
     listen: p.relisten,

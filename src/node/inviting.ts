@@ -1,5 +1,5 @@
 /** Everything about inviting on one node: codes, who may come in with them, and who may try the short ones. */
-import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
+import { systemClock as clock, pause, systemRandom as random } from '../base/clock.ts'
 import type { Did } from '../identity/identity.ts'
 import type { MeshNode } from '../mesh/mesh.ts'
 import { InviteHold } from '../runtime/invite-hold.ts'
@@ -10,6 +10,9 @@ import { dialable } from './addresses.ts'
 import type { NodeParts } from './parts.ts'
 import type { RoleRooms } from './role-rooms.ts'
 import type { Cellar, Rooms } from './rooms.ts'
+
+/** A device that does not answer holds up no guest: it hears of it when it comes back. */
+const TOLD_WITHIN_MS = 2_000
 
 export interface Inviting {
   readonly invites: Invites
@@ -39,14 +42,15 @@ export function openInvites(
     roles: rooms.roles,
     roleGiver: { ready: (role, exp) => desks().roles.ready(role, exp), linksFor: (role, to) => desks().roles.linksFor(role, to) },
     addresses: () => dialable(mesh().addresses()),
-    announceMember: (membership, given) => {
+    announce: async (membership, links, on) => {
       const owned = directory
         .members()
         .filter((member) => member.own)
         .map((member) => member.device as Did)
-      void mesh()
+      const told = mesh()
         .push('members', [membership])
-        .then(() => mesh().push('delegations', given, owned)) // a grant counts only for members
+        .then(() => mesh().push('delegations', links, [...new Set([...owned, ...on])])) // a grant counts only for who is in the mesh
+      await Promise.race([told, pause(clock, TOLD_WITHIN_MS)])
     },
   })
   return { invites, hold, pairings }

@@ -13,8 +13,8 @@ import type { NodeParts } from './parts.ts'
 export interface Here {
   readonly mesh: KnownMesh
   readonly others: number
-  /** An owner took this device out: it may come back, or go elsewhere. */
-  readonly isRemoved: boolean
+  /** It is no member: an owner took it out, or it is or was a guest. It may come back as something else, or go elsewhere. */
+  readonly mayComeBack: boolean
 }
 
 /** @throws INVITE_EXPIRED, ALREADY_MEMBER, OTHER_MESH. A mesh of one that was never shared may be left. */
@@ -24,7 +24,7 @@ export function refuseJoin({ offer, meshId }: ReadCode, here: Here | undefined):
       hint: 'ask for a new one: errand invite',
     })
   }
-  if (here === undefined || here.isRemoved) return
+  if (here === undefined || here.mayComeBack) return
   if (Buffer.compare(here.mesh.id, meshId) === 0) {
     throw new ErrandError('ALREADY_MEMBER', `this device is a member of mesh "${offer.meshName}" already`, { hint: 'errand devices shows it' })
   }

@@ -11,6 +11,7 @@ import { ClockWatch } from '../runtime/clock-watch.ts'
 import { isVoid } from '../runtime/former.ts'
 import { RevocationNews } from '../runtime/freshness.ts'
 import { Groups } from '../runtime/groups.ts'
+import { readMembership } from '../runtime/joining.ts'
 import { Keyring } from '../runtime/keyring.ts'
 import { MeshRecords } from '../runtime/records.ts'
 import { Roles } from '../runtime/roles.ts'
@@ -40,7 +41,7 @@ export async function openCellar(p: NodeParts, stops: (() => Promise<void>)[]): 
   const datastore = await openPeerDatastore(p.home.at('db', 'peers'), clock)
   stops.push(async () => await datastore.close())
   const audit = await AuditLog.open({ store: store.logs, identity: p.device, mesh: p.mesh.id, clock })
-  if (store.isNew && !p.isNewHere) holdForRestore(audit)
+  if (store.isNew && !p.isNewHere && !isGuest(p)) holdForRestore(audit)
   return { store, datastore, audit }
 }
 
@@ -48,6 +49,11 @@ export async function openCellar(p: NodeParts, stops: (() => Promise<void>)[]): 
 function holdForRestore(audit: AuditLog): void {
   audit.hold('the database is new: this device first asks the others for its log')
   clock.after(RESTORE_WAIT_MS, () => audit.release())
+}
+
+/** Nobody else keeps copies of a guest's log. */
+export function isGuest({ mesh, membership }: NodeParts): boolean {
+  return readMembership(mesh, membership).kind === 'guest'
 }
 
 export interface Rooms {
@@ -74,7 +80,8 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
   const wallet = new Wallet()
   const revocations = new Revocations()
   const orders = new Orders(owners)
-  const directory = new Directory(owners, admission(owners, revocations), (did) => orders.atOf('remove', did))
+  const removedAt = (did: string): number | undefined => orders.atOf('remove', did)
+  const directory = new Directory(owners, admission(owners, revocations), removedAt, () => clock.now())
   revocations.bar((did) => directory.isRemoved(did))
   revocations.voids((link, above) => isVoid(owners, link, above))
   const records = new MeshRecords({ orders, directory, wallet, revocations, shelf: store.shelf('records'), clock, owners })
@@ -82,7 +89,7 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
   await records.admit('members', p.membership)
   for (const [set, bytes] of p.brought) await records.admit(set, bytes)
   const replica = await Replica.open({ store: store.logs, shelf: store.shelf('heads'), mesh: id, own: audit, keeps: (log) => directory.isMember(log) })
-  if (!store.isNew && directory.members().length > 1) audit.listenFirst(LISTEN_FIRST_MS)
+  if (!store.isNew && directory.members().length > 1 && !isGuest(p)) audit.listenFirst(LISTEN_FIRST_MS)
   const ownerKey = new OwnerKey(p.home)
   const keyring = new Keyring({ device: p.device, owner: () => ownerKey.current(), isOwner: (did) => owners.has(did), wallet, revocations, clock, random })
   const roles = new Roles({ orders, owner: () => keyring.owner })

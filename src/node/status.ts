@@ -20,14 +20,21 @@ export interface Seen {
   readonly time: string | undefined
   /** An owner has removed this device. */
   readonly isRemoved: boolean
+  /** When this guest's time was over, milliseconds since the epoch. */
+  readonly overSince: number | undefined
   readonly notices: string[]
 }
 
 const REMOVED = 'this device was removed from the mesh by an owner: no other device talks to it (to come back: errand invite on an owner’s device)'
 
-export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged, policy, time, isRemoved, notices }: Seen): ReturnType<LocalRuntimeOn['status']> {
+export function statusOf(
+  p: NodeParts,
+  { addresses, name, logRefusal, damaged, policy, time, isRemoved, overSince, notices }: Seen,
+): ReturnType<LocalRuntimeOn['status']> {
   const { did, peerId } = p.device
-  const wrong = [isRemoved ? REMOVED : undefined, logRefusal, policy, time].filter((one) => one !== undefined)
+  const wrong = [isRemoved ? REMOVED : undefined, overSince === undefined ? undefined : over(overSince), logRefusal, policy, time].filter(
+    (one) => one !== undefined,
+  )
   const problems = [...wrong, ...damaged.map((key) => `the record ${key} was changed on disk`)]
   return {
     ...{ ready: true, apiVersion: LOCAL.version, did, peerId, name, words: wordsOf(did), version: p.version, pid: process.pid, addresses, problems },
@@ -39,6 +46,10 @@ export function statusOf(p: NodeParts, { addresses, name, logRefusal, damaged, p
     preset: p.config.transport.listen.length > 0 ? null : p.config.preset,
     localOnly: p.listen.every(isLoopback),
   }
+}
+
+function over(at: number): string {
+  return `this device was a guest until ${new Date(at).toISOString()}: no other device talks to it (to come back: a new code, errand join)`
 }
 
 /** How a node is that waits to be invited. */

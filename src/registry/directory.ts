@@ -9,7 +9,7 @@ import { DOMAIN } from '../../protocols/wire.ts'
 import { ErrandError } from '../base/errors.ts'
 import { open } from '../identity/envelope.ts'
 import { type Did, didOfPeerId, isDid, peerIdOf } from '../identity/identity.ts'
-import { type HeldMembership, Memberships, type RemovedAt } from './memberships.ts'
+import { type HeldMembership, type Kind, Memberships, type RemovedAt } from './memberships.ts'
 import type { Owners } from './owners.ts'
 import { digestOf, type RecordSet, recordId } from './records.ts'
 
@@ -35,25 +35,26 @@ export class Directory {
     private readonly owners: Owners,
     private readonly mayAdmit: AdmissionCheck,
     removedAt: RemovedAt,
+    now: () => number,
   ) {
-    this.#members = new Memberships(removedAt, owners)
+    this.#members = new Memberships(removedAt, owners, now)
   }
 
-  /** A membership counts when an owner signed it, or somebody whom an owner allowed to admit. Of two for one device the later one counts; removal beats both, until an owner admits again. */
+  /** A membership counts when an owner signed it, or somebody whom an owner allowed to admit and who is no guest. Of two for one device the later one counts; removal beats both, until an owner admits again. */
   admitMember(bytes: Uint8Array): Verdict {
     const seen = attempt(() => open(MembershipSchema, DOMAIN.membership, this.owners.mesh.id, bytes))
     if (seen === undefined) return 'refused'
     const { value, by } = seen
     const byOwner = this.owners.counts(by, bytes)
     if (!byOwner && this.owners.isFormer(by)) return 'known' // it may have counted when it was signed; it is forgotten
-    if (!byOwner && !this.mayAdmit(by, value.proofs, value.at)) return 'refused'
+    if (!byOwner && (this.#isKind(by, 'guest') || !this.mayAdmit(by, value.proofs, value.at))) return 'refused'
     return this.#members.keep({ id: recordId(bytes), bytes, value, by }, byOwner ? 'owner' : 'leave')
   }
 
   admitAddress(bytes: Uint8Array): Verdict {
     const seen = attempt(() => open(AddressSchema, DOMAIN.address, this.owners.mesh.id, bytes))
     if (seen === undefined || seen.by !== seen.value.device) return 'refused'
-    if (!this.isMember(seen.by)) return this.#members.isRemoved(seen.by) ? 'known' : 'refused'
+    if (!this.isAdmitted(seen.by)) return this.isKnown(seen.by) ? 'known' : 'refused'
     return keepNewest(this.#addresses, seen.value.device, { id: recordId(bytes), bytes, value: seen.value }, (held) => held.value.seq)
   }
 
@@ -61,7 +62,7 @@ export class Directory {
   admitAnnouncement(bytes: Uint8Array, heardAt: (saidAt: number) => number): Verdict {
     const seen = attempt(() => open(AnnouncementSchema, DOMAIN.announce, this.owners.mesh.id, bytes))
     if (seen === undefined || seen.by !== seen.value.device) return 'refused'
-    if (!this.isMember(seen.by)) return this.#members.isRemoved(seen.by) ? 'known' : 'refused'
+    if (!this.isMember(seen.by)) return this.isKnown(seen.by) && !this.isGuest(seen.by) ? 'known' : 'refused'
     const before = this.#announcements.get(seen.by)?.heardAt ?? 0 // newer words by a slower way do not make it longer unheard
     const next = { id: recordId(bytes), bytes, value: seen.value, heardAt: Math.max(before, heardAt(seen.value.seq)) }
     return keepNewest(this.#announcements, seen.value.device, next, (held) => held.value.seq)
@@ -72,11 +73,36 @@ export class Directory {
     return this.#members.records().flatMap(({ by, bytes }) => (dids.includes(by) ? [bytes] : []))
   }
 
+  /** A member in full; a guest is none. */
   isMember(did: string): boolean {
+    return this.#members.get(did)?.value.kind === 'member'
+  }
+
+  /** It is in the mesh as a guest: it meets the devices that its grants name, and learns of no others. */
+  isGuest(did: string): boolean {
+    return this.#members.get(did)?.value.kind === 'guest'
+  }
+
+  /** A member or a guest, now. */
+  isAdmitted(did: string): boolean {
     return this.#members.get(did) !== undefined
   }
 
-  /** It was a member once, and an owner removed it. */
+  /** It is or was in the mesh. */
+  isKnown(did: string): boolean {
+    return this.#members.last(did) !== undefined
+  }
+
+  /** When a guest's time was over, milliseconds since the epoch; undefined where it is not. */
+  overSince(did: string): number | undefined {
+    return this.#members.overSince(did)
+  }
+
+  #isKind(did: string, kind: Kind): boolean {
+    return this.#members.last(did)?.value.kind === kind
+  }
+
+  /** It was in the mesh once, and an owner removed it. */
   isRemoved(did: string): boolean {
     return this.#members.isRemoved(did)
   }
@@ -99,7 +125,13 @@ export class Directory {
     return this.#members.last(did)?.bytes
   }
 
+  /** Members in full. */
   members(): Membership[] {
+    return this.everyone().filter(({ kind }) => kind === 'member')
+  }
+
+  /** Members and guests. */
+  everyone(): Membership[] {
     return this.#all()
       .map((held) => held.value)
       .sort((a, b) => a.name.localeCompare(b.name) || (a.device < b.device ? -1 : 1))
@@ -164,24 +196,35 @@ export class Directory {
       })
     }
     const did = isDid(text) ? text : attempt(() => didOfPeerId(text))
-    if (did !== undefined && this.isMember(did)) return did
+    if (did !== undefined && this.isAdmitted(did)) return did
     if (self !== undefined && (did === self || this.nameOf(self) === text)) return self
     if (this.removed().some(({ name, device }) => name === text || device === did)) throw wasRemoved(text)
-    const names = this.members().map((member) => member.name)
+    if (this.#isOverBy(text, did)) throw wasGuest(text)
+    const names = this.everyone().map((member) => member.name)
     throw new ErrandError('UNKNOWN_DEVICE', `no device "${text}" in this mesh`, { hint: `known devices: ${names.join(', ')}  (errand devices)` })
   }
 
   set(name: 'members' | 'addresses' | 'announcements'): RecordSet {
     const all = (): { readonly id: string; readonly bytes: Uint8Array }[] => {
       if (name === 'members') return this.#members.records()
-      const held = name === 'addresses' ? this.#addresses : this.#announcements
-      return [...held].flatMap(([did, one]) => (this.isMember(did) ? [one] : [])) // nothing of a removed device is handed on
+      if (name === 'addresses') return [...this.#addresses].flatMap(([did, one]) => (this.isAdmitted(did) ? [one] : [])) // nothing of a removed device is handed on
+      return [...this.#announcements].flatMap(([did, one]) => (this.isMember(did) ? [one] : []))
     }
     return { digest: () => digestOf(all().map((one) => one.id)), records: () => all().map((one) => [one.id, one.bytes] as const) }
   }
 
+  /** The records of these devices alone, one each. */
+  recordsOf(name: 'members' | 'addresses', dids: ReadonlySet<string>): (readonly [id: string, bytes: Uint8Array])[] {
+    const held = [...dids].flatMap((did) => (this.isAdmitted(did) ? ((name === 'members' ? this.#members.get(did) : this.#addresses.get(did)) ?? []) : []))
+    return held.map(({ id, bytes }) => [id, bytes] as const)
+  }
+
   #all(): HeldMembership[] {
     return this.#members.all()
+  }
+
+  #isOverBy(text: string, did: string | undefined): boolean {
+    return this.#members.over().some(({ name, device }) => name === text || device === did)
   }
 
   peers(self: Did): { did: Did; peerId: string; addrs: readonly string[] }[] {
@@ -205,6 +248,10 @@ function keepNewest<H extends { readonly id: string }>(into: Map<string, H>, key
 
 function wasRemoved(name: string): ErrandError {
   return new ErrandError('REMOVED', `the device "${name}" was removed from this mesh`, { hint: 'an owner can admit it again: errand invite' })
+}
+
+function wasGuest(name: string): ErrandError {
+  return new ErrandError('GUEST_ENDED', `"${name}" was a guest, and its time is over`, { hint: 'invite it again: errand invite --guest' })
 }
 
 function attempt<T>(fn: () => T): T | undefined {

@@ -17,12 +17,16 @@ export type SignedBy = 'owner' | 'leave'
 /** When a device was removed, milliseconds since the epoch; undefined when it never was. */
 export type RemovedAt = (did: string) => number | undefined
 
+export type Kind = Membership['kind']
+
 export class Memberships {
   readonly #held = { owner: new Map<string, HeldMembership>(), leave: new Map<string, HeldMembership>() } as const
 
+  /** @param now milliseconds since the epoch: a guest's membership ends. */
   constructor(
     private readonly removedAt: RemovedAt,
     private readonly owners: Pick<OwnersView, 'counts'>,
+    private readonly now: () => number,
   ) {}
 
   /** One that a removal outdoes is kept for its name, and is no news to anybody. */
@@ -34,8 +38,14 @@ export class Memberships {
     return this.#counts(next, by) ? 'new' : 'known'
   }
 
-  /** The record that makes a device a member. */
+  /** The record by which a device is in the mesh, as what it says. */
   get(did: string): HeldMembership | undefined {
+    const held = this.#newest(did)
+    return held === undefined || this.#isOver(held) ? undefined : held
+  }
+
+  /** The newest that counts, also of a guest whose time is over: nothing older takes its place then. */
+  #newest(did: string): HeldMembership | undefined {
     const [one, other] = this.counting(did)
     return one !== undefined && other !== undefined && isNewer(other, one) ? other : one
   }
@@ -50,15 +60,26 @@ export class Memberships {
 
   /** The last that is known of a device, whether it is still a member or not. */
   last(did: string): HeldMembership | undefined {
-    return this.get(did) ?? this.#held.owner.get(did) ?? this.#held.leave.get(did)
+    return this.#newest(did) ?? this.#held.owner.get(did) ?? this.#held.leave.get(did)
   }
 
-  /** It was a member, and an owner removed it. */
+  /** It was in the mesh, and an owner removed it. */
   isRemoved(did: string): boolean {
-    return this.removedAt(did) !== undefined && this.get(did) === undefined
+    return this.removedAt(did) !== undefined && this.#newest(did) === undefined
   }
 
-  /** Of members only. */
+  /** Of a guest whose time is over: when that was. */
+  overSince(did: string): number | undefined {
+    const held = this.#newest(did)
+    return held !== undefined && this.#isOver(held) ? held.value.until : undefined
+  }
+
+  /** Guests whose time is over. */
+  over(): Membership[] {
+    return this.#devices().flatMap((did) => (this.overSince(did) === undefined ? [] : (this.#newest(did)?.value ?? [])))
+  }
+
+  /** Of members and guests. */
   all(): HeldMembership[] {
     return this.#devices().flatMap((did) => this.get(did) ?? [])
   }
@@ -74,6 +95,10 @@ export class Memberships {
 
   #devices(): string[] {
     return [...new Set([...this.#held.owner.keys(), ...this.#held.leave.keys()])]
+  }
+
+  #isOver({ value: { until } }: HeldMembership): boolean {
+    return until !== undefined && until <= this.now()
   }
 
   /** Removal wins: against it stands only an owner's own word that was given later. */

@@ -9,11 +9,12 @@ import type { Orders } from './orders.ts'
 /** Devices of the owners are trusted, all others are verified: both joined with a code that somebody made for them. */
 export type TrustOf = (did: string) => TrustLevel
 
-/** What an owner said of a device; else `trusted` for the owners' own devices and `verified` for other members. Who is no member is not trusted. */
+/** What an owner said of a device; else `trusted` for the owners' own devices and `verified` for other members and for guests. A guest is never trusted with more. Who is neither is not trusted. */
 export function trustOf(orders: Pick<Orders, 'get'>, directory: Pick<Directory, 'member'>): TrustOf {
   return (did) => {
     const member = directory.member(did)
     if (member === undefined) return 'untrusted'
-    return orders.get('trust', did)?.level ?? (member.own ? 'trusted' : 'verified')
+    const level = orders.get('trust', did)?.level ?? (member.own ? 'trusted' : 'verified')
+    return member.kind === 'guest' && level === 'trusted' ? 'verified' : level
   }
 }

@@ -24,7 +24,7 @@ export interface ApprovalGateOn {
   readonly clock: Clock
   readonly isSamePerson: (a: Did, b: Did) => boolean
   /** Puts names in the place of the DIDs in a sentence. */
-  readonly named: (text: string) => string
+  readonly named: (text: string, reader: Did) => string
 }
 
 /** What a caller shows. */
@@ -68,7 +68,7 @@ export class ApprovalGate {
     const { did: by, challenge } = shown.caller
     if (decision === 'deny') {
       await this.#note('approval.deny', { waiting, by, admission, reason })
-      this.on.approvals.deny(waiting, this.on.named(by), reason)
+      this.on.approvals.deny(waiting, this.on.named(by, waiting.intent.requester as Did), reason)
       return { decision, have: 0, need: waiting.need }
     }
     // Written down before it counts: a start must not be in the log before the yes that it rests on.
@@ -89,7 +89,7 @@ export class ApprovalGate {
     await Promise.race([caller.synced, pause(clock, SYNC_WAIT_MS)])
     const at = Math.floor(clock.now() / 1_000)
     const seen = verifyInvocation(invocation, proofs, { self, peer: caller.did, challenge: caller.challenge, now: at, revocations, seen: this.#seen })
-    if (!seen.ok) throw await this.#refused(mayNot(denial({ ...seen, detail: named(seen.detail) }, at * 1_000), named(self)), shown)
+    if (!seen.ok) throw await this.#refused(mayNot(denial({ ...seen, detail: named(seen.detail, caller.did) }, at * 1_000), named(self, caller.did)), shown)
     if (seen.invocation.cmd !== command) throw await this.#refused(new ErrandError('DENIED', `the invocation is not for ${command}`), shown)
     const refused = await firstRefusal(checks, askedOf(seen, caller.did), 'admission')
     if (refused !== undefined) throw await this.#refused(deniedBy(refused), shown)

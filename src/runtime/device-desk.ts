@@ -50,6 +50,9 @@ export class DeviceDesk implements DeviceRoom {
 
   async trust({ device, level }: TrustRequest): Promise<OrderView> {
     const subject = this.on.directory.resolve(device)
+    if (level === 'trusted' && this.on.directory.isGuest(subject)) {
+      throw new ErrandError('GUEST', 'a guest is never trusted with more than its grants', { hint: 'invite it as a member, without --guest' })
+    }
     return await this.on.desk.decide({ kind: 'trust', subject, body: { level }, fact: { action: 'device.trust', details: { words: `trust ${level}` } } })
   }
 

@@ -41,6 +41,8 @@ export function deviceView(member: Membership, on: DeviceViewOn): DeviceView {
     capabilities: said === undefined ? null : capabilitiesOf(said),
     addresses: [...on.directory.addressesOf(did)],
     trust,
+    membership: member.kind,
+    ...(member.until === undefined ? {} : { until: new Date(member.until).toISOString() }),
   }
 }
 

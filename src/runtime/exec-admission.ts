@@ -64,8 +64,8 @@ export interface ExecAdmissionOn {
   readonly mandates: Mandates
   /** One of the checks; counts what they let in. */
   readonly uses: Pick<GrantRates, 'take' | 'step'>
-  /** Puts names in the place of the DIDs in a sentence. */
-  readonly named: (text: string) => string
+  /** Puts names in the place of the DIDs in a sentence, as far as its reader knows who they are. */
+  readonly named: (text: string, reader: Did) => string
 }
 
 interface Denied {
@@ -193,8 +193,8 @@ export class ExecAdmission {
 /** The kernel's no, in the words that its caller gets to read. */
 export function kernelSaidNo(seen: Refusal, on: Pick<ExecAdmissionOn, 'self' | 'named' | 'clock'> & { readonly caller: Did }): ErrandError {
   const { self, named, clock, caller } = on
-  const asked = { who: named(caller), on: named(self), exe: seen.invocation?.args['exe'] }
-  return denial({ ...seen, detail: named(seen.detail) }, clock.now(), asked)
+  const asked = { who: named(caller, caller), on: named(self, caller), exe: seen.invocation?.args['exe'] }
+  return denial({ ...seen, detail: named(seen.detail, caller) }, clock.now(), asked)
 }
 
 function claimed(session: string): ErrandError {

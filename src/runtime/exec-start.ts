@@ -52,7 +52,7 @@ export interface StarterOn {
   readonly revocations: Revocations
   readonly clock: Clock
   /** Puts names in the place of the DIDs in a sentence. */
-  readonly named: (text: string) => string
+  readonly named: (text: string, reader: Did) => string
   readonly live: LiveCommands
   /** Asked again at the start: the answer may have changed while the request waited. */
   readonly checks: readonly Check[]
@@ -226,7 +226,7 @@ export class Starter {
 
   async #spawn(submission: Submitted, o: Starting): Promise<LiveCommand> {
     try {
-      this.#refuseDead(o.admission)
+      this.#refuseDead(o)
       const judged = await this.#pass(o)
       if (this.on.live.isUnwanted(submission.id)) throw new ErrandError('CANCELLED', 'the task was cancelled before it started')
       return this.on.live.add(submission.id, o.admission, await o.prepared.start(o.asker.sink, judged))
@@ -278,8 +278,8 @@ export class Starter {
   }
 
   /** Also for those who waited long. */
-  #refuseDead(admission: Admission): void {
-    const why = whyDead(admission, this.on)
+  #refuseDead({ admission, caller }: Pick<Starting, 'admission' | 'caller'>): void {
+    const why = whyDead(admission, { ...this.on, named: (text) => this.on.named(text, caller) })
     if (why !== undefined) throw why
   }
 

@@ -44,10 +44,12 @@ export class GroupDesk implements GroupRoom {
 
   async change({ group, add = [], remove = [] }: GroupRequest): Promise<GroupChanged> {
     const { groups, directory, orders, rights, keyring } = this.on
-    if (directory.members().some(({ name }) => name === group))
+    if (directory.everyone().some(({ name }) => name === group))
       throw new ErrandError('AMBIGUOUS_DEVICE', `a device is called "${group}"`, { hint: 'give the group another name' })
+    const added = add.map((text) => directory.resolve(text))
+    groups.refuseGuests(added)
     const leaving = remove.map((text) => directory.resolve(text))
-    const devices = [...new Set([...groups.listed(group), ...add.map((text) => directory.resolve(text))])].filter((did) => !leaving.includes(did))
+    const devices = [...new Set([...groups.listed(group), ...added])].filter((did) => !leaving.includes(did))
     const words = devices.length === 0 ? 'no device' : devices.map((did) => this.#nameOf(did)).join(', ')
     const heard = await orders.decide({ kind: 'group', subject: group, body: { devices }, fact: { action: 'group.change', details: { name: group, words } } })
     const held = this.#held(group)

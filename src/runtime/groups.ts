@@ -39,7 +39,7 @@ export class Groups {
   resolve(text: string): Ends {
     const { directory } = this.on
     if (this.listed(text).length === 0) return { devices: [directory.resolve(text)] }
-    if (directory.members().some(({ name }) => name === text))
+    if (directory.everyone().some(({ name }) => name === text))
       throw new ErrandError('AMBIGUOUS_DEVICE', `"${text}" is a device and a group`, {
         hint: 'name the device by its DID, or rename one of them: errand group list',
       })
@@ -47,6 +47,16 @@ export class Groups {
     if (devices.length === 0)
       throw new ErrandError('EMPTY_GROUP', `no device of the group "${text}" is in this mesh`, { hint: `errand group add ${text} DEVICE` })
     return { devices, group: text }
+  }
+
+  /** For what would lead a guest beyond its circle. @throws GUEST */
+  refuseGuests(devices: readonly Did[]): void {
+    const guest = devices.find((did) => this.on.directory.isGuest(did))
+    if (guest === undefined) return
+    const name = this.on.directory.named(guest)
+    throw new ErrandError('GUEST', `"${name}" is a guest, and a guest has no role and is in no group`, {
+      hint: `give it single rights: errand grant ${name} --on DEVICE --can RIGHT --for DURATION`,
+    })
   }
 }
 

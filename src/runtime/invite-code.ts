@@ -75,7 +75,7 @@ export function givesOf(offer: Offer, device: string): RightView[] {
 
 /** What the joining device gets. */
 export function getsOf(offer: Offer): RightView[] {
-  const everywhere = 'every device of the owner'
+  const everywhere = offer.on === undefined ? 'every device of the owner' : offer.on.map(({ name }) => name).join(', ')
   if (offer.role !== undefined && offer.gives[0] !== undefined) return [roleView(offer.role, offer, everywhere)]
   return offer.gives.map((right) => rightView(right, everywhere))
 }

@@ -4,26 +4,20 @@ import * as v from 'valibot'
 import { type Ask, type Offer, Offer as OfferSchema, type Welcome } from '../../protocols/join/messages.ts'
 import type { InviteRequest, InviteView } from '../../protocols/local/messages.ts'
 import { Bytes, DOMAIN, decodeAs, encode } from '../../protocols/wire.ts'
-import type { Fact } from '../audit/facts.ts'
-import type { Revocations } from '../authority/revocations.ts'
 import { NonceMemory } from '../authority/seen.ts'
 import { type Delegation, decodeDelegation, signDelegation } from '../authority/token.ts'
 import { verifyInvocation } from '../authority/verify.ts'
-import type { Wallet } from '../authority/wallet.ts'
-import type { Clock, Random } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { open, seal } from '../identity/envelope.ts'
 import { type Did, Identity } from '../identity/identity.ts'
-import type { Directory } from '../registry/directory.ts'
-import type { RemovedAt } from '../registry/memberships.ts'
-import { giftsOf, type RoleGiver } from './gifts.ts'
+import { Admitting, type AdmittingOn } from './admitting.ts'
+import { refuseUngivable } from './guest-offer.ts'
 import { giftsFit, JoinRefusals } from './invite-checks.ts'
 import { getsOf, givesOf, writeCode } from './invite-code.ts'
 import type { InviteHold } from './invite-hold.ts'
-import { type Keyring, NONCE_BYTES } from './keyring.ts'
+import { NONCE_BYTES } from './keyring.ts'
 import { deviceName, makeOffer, notesOn } from './offers.ts'
 import type { Pairings } from './pairings.ts'
-import type { MeshRecords } from './records.ts'
 import type { Roles } from './roles.ts'
 
 export interface InviteShelf {
@@ -31,17 +25,8 @@ export interface InviteShelf {
   get(key: string): Promise<Uint8Array | undefined>
 }
 
-export interface InvitesOn {
-  readonly keyring: Keyring
-  readonly mesh: { readonly id: Uint8Array; readonly name: string; readonly owners: () => readonly string[]; readonly genesis: Uint8Array }
-  readonly directory: Directory
-  readonly wallet: Wallet
-  readonly revocations: Revocations
-  readonly records: MeshRecords
+export interface InvitesOn extends AdmittingOn {
   readonly shelf: InviteShelf
-  readonly audit: { append(fact: Fact): Promise<unknown> }
-  readonly clock: Clock
-  readonly random: Random
   /** Where this device can be dialled, best first. */
   readonly addresses: () => string[]
   /** What an invite gives that names neither a role nor rights. */
@@ -50,13 +35,7 @@ export interface InvitesOn {
   readonly pairings: Pick<Pairings, 'open'>
   /** Throws while nobody may join. */
   readonly mayAdmit: () => void
-  /** When a device was removed, if it ever was: only an owner admits it again, with a later word. */
-  readonly removedAt: RemovedAt
   readonly roles: Pick<Roles, 'named' | 'bundle' | 'lifeOf'>
-  /** Signs roles, where the owner's key lies: links that hang on the role. Absent: its rights are handed on one by one. */
-  readonly roleGiver?: RoleGiver
-  /** Tells the mesh of a new member, and the owner's devices of what it gave. */
-  readonly announceMember: (membership: Uint8Array, given: Uint8Array[]) => void
 }
 
 /** An invite as it is kept: the signed offer, the delegation behind it, and who used it when. */
@@ -76,15 +55,18 @@ export class Invites {
   /** Codes that are being used right now: two joiners with one code must not both get in. */
   readonly #inUse = new Set<string>()
 
+  readonly #admitting: Admitting
+
   constructor(private readonly on: InvitesOn) {
     this.#refusals = new JoinRefusals(on)
+    this.#admitting = new Admitting(on)
   }
 
   /** @throws NOT_AN_OWNER, BAD_RIGHT, BAD_ROLE, BAD_NAME */
   async create(request: InviteRequest): Promise<InviteView> {
     const { mesh, random, keyring, shelf, audit } = this.on
     this.on.mayAdmit()
-    this.#admitter()
+    this.#admitting.admitter()
     const seed = random(32)
     const inviteKey = new Identity(seed)
     const offer = this.#offer(request, inviteKey.did)
@@ -116,7 +98,7 @@ export class Invites {
       code: prize.code,
       shortCode: request.short === true ? await this.on.pairings.open(prize) : null,
       expiresAt: new Date(offer.expiresAt * 1_000).toISOString(),
-      membership: 'member',
+      membership: offer.kind,
       asks,
       gives,
       notes: notesOn(offer),
@@ -158,54 +140,9 @@ export class Invites {
     const no = await this.on.hold.look(offer, { did: from.did, name, address: from.address }, kept.approve === true)
     if (no?.isSpent !== false) await this.on.shelf.put(offer.invite, encode({ ...kept, usedBy: from.did, usedAt: this.on.clock.now() } satisfies Kept))
     if (no !== undefined) throw await this.#refused(no.code, no.message, from)
-    const welcome = await this.#welcome({ offer, given, from, name: this.on.directory.freeName(offer.name ?? name, from.did) })
+    const welcome = await this.#admitting.welcome({ offer, given, from, name })
     this.on.hold.joined(offer, { did: from.did, name: this.on.directory.nameOf(from.did) ?? name })
     return welcome
-  }
-
-  async #welcome(o: { offer: Offer; given: Delegation[]; from: { did: Did; address: string }; name: string }): Promise<Welcome> {
-    const { records, directory, mesh, audit, keyring } = this.on
-    const { offer, given, from, name } = o
-    const { signer, proofs } = this.#admitter()
-    const membership = seal(signer, DOMAIN.membership, mesh.id, {
-      v: 1,
-      device: from.did,
-      name,
-      kind: offer.kind,
-      own: offer.mine,
-      at: Math.max(this.on.clock.now(), (this.on.removedAt(from.did) ?? 0) + 1),
-      proofs,
-    })
-    await audit.append({
-      actor: from.did,
-      action: 'device.join',
-      result: 'ok',
-      subject: from.did,
-      details: {
-        name,
-        from: from.address,
-        requestedBy: keyring.device.did,
-        words: [...givesOf(offer, name), ...getsOf(offer)].map((right) => right.words).join('; '),
-      },
-    })
-    await records.admit('members', membership)
-    for (const link of [...given, ...giftsOf(offer, from.did, { signer: this.#admitter().signer, ...this.on })]) await records.admit('delegations', link.bytes)
-    this.on.announceMember(
-      membership,
-      given.map((link) => link.bytes),
-    )
-    const bytesOf = (set: 'members' | 'addresses' | 'revocations' | 'delegations' | 'orders'): Uint8Array[] =>
-      [...records.visible(set, from.did)].map(([, bytes]) => bytes)
-    return {
-      t: 'welcome',
-      genesis: mesh.genesis,
-      membership,
-      members: directory.members().length > 512 ? [membership] : bytesOf('members'),
-      addresses: bytesOf('addresses').slice(0, 512),
-      delegations: bytesOf('delegations').slice(0, 512),
-      revocations: bytesOf('revocations').slice(0, 4_096),
-      orders: bytesOf('orders').slice(0, 512),
-    }
   }
 
   /** Now, and not while somebody joins: the links above tell others of the role, and that may take its time. */
@@ -213,24 +150,33 @@ export class Invites {
     if (role !== undefined && first !== undefined && this.on.keyring.owner !== undefined) await this.on.roleGiver?.ready(role, first.exp)
   }
 
-  /** Who signs memberships here: the owner, or this device with an owner's leave. @throws NOT_AN_OWNER */
-  #admitter(): { signer: Identity; proofs: Uint8Array[] } {
-    const { keyring, wallet, revocations, mesh } = this.on
-    if (keyring.owner !== undefined) return { signer: keyring.owner, proofs: [] }
-    for (const owner of mesh.owners() as readonly Did[]) {
-      const found = wallet.find({ issuer: keyring.device.did, subject: owner, command: '/mesh/join', now: keyring.nowSeconds(), revocations })
-      if (found.ok) return { signer: keyring.device, proofs: found.chain.map((link) => link.bytes) }
-    }
-    throw new ErrandError('NOT_AN_OWNER', 'this device may not invite others into the mesh', {
-      hint: 'run errand invite on the device that made the mesh, or be invited with --role admin',
-    })
-  }
-
   #offer(request: InviteRequest, invite: Did): Offer {
     const { mesh, directory, keyring, clock, addresses, defaultRoles } = this.on
     const owner = keyring.owner?.did ?? mesh.owners()[0] ?? ''
     const inviterName = directory.nameOf(keyring.device.did) ?? ''
-    return makeOffer(request, { invite, owner, inviterName, meshName: mesh.name, addrs: addresses(), nowMs: clock.now(), defaultRoles, roles: this.on.roles })
+    const offer = makeOffer(request, {
+      invite,
+      owner,
+      inviterName,
+      meshName: mesh.name,
+      addrs: addresses(),
+      nowMs: clock.now(),
+      defaultRoles,
+      roles: this.on.roles,
+      guestOn: (names) => this.#devices(names),
+    })
+    refuseUngivable(offer, this.on)
+    return offer
+  }
+
+  /** Where a guest is given something; here, where nobody says. @throws UNKNOWN_DEVICE */
+  #devices(names: readonly string[] | undefined): { device: Did; name: string }[] {
+    const { directory, keyring } = this.on
+    const dids = names === undefined ? [keyring.device.did] : names.map((name) => directory.resolve(name))
+    const guest = dids.find((did) => directory.isGuest(did))
+    if (guest !== undefined)
+      throw new ErrandError('GUEST', `"${directory.named(guest)}" is a guest itself, and guests do not meet`, { hint: 'name devices of the mesh' })
+    return [...new Set(dids)].map((device) => ({ device, name: directory.nameOf(device) ?? '' }))
   }
 
   #proof(invite: Did, exp: number): Delegation {

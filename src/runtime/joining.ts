@@ -94,7 +94,7 @@ export function checkWelcome(welcome: Welcome, code: ReadCode, device: Did): { m
   const { value: membership, by } = openMembership(mesh, welcome.membership)
   if (!owners.counts(by, welcome.membership) && membership.proofs.length === 0) throw bad('nobody who may admit signed the membership')
   if (membership.device !== device) throw bad('the membership is that of another device')
-  if (membership.own !== code.offer.mine) throw bad('the membership is not what the code offered')
+  if (membership.own !== code.offer.mine || membership.kind !== code.offer.kind) throw bad('the membership is not what the code offered')
   return { mesh, membership }
 }
 

@@ -28,6 +28,7 @@ import type {
   WhyRequest,
   WhyView,
 } from '../../protocols/local/messages.ts'
+import type { Membership } from '../../protocols/member/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { every } from '../base/clock.ts'
@@ -75,6 +76,8 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly sessions: SessionDesk
   readonly log: AuditDesk
   readonly audit: { append(fact: Fact): Promise<unknown> }
+  /** The devices that are shown here: everybody, or on a guest those that its grants name. */
+  readonly shown: () => readonly Membership[]
   /** Of the mesh. */
   readonly meshId: Uint8Array
   /** What only the whole node knows. */
@@ -123,7 +126,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
   }
 
   listDevices(): Promise<DeviceView[]> {
-    return Promise.resolve(this.on.directory.members().map((member) => deviceView(member, this.on)))
+    return Promise.resolve(this.on.shown().map((member) => deviceView(member, this.on)))
   }
 
   listAgents(): Promise<OfferedView[]> {
@@ -197,7 +200,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
   async readOffer(request: JoinRequest): Promise<OfferView> {
     const self = { did: this.on.self, name: request.name ?? this.on.directory.nameOf(this.on.self) ?? 'this device' }
     const code = readCode(request.code)
-    if (sameBytes(code.meshId, this.on.meshId) && !this.on.directory.isRemoved(this.on.self)) {
+    if (sameBytes(code.meshId, this.on.meshId) && this.on.directory.isMember(this.on.self)) {
       throw new ErrandError('ALREADY_MEMBER', `this device is a member of mesh "${code.offer.meshName}" already`, { hint: 'errand devices shows it' })
     }
     return offerView(code, self)

@@ -10,6 +10,7 @@ import { parseRight } from '../authority/rights.ts'
 import type { DelegationFields } from '../authority/token.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
+import { refuseGuestRequest } from './guest-request.ts'
 import type { Roles } from './roles.ts'
 
 const CODE_LIFE_MS = 10 * 60_000
@@ -27,6 +28,8 @@ export interface OfferFrom {
   /** What an invite gives that names neither a role nor rights. */
   readonly defaultRoles: readonly string[]
   readonly roles: Pick<Roles, 'named' | 'bundle' | 'lifeOf'>
+  /** The devices on which a guest is given something. @throws UNKNOWN_DEVICE */
+  readonly guestOn: (names: readonly string[] | undefined) => { readonly device: string; readonly name: string }[]
 }
 
 /** The offer without its proof. @throws BAD_INVITE, BAD_ROLE, BAD_NAME, BAD_RIGHT */
@@ -37,21 +40,28 @@ export function makeOffer(request: InviteRequest, from: OfferFrom): Offer {
     const { pol, ...right } = parseRight(text)
     return { ...right, pol: [...pol], exp: at(request.forMs ?? RIGHT_LIFE_MS) }
   }
-  const roles = request.role !== undefined ? [request.role] : request.give === undefined ? from.defaultRoles : []
-  const role = roles[0] === undefined ? undefined : from.roles.named(roles[0])
+  const isGuest = request.guest === true
+  const role = roleIn(request, from)
   return shapeOf(OfferSchema, {
     v: 1,
     ...{ meshName: from.meshName, inviterName: from.inviterName, invite: from.invite, owner: from.owner, addrs: from.addrs.slice(0, 8) },
     proof: '',
     name: request.name ?? null,
-    kind: 'member',
-    mine: request.ask === undefined,
+    kind: isGuest ? 'guest' : 'member',
+    mine: request.ask === undefined && !isGuest,
     asks: (request.ask ?? []).map(right),
     admin: role !== undefined && from.roles.bundle(role).invites,
     ...(role === undefined ? {} : { role }),
+    ...(isGuest ? { on: request.give === undefined ? [] : from.guestOn(request.on) } : {}),
     gives: [...(role === undefined ? [] : rightsOfRole(role, request.forMs, from)), ...(request.give ?? []).map(right)],
     expiresAt: at(request.expiresMs ?? CODE_LIFE_MS),
   })
+}
+
+/** A guest has none, not even the one that others get where nothing is said. */
+function roleIn({ role, give, guest }: InviteRequest, { defaultRoles, roles }: OfferFrom): string | undefined {
+  const [first] = role !== undefined ? [role] : give === undefined && guest !== true ? defaultRoles : []
+  return first === undefined ? undefined : roles.named(first)
 }
 
 /** @throws ROLE_TOO_LONG */
@@ -71,7 +81,9 @@ export function rightFields({ cmd, pol, exp, ...beside }: OfferedRight): Pick<De
   return { cmd, pol: parsePolicy(pol), exp, ...(meta === undefined ? {} : { meta }) }
 }
 
-function refuseRequest({ mine, ask, name }: InviteRequest): void {
+function refuseRequest(request: InviteRequest): void {
+  const { mine, ask, name } = request
+  refuseGuestRequest(request)
   if (mine === true && ask !== undefined) throw new ErrandError('BAD_INVITE', '--mine asks for everything, --ask for some rights: choose one')
   if (name === undefined || v.is(DeviceName, name)) return
   throw new ErrandError('BAD_NAME', `"${name}" is no device name`, { hint: 'a name has 1–63 letters a–z, digits and inner dashes' })

@@ -28,7 +28,7 @@ export interface QuestionsOn {
   readonly places: Pick<Places, 'outlook'>
   /** A question costs the kernel as much as a command. */
   readonly rates: Pick<RateGate, 'take'>
-  readonly named: (text: string) => string
+  readonly named: (text: string, reader: Did) => string
 }
 
 export class Questions {
@@ -70,7 +70,7 @@ export class Questions {
     const steps: WhyStep[] = [{ step: 'authority', ok: true, detail: this.#sayRight(admission) }]
     for (const verdict of await verdicts(this.on.checks, askedOf(admission, caller.did), 'admission')) {
       const { step, ok } = verdict
-      const detail = this.on.named(verdict.detail)
+      const detail = this.on.named(verdict.detail, caller.did)
       steps.push({ step, ok, detail, ...(verdict.ok || verdict.hint === undefined ? {} : { hint: verdict.hint }) })
       if (!ok) return steps
     }

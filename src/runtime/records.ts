@@ -18,6 +18,7 @@ import type { Directory } from '../registry/directory.ts'
 import { type Orders, orderKey } from '../registry/orders.ts'
 import type { OwnersView } from '../registry/owners.ts'
 import { digestOf, recordId } from '../registry/records.ts'
+import { GuestView } from './guest-view.ts'
 import { isRoleKey } from './roles.ts'
 
 /** Where records survive a restart. Puts are synced. */
@@ -54,6 +55,7 @@ const KEEP_ANNOUNCEMENT_MS = 300_000
 const LOAD_ORDER = ['orders', 'members', 'addresses', 'announcements', 'revocations', 'delegations'] as const satisfies readonly SetName[]
 
 export class MeshRecords {
+  readonly guests: GuestView
   readonly #keptAt = new Map<string, number>()
   /** Records that count already and are not on the disk yet; one whose write failed stays here and is written when it comes again. */
   readonly #unsaved = new Map<string, Promise<void>>()
@@ -68,7 +70,9 @@ export class MeshRecords {
   /** An announcement from our own disk or from somebody else's tells what a device was like, never that it is there now. */
   readonly #longAgo = (saidAt: number): number => Math.min(saidAt, this.on.clock.now() - ANNOUNCE.staleMs - 1)
 
-  constructor(private readonly on: RecordsOn) {}
+  constructor(private readonly on: RecordsOn) {
+    this.guests = new GuestView(on)
+  }
 
   /** Reads everything back. @returns the keys of records that no longer verify: somebody changed them on disk. */
   async load(): Promise<string[]> {
@@ -139,7 +143,12 @@ export class MeshRecords {
     return true
   }
 
-  digests(): Digests {
+  /** @param reader a guest compares what it may see, and learns nothing of the rest, not even that it changes. */
+  digests(reader?: Did): Digests {
+    if (reader !== undefined && this.guests.isGuest(reader)) {
+      const of = (set: SetName): Uint8Array => digestOf(this.guests.visible(set, reader).map(([id]) => id))
+      return { orders: of('orders'), members: of('members'), addresses: of('addresses'), revocations: of('revocations') }
+    }
     return {
       orders: this.on.orders.set().digest(),
       members: this.on.directory.set('members').digest(),
@@ -149,10 +158,24 @@ export class MeshRecords {
   }
 
   visible(set: SetName, reader: Did): Iterable<readonly [string, Uint8Array]> {
+    if (!this.on.directory.isMember(reader)) return this.guests.visible(set, reader)
     if (set === 'revocations') return this.#revocationRecords()
     if (set === 'delegations') return this.#concerning(reader).map((link) => [recordId(link.bytes), link.bytes] as const)
     if (set === 'orders') return this.on.orders.set().records()
     return this.on.directory.set(set).records()
+  }
+
+  /** Those of these records that another device may see: members all that is pushed to them, a guest what concerns it, and who was removed that it was. */
+  tellable(set: SetName, records: readonly Uint8Array[], to: Did): Uint8Array[] {
+    if (this.on.directory.isMember(to)) return [...records]
+    const seen = new Set(set === 'orders' ? this.removalOf(to).map(recordId) : [])
+    for (const [id] of this.guests.visible(set, to)) seen.add(id)
+    return records.filter((bytes) => seen.has(recordId(bytes)))
+  }
+
+  /** Whether a record may come from there at all. What it says is judged when it is admitted. */
+  mayBring(set: SetName, bytes: Uint8Array, from: Did): boolean {
+    return this.on.directory.isMember(from) || (this.guests.isGuest(from) && this.guests.isOwnWord(set, bytes, from))
   }
 
   #revocationRecords(): (readonly [string, Uint8Array])[] {
@@ -232,10 +255,9 @@ export class MeshRecords {
     return this.#isOwnerly(signer) ? device : `${device}/leave`
   }
 
-  /** Only members, owners and the roles that owners made give and get rights in this mesh. What removed devices gave and got is kept, and dead. */
+  /** Only members, guests, owners and the roles that owners made give and get rights in this mesh. What those gave and got who are out is kept, and dead. */
   #isPrincipal(did: string): boolean {
-    const { directory } = this.on
-    return this.#isOwnerly(did) || directory.isMember(did) || directory.isRemoved(did) || isRoleKey(this.on.orders, did)
+    return this.#isOwnerly(did) || this.on.directory.isKnown(did) || isRoleKey(this.on.orders, did)
   }
 
   /** An owner, one who was, or the words for an emergency. */

@@ -45,7 +45,8 @@ export interface RightsAskedOn {
   readonly clock: Clock
   /** @throws CANNOT_GRANT when this device could not grant it in any case. */
   readonly refuseUngrantable: (device: Did, can: readonly string[]) => void
-  readonly isMember: (did: string) => boolean
+  /** Whether this one may ask about that device: members about each other, a guest about those that it knows. */
+  readonly mayAskAbout: (device: string, asker: Did) => boolean
 }
 
 export class RightsAskedHere {
@@ -72,7 +73,7 @@ export class RightsAskedHere {
     if (known !== undefined) return known.from === caller.did ? this.#answer(known) : throwUnknown()
     if (this.#asks.take(caller.did) === undefined) throw tooMany()
     for (const right of asked.can) parseRight(right)
-    if (!this.on.isMember(asked.device)) throw new ErrandError('UNKNOWN_DEVICE', `${asked.device} is no device of this mesh`)
+    if (!this.on.mayAskAbout(asked.device, caller.did)) throw new ErrandError('UNKNOWN_DEVICE', `${asked.device} is no device of this mesh`)
     this.on.refuseUngrantable(asDid(asked.device), asked.can)
     await this.#dropOld()
     const own = [...this.#held.values()].filter(({ from }) => from === caller.did)

@@ -17,6 +17,7 @@ import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import { grantorFor } from './grantor.ts'
 import { type Groups, groupMarks } from './groups.ts'
+import { refuseGuestGrant } from './guest-request.ts'
 import { type Keyring, NONCE_BYTES } from './keyring.ts'
 import { Lineage } from './lineage.ts'
 import type { MeshRecords } from './records.ts'
@@ -158,9 +159,11 @@ export class RightsDesk {
   #plan(right: Right, o: { subject: Did; audience: Did; exp: number; marks: AnyRecord; fromMs: number | undefined }): Planned {
     const { subject, audience, exp, marks, fromMs } = o
     const { cmd, pol, rate } = right
+    const to = this.on.directory.member(audience)
+    refuseGuestGrant(to, { cmd, exp })
     const by = grantorFor(this.on, { subject, command: cmd, policy: pol, rate, exp })
     if (by.did === audience) throw new ErrandError('CANNOT_GRANT', `${this.#name(audience)} already holds what it would be given`)
-    const meta = { ...marks, ...rightMeta(right) }
+    const meta = { ...marks, ...rightMeta(right), ...(to?.kind === 'guest' ? { [LAST_LINK]: true } : {}) }
     const begins = fromMs === undefined ? {} : { nbf: Math.floor(fromMs / 1_000) }
     const nonce = this.on.random(NONCE_BYTES)
     return { by, fields: { aud: audience, sub: subject, cmd, pol, exp, nonce, ...begins, meta: { [SIGNED_META]: this.on.keyring.nowSeconds(), ...meta } } }
@@ -221,7 +224,7 @@ export class RightsDesk {
   }
 
   #isOwner(did: string): boolean {
-    return this.on.keyring.owner?.did === did || !this.on.directory.isMember(did)
+    return this.on.keyring.owner?.did === did || !this.on.directory.isKnown(did)
   }
 
   #ownDevices(): Did[] {

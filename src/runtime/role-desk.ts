@@ -109,6 +109,7 @@ export class RoleDesk implements RoleRoom, RoleGiver {
     const { roles, hand, groups, rights, clock } = this.on
     const name = roles.named(request.role)
     const [to, on] = [groups.resolve(request.who), request.on === undefined ? undefined : groups.resolve(request.on)]
+    groups.refuseGuests(to.devices)
     const forMs = roles.lifeOf(name, request.forMs)
     const exp = Math.ceil((Math.max(clock.now(), request.fromMs ?? 0) + forMs) / 1_000)
     const nbf = request.fromMs === undefined ? {} : { nbf: Math.floor(request.fromMs / 1_000) }

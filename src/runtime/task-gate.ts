@@ -19,7 +19,7 @@ export interface TaskGateOn {
   readonly revocations: Revocations
   readonly audit: { append(fact: Fact): Promise<unknown> }
   readonly clock: Clock
-  readonly named: (text: string) => string
+  readonly named: (text: string, reader: Did) => string
   /** What whoever shows a right has to pass besides. Whoever submitted a task keeps it: to see and end what is one's own needs no trust. */
   readonly checks: readonly Check[]
   readonly rates: Pick<RateGate, 'take'>
@@ -70,7 +70,7 @@ export class TaskGate {
     const seen = verifyInvocation(shown.invocation, shown.proofs, {
       ...{ self, peer: caller.did, challenge: caller.challenge, now, revocations, seen: this.#seen },
     })
-    if (!seen.ok) throw await this.#denied(denial({ ...seen, detail: this.on.named(seen.detail) }, now * 1_000), { command, task, caller })
+    if (!seen.ok) throw await this.#denied(denial({ ...seen, detail: this.on.named(seen.detail, caller.did) }, now * 1_000), { command, task, caller })
     const isThis = seen.invocation.cmd === command && seen.invocation.args['task'] === (task?.id ?? '')
     if (!isThis) throw await this.#denied(new ErrandError('DENIED', `the invocation is not for ${command} on this task`), { command, task, caller })
     const session = sessionIn(seen.chain)
@@ -88,7 +88,7 @@ export class TaskGate {
     await Promise.race([caller.synced, pause(clock, SYNC_WAIT_MS)])
     const seen = verifyPass(pass, { caller: caller.did, command, now: Math.floor(clock.now() / 1_000), revocations })
     if (!seen.ok) {
-      const error = new ErrandError('DENIED', `it does not act in the session: ${this.on.named(seen.detail)}`, { fields: { reason: seen.code } })
+      const error = new ErrandError('DENIED', `it does not act in the session: ${this.on.named(seen.detail, caller.did)}`, { fields: { reason: seen.code } })
       throw await this.#denied(error, { command, task, caller })
     }
     if (task?.submittedBy === caller.did && task.session === seen.session.id) return seen

@@ -6,7 +6,7 @@ import type { TrustOf } from '../registry/trust.ts'
 import type { Asked, Check, Verdict } from './checks.ts'
 
 /** Administration: what changes who may do what, or what a device is. */
-const ADMIN = ['/mesh', '/config/write', '/audit/export', '/approval', '/ucan'] as const
+export const ADMIN = ['/mesh', '/config/write', '/audit/export', '/approval', '/ucan'] as const
 
 /** What each level may ask for. protocols/member/README.md shows the same table. */
 const CEILING: Readonly<Record<TrustLevel, (command: string) => boolean>> = {

@@ -7,6 +7,7 @@ import { sayAbout } from '../../base/duration.ts'
 import { ask as question } from '../ask.ts'
 import type { Context } from '../context.ts'
 import { clean } from '../render.ts'
+import { present } from '../values.ts'
 import { drawCode } from './qr.ts'
 import { watchInvite } from './watch-invite.ts'
 
@@ -16,6 +17,8 @@ export interface InviteOptions {
   readonly ask?: string[]
   readonly role?: string
   readonly give?: string[]
+  readonly guest?: boolean
+  readonly on?: string[]
   readonly for?: number
   readonly expires?: number
   readonly approve?: boolean
@@ -26,19 +29,9 @@ export interface InviteOptions {
 
 export async function invite(context: Context, options: InviteOptions): Promise<number> {
   await offerNetwork(context)
-  const { for: forMs, expires: expiresMs, name, mine, ask, role, give, approve } = options
+  const { for: forMs, expires: expiresMs, name, mine, ask, role, give, guest, on, approve } = options
   const short = wantsShort(context, options)
-  const made = await context.client.invite({
-    ...(name === undefined ? {} : { name }),
-    ...(mine === undefined ? {} : { mine }),
-    ...(ask === undefined ? {} : { ask }),
-    ...(role === undefined ? {} : { role }),
-    ...(give === undefined ? {} : { give }),
-    ...(forMs === undefined ? {} : { forMs }),
-    ...(expiresMs === undefined ? {} : { expiresMs }),
-    ...(approve === undefined ? {} : { approve }),
-    ...(short ? { short } : {}),
-  })
+  const made = await context.client.invite({ ...present({ forMs, expiresMs, name, mine, ask, role, give, guest, on, approve }), ...(short ? { short } : {}) })
   context.print(made, () => inviteText(made, options))
   if (context.json) return 0
   const isWatched = process.stdin.isTTY === true && process.stdout.isTTY === true
@@ -72,7 +65,7 @@ function inviteText(made: InviteView, options: InviteOptions): string {
   return [
     '  On the other device:   errand join',
     ...codeLines(made, options, life),
-    `  it becomes:   a ${membership}`,
+    `  it becomes:   ${becomes(membership)}`,
     `  it gives:     ${rights(asks)}`,
     `  it gets:      ${rights(gives)}`,
     ...notes.map((note) => `  note: ${clean(note)}`),
@@ -85,6 +78,11 @@ function codeLines({ code, shortCode }: InviteView, { qr }: InviteOptions, life:
   if (shortCode === null) return [`  and give it this code  (once, within ${life}):`, ...drawn, '', clean(code), '']
   const typed = `  and type this code:    ${clean(shortCode)}     (once, ${life}, same network; elsewhere: errand invite --long)`
   return process.stdout.isTTY === true ? [typed] : [typed, `  or give it this one     (once, within ${life}):`, '', clean(code), '']
+}
+
+/** What a membership is, for whoever gives one and for whoever gets one. */
+export function becomes(membership: InviteView['membership']): string {
+  return membership === 'guest' ? 'a guest: meets the devices named below and learns of no others; ends with the last of its rights' : 'a member'
 }
 
 /** Rights in words, one a line; the following lines stand below the first. */

@@ -9,7 +9,7 @@ import { startInBackground } from '../background.ts'
 import type { Context } from '../context.ts'
 import { clean } from '../render.ts'
 import { untilGone } from './down.ts'
-import { rights } from './invite.ts'
+import { becomes, rights } from './invite.ts'
 
 export interface JoinOptions {
   readonly via?: string[]
@@ -141,7 +141,7 @@ async function agree(context: Context, { offer, check }: Found, yes: boolean): P
 export function offerText({ mesh, inviter, membership, name, give, get }: OfferView): string {
   return [
     `  ${clean(inviter.name)} (${clean(inviter.words)}), mesh "${clean(mesh.name)}"`,
-    `  you become:   a ${membership}${name === null ? '' : `, called ${clean(name)}`}`,
+    `  you become:   ${becomes(membership)}${name === null ? '' : `, called ${clean(name)}`}`,
     `  you give:     ${rights(give)}`,
     `  you get:      ${rights(get)}`,
   ].join('\n')

@@ -5,6 +5,7 @@ import { sayAbout, sayDuration } from '../../base/duration.ts'
 import { ErrandError } from '../../base/errors.ts'
 import type { Context } from '../context.ts'
 import { clean, plural, table } from '../render.ts'
+import { present } from '../values.ts'
 import { heardBy } from './device.ts'
 
 export async function roles(context: Context): Promise<number> {
@@ -138,9 +139,4 @@ function whoHas(members: RoleView['members']): string {
 function saidMember({ who, on, expiresAt }: RoleView['members'][number]): string {
   const left = expiresAt === null ? '' : `, ${sayAbout(Date.parse(expiresAt) - systemClock.now())} left`
   return `${clean(who)} on ${on === null ? 'every device' : clean(on)}${left}`
-}
-
-/** What was said; an option that was not given is not sent. */
-function present<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as { [K in keyof T]?: Exclude<T[K], undefined> }
 }

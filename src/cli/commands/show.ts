@@ -33,7 +33,7 @@ export async function devices(context: Context): Promise<number> {
   return 0
 }
 
-function deviceRow({ name, online, lastSeen, path, rttMs, capabilities, labels, trust, did }: DeviceView): string[] {
+function deviceRow({ name, online, lastSeen, path, rttMs, capabilities, labels, trust, membership, did }: DeviceView): string[] {
   return [
     name,
     online ? 'online' : lastSeen === null ? 'offline' : `offline since ${ago(lastSeen)}`,
@@ -43,7 +43,7 @@ function deviceRow({ name, online, lastSeen, path, rttMs, capabilities, labels, 
       ? '-'
       : `${capabilities.os}/${capabilities.arch} ${plural(capabilities.cpus, 'cpu')} ${Math.round(capabilities.memoryBytes / 2 ** 30)} GiB`,
     capabilities === null ? '-' : capabilities.load.toFixed(2),
-    trust ?? '-',
+    membership === 'guest' ? membership : (trust ?? '-'),
     Object.entries(labels)
       .map(([key, value]) => `${key}=${value}`)
       .join(' ') || '-',

@@ -28,6 +28,8 @@ test.each([
   [['audit', 'verfy'], 'audit has list and verify'],
   [['audit', '--since', 'soon'], 'how long ago'],
   [['status', 'now'], 'too many arguments'],
+  [['invite', '--guest', '--role', 'developer'], 'cannot be used with option'],
+  [['invite', '--guest', '--mine'], 'cannot be used with option'],
 ])('%j is a usage error: exit code 2, the reason and the usage on stderr, nothing on stdout', async (args, reason) => {
   const { code, stdout, stderr } = await errand.run(args)
   expect([code, stdout]).toEqual([2, ''])
@@ -38,7 +40,6 @@ test.each([
 test.each([
   ['run', '-t', 'gpu1', '--', 'ls'],
   ['run', '--on', 'gpu', '--', 'ls'],
-  ['invite', '--guest'],
   ['audit', 'prune'],
   ['shell', 'gpu1'],
 ])('what belongs to later chapters is not accepted silently: %s %s', async (...args) => {

@@ -10,6 +10,7 @@ import type { Identity } from '../../../src/identity/identity.ts'
 import { type Host, startHost } from '../../../src/mesh/host.ts'
 import { Links, type Peer } from '../../../src/mesh/links.ts'
 import { recordId } from '../../../src/registry/records.ts'
+import { companyOf } from '../../../src/runtime/guest-view.ts'
 import { Attacker, probe } from '../../e2e/support-attack.ts'
 import { until } from '../../support/until.ts'
 import { HandClock } from '../base/hand-clock.ts'
@@ -25,6 +26,7 @@ let host: Host
 let links: Links
 let up: Peer[]
 let served: number
+let refused: string[]
 const attackers: Attacker[] = []
 
 beforeEach(async () => {
@@ -32,6 +34,7 @@ beforeEach(async () => {
   rooms = world.device()
   clock = new HandClock()
   up = []
+  refused = []
   served = 0
   await rooms.records.admit('members', world.founder)
   links = linksOf()
@@ -57,6 +60,8 @@ function linksOf(membership = world.founder): Links {
     removals: { of: (did) => rooms.records.removalOf(did), learn: (order) => rooms.records.admit('orders', order) },
     meshId: world.mesh.id,
     directory: rooms.directory,
+    company: companyOf(alice.did, rooms.directory, rooms.records.guests),
+    refused: (seen) => refused.push(seen.code),
     admitMember: async (bytes) => (await rooms.records.admit('members', bytes)).verdict,
     clock,
     random: systemRandom,

@@ -7,6 +7,7 @@ import { type Host, startHost } from '../../../src/mesh/host.ts'
 import { Links, type Peer } from '../../../src/mesh/links.ts'
 import { Sync, type SyncedRecords } from '../../../src/mesh/sync.ts'
 import { recordId } from '../../../src/registry/records.ts'
+import { companyOf } from '../../../src/runtime/guest-view.ts'
 import { alice, bob, carol, MeshWorld, type Rooms } from '../runtime/mesh-world.ts'
 
 const running: Node[] = []
@@ -25,11 +26,14 @@ interface Node {
 
 async function nodeOf(world: MeshWorld, identity: Identity, o: { rooms: Rooms; records?: SyncedRecords; membership: Uint8Array }): Promise<Node> {
   const { rooms, membership, records = rooms.records } = o
+  const company = companyOf(identity.did, rooms.directory, rooms.records.guests)
   const links = new Links({
     self: identity.did,
     removals: { of: (did) => rooms.records.removalOf(did), learn: (order) => rooms.records.admit('orders', order) },
     meshId: world.mesh.id,
     directory: rooms.directory,
+    company,
+    refused: () => undefined,
     admitMember: async (bytes) => (await rooms.records.admit('members', bytes)).verdict,
     clock: systemClock,
     random: systemRandom,
@@ -38,7 +42,7 @@ async function nodeOf(world: MeshWorld, identity: Identity, o: { rooms: Rooms; r
     onUp: () => undefined,
     onDown: () => undefined,
   })
-  const sync = new Sync({ links, records, clock: systemClock, random: systemRandom, addresses: true, compared: () => undefined, log: () => undefined })
+  const sync = new Sync({ links, records, company, clock: systemClock, random: systemRandom, addresses: true, compared: () => undefined, log: () => undefined })
   const options = { identity, meshId: world.mesh.id, listen: ['/ip4/127.0.0.1/tcp/0'], version: '0.1.0', mdns: false, dht: false }
   const host = await startHost(options, async (made) => {
     await links.attach(made)
@@ -79,6 +83,8 @@ test('a whole page of records that are refused here does not keep the next page 
   const records: SyncedRecords = {
     digests: () => ({ ...a.records.digests(), addresses: new Uint8Array(32) }),
     visible: (set: SetName) => (set === 'addresses' ? shown : []),
+    tellable: (_set, all) => [...all],
+    mayBring: () => true,
     removalOf: () => [],
     admit: (set, bytes) => a.records.admit(set, bytes),
   }

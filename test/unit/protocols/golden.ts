@@ -46,6 +46,8 @@ const mesh = hex(meshId)
 
 const membershipOf = (device: Identity, name: string, own: boolean): object => ({ v: 1, device: device.did, name, kind: 'member', own, at: NOW_MS, proofs: [] })
 const founderRecord: SignedRecord = { name: 'the founder', domain: DOMAIN.membership, mesh, signer: 'owner', value: membershipOf(founder, 'laptop', true) }
+const GUEST = { ...membershipOf(joiner, 'ci', false), kind: 'guest', until: NOW_MS + 600_000, host: founder.did }
+const guestRecord: SignedRecord = { name: 'a guest of ten minutes', domain: DOMAIN.membership, mesh, signer: 'owner', value: GUEST }
 const joinerRecord: SignedRecord = {
   name: 'a device that is not the owner’s',
   domain: DOMAIN.membership,
@@ -85,6 +87,10 @@ const OFFER = {
   ...{ asks: [right], admin: false, gives: [], expiresAt: NOW + 600, addrs },
 }
 const offerRecord: SignedRecord = { name: 'an offer that asks for one right', domain: DOMAIN.offer, mesh, signer: 'founder', value: OFFER }
+const guestOffer: SignedRecord = {
+  ...{ name: 'an offer for a guest on one device', domain: DOMAIN.offer, mesh, signer: 'founder' },
+  value: { ...OFFER, kind: 'guest', asks: [], gives: [right], on: [{ device: founder.did, name: 'laptop' }] },
+}
 export const inviteCode = writeCode(meshId, SEEDS.invite, sealed(offerRecord))
 const CHALLENGE = filled(16, 0xc4)
 const ask = makeAsk(readCode(inviteCode), { device: joiner, clock: still, random: fixed, version: '0.1.0', name: 'gpu1', challenge: CHALLENGE })
@@ -137,12 +143,11 @@ const BAD_MEMBERS: readonly BadRecord[] = [
   ['signed for another domain', DOMAIN.membership, seal(owner, DOMAIN.announce, meshId, founderRecord.value), 'BadSignature'],
   ['an address record as a membership', DOMAIN.membership, sealed(addressRecord), 'BadSignature'],
   ['a newer version', DOMAIN.membership, seal(owner, DOMAIN.membership, meshId, { ...membershipOf(joiner, 'gpu1', false), v: 2 }), 'BAD_SHAPE'],
-  [
-    'a guest, which this version does not know',
-    DOMAIN.membership,
-    seal(owner, DOMAIN.membership, meshId, { ...membershipOf(joiner, 'gpu1', false), kind: 'guest' }),
-    'BAD_SHAPE',
-  ],
+  ['a guest without an end', DOMAIN.membership, seal(owner, DOMAIN.membership, meshId, { ...membershipOf(joiner, 'gpu1', false), kind: 'guest' }), 'BAD_SHAPE'],
+  ['a guest without a host', DOMAIN.membership, seal(owner, DOMAIN.membership, meshId, without(GUEST, 'host')), 'BAD_SHAPE'],
+  ['a guest that is an owner’s own device', DOMAIN.membership, seal(owner, DOMAIN.membership, meshId, { ...GUEST, own: true }), 'BAD_SHAPE'],
+  ['a member with the end of a guest', DOMAIN.membership, seal(owner, DOMAIN.membership, meshId, { ...GUEST, kind: 'member' }), 'BAD_SHAPE'],
+  ['a kind that this version does not know', DOMAIN.membership, seal(owner, DOMAIN.membership, meshId, { ...GUEST, kind: 'visitor' }), 'BAD_SHAPE'],
   ['a name with a capital', DOMAIN.membership, seal(owner, DOMAIN.membership, meshId, membershipOf(joiner, 'GPU1', false)), 'BAD_SHAPE'],
   [
     '17 addresses',
@@ -178,7 +183,7 @@ export const golden = {
   member: {
     protocol: 'member',
     ...common,
-    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, addressRecord, ...orderRecords].map(record),
+    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, guestRecord, addressRecord, ...orderRecords].map(record),
     badRecords: BAD_MEMBERS.map(badRecord),
   },
   announce: {
@@ -212,7 +217,7 @@ export const golden = {
   join: {
     protocol: '/errand/join/1',
     ...common,
-    records: [record(offerRecord)],
+    records: [record(offerRecord), record(guestOffer)],
     code: { text: inviteCode, inviter: founder.did, seed: hex(SEEDS.invite) },
     messages: [
       message('challenge', 'Challenge', { t: 'challenge', challenge: CHALLENGE }),
@@ -231,7 +236,7 @@ export const golden = {
         ['a challenge of 17 bytes', 'Challenge', encode({ t: 'challenge', challenge: filled(17, 0) }), 'BAD_SHAPE'],
         ['a welcome without a genesis', 'Welcome', encode(without(WELCOME, 'genesis')), 'BAD_SHAPE'],
         ['an offer without addresses', 'Offer', encode({ ...OFFER, addrs: [] }), 'BAD_SHAPE'],
-        ['an offer for a guest', 'Offer', encode({ ...OFFER, kind: 'guest' }), 'BAD_SHAPE'],
+        ['an offer of a kind that this version does not know', 'Offer', encode({ ...OFFER, kind: 'visitor' }), 'BAD_SHAPE'],
       ] satisfies BadMessage[]
     ).map(bad),
   },

@@ -39,7 +39,7 @@ function invitesOf(device: Identity, holder?: Identity, defaultRoles: readonly s
     mesh: { id: mesh.id, name: mesh.genesis.name, owners: () => mesh.genesis.owners, genesis: mesh.bytes },
     addresses: () => ['/ip4/127.0.0.1/tcp/4701'],
     defaultRoles,
-    announceMember: () => undefined,
+    announce: () => Promise.resolve(),
   })
 }
 

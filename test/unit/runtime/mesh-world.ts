@@ -63,6 +63,13 @@ export class MeshWorld {
     return this.sign(by, DOMAIN.membership, { v: 1, device: device.did, name, kind: 'member', own, at, proofs })
   }
 
+  /** @param until milliseconds from now. */
+  guest(device: Identity, name: string, o: { host?: Identity; at?: number; until?: number; by?: Identity; proofs?: readonly Uint8Array[] } = {}): Uint8Array {
+    const { host = alice, at = this.clock.now(), until = 600_000, by = owner, proofs = [] } = o
+    const value = { v: 1, device: device.did, name, kind: 'guest', own: false, at, proofs, until: this.clock.now() + until, host: host.did }
+    return this.sign(by, DOMAIN.membership, value)
+  }
+
   address(device: Identity, seq: number, addrs: readonly string[] = ['/ip4/10.0.0.1/tcp/4701'], by = device): Uint8Array {
     return this.sign(by, DOMAIN.address, { v: 1, device: device.did, seq, addrs })
   }
@@ -86,7 +93,7 @@ export class MeshWorld {
 
   directory(revocations = new Revocations(), orders = this.orders()): Directory {
     const removedAt = (did: string): number | undefined => orders.atOf('remove', did)
-    return new Directory(orders.owners, admission(orders.owners, revocations), removedAt)
+    return new Directory(orders.owners, admission(orders.owners, revocations), removedAt, () => this.clock.now())
   }
 
   order(kind: string, subject: string, o: { at: number; by?: Identity; body?: object }): Uint8Array {

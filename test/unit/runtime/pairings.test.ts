@@ -42,7 +42,7 @@ function pairingsOf(): Pairings {
 }
 
 function longCode(): string {
-  const from = { invite: ID, owner: owner.did, meshName: 'home', inviterName: 'alice', addrs: ['/ip4/192.0.2.1/tcp/1'], defaultRoles: [] }
+  const from = { invite: ID, owner: owner.did, meshName: 'home', inviterName: 'alice', addrs: ['/ip4/192.0.2.1/tcp/1'], defaultRoles: [], guestOn: () => [] }
   const offer = makeOffer({}, { ...from, nowMs: world.clock.now(), roles: world.device().roles })
   return writeCode(world.mesh.id, inviteKey.seed, world.sign(alice, DOMAIN.offer, offer))
 }

@@ -25,7 +25,7 @@ async function world(disk = new MemoryDisk()) {
   const refuseUngrantable = (_: unknown, can: readonly string[]): void => {
     if (can.includes('everything')) throw new ErrandError('CANNOT_GRANT', 'this device cannot grant that')
   }
-  const here = new RightsAskedHere({ shelf: store.shelf('rights-asked'), audit, clock, refuseUngrantable, isMember: (did) => did === device.did })
+  const here = new RightsAskedHere({ shelf: store.shelf('rights-asked'), audit, clock, refuseUngrantable, mayAskAbout: (did) => did === device.did })
   await here.load()
   return { here, clock, facts, disk }
 }
