@@ -37,7 +37,8 @@ const MAY_IMPORT = {
   local: ['protocols', 'base', 'runtime/runtime'],
   mesh: ['protocols', 'base', 'identity', 'authority', 'registry', 'audit', 'files', 'tasks/ports', 'runtime/runtime'],
   node: ['protocols', 'base', ...BELOW_THE_BUILDER],
-  cli: ['protocols', 'base', 'runtime/runtime', 'local/client'],
+  // The words of an emergency are read in the client, so that the node never sees one.
+  cli: ['protocols', 'base', 'runtime/runtime', 'runtime/recovery-words', 'local/client'],
 }
 
 /** Start a node, in this process or in the background: the only files of the client that know there is one. */

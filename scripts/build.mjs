@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join, relative } from 'node:path'
 import * as esbuild from 'esbuild'
-import { BUNDLES, EXTERNAL, fileOf, judge } from './build/bundles.mjs'
+import { BUNDLES, EXTERNAL, fileOf, judge, NEXT_DOOR } from './build/bundles.mjs'
 import { fingerprint } from './build/fresh.mjs'
 import { licences } from './build/licences.mjs'
 import { asProgram, isMain, ROOT, SetupFailed } from './build/program.mjs'
@@ -79,7 +79,7 @@ async function bundleOne(root, bundle) {
       format: bundle.format ?? 'esm',
       target: 'node20.19',
       external: EXTERNAL,
-      plugins: [nodeStaysOutside(root), wholeStaysOutside(root), grpcStaysOutside(root), commanderSpawnsNothing],
+      plugins: [nodeStaysOutside(root), neighboursStayOutside(root), grpcStaysOutside(root), commanderSpawnsNothing],
       ...(bundle.format === 'cjs' ? {} : { banner: { js: bundle.beside === undefined ? REQUIRE_BANNER : `${REQUIRE_BANNER}\n${BESIDE_BANNER}` } }),
       ...(bundle.beside === undefined ? {} : { define: { __dirname: 'errandDirname' } }),
       legalComments: 'external',
@@ -112,17 +112,21 @@ function nodeStaysOutside(root) {
   }
 }
 
-/** The file that every command starts with leaves commander and the rarer commands to the bundle next door; `require`, since `import` costs 3 ms on Node 20. */
-function wholeStaysOutside(root) {
-  const whole = join(root, 'src', 'cli', 'whole.ts')
+/**
+ * The file that every command starts with leaves commander and the rarer commands to a bundle next door, and these leave keys and tokens to another
+ * one; `require`, since `import` costs 3 ms on Node 20.
+ */
+function neighboursStayOutside(root) {
+  const neighbours = new Map(NEXT_DOOR.map(({ entry, file }) => [join(root, entry), file]))
   return {
-    name: 'commander stays outside of the quick client',
+    name: 'what is rarely needed stays outside of the quick client',
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /\/whole\.ts$/ }, ({ path, resolveDir, kind }) =>
-        kind === 'dynamic-import' && join(resolveDir, path) === whole ? { path: whole, namespace: 'next-door' } : undefined,
-      )
-      onResolve({ filter: /^\.\/whole\.cjs$/, namespace: 'next-door' }, ({ path }) => ({ path, external: true }))
-      onLoad({ filter: /.*/, namespace: 'next-door' }, () => ({ contents: "module.exports = require('./whole.cjs')" }))
+      onResolve({ filter: /\/(whole|recovery-words)\.ts$/ }, ({ path, resolveDir, kind }) => {
+        const file = kind === 'dynamic-import' ? neighbours.get(join(resolveDir, path)) : undefined
+        return file === undefined ? undefined : { path: file, namespace: 'next-door' }
+      })
+      onResolve({ filter: /\.cjs$/, namespace: 'next-door' }, ({ path }) => ({ path, external: true }))
+      onLoad({ filter: /.*/, namespace: 'next-door' }, ({ path }) => ({ contents: `module.exports = require('${path}')` }))
     },
   }
 }

@@ -12,6 +12,8 @@ const Kept = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]*={0,2}$/, 'base64'), v.m
 const PendingView = v.object({ id: v.string(), words: v.string(), signedBy: Texts, needed: Count, signedHere: v.boolean(), unknown: Count })
 
 export const OwnersView = v.object({
+  /** Its id, in hex. */
+  mesh: v.string(),
   owners: v.array(v.object({ did: v.string(), words: v.string(), here: v.boolean() })),
   threshold: Count,
   recovery: v.nullable(v.string()),
@@ -55,10 +57,14 @@ export const OwnerChangeView = v.object({
 })
 export type OwnerChangeView = v.InferOutput<typeof OwnerChangeView>
 
+/** The key that the recovery words are to make the owner; it lies on this device once they have. */
+export const RecoveryKey = v.object({ did: v.string(), words: v.string() })
+export type RecoveryKey = v.InferOutput<typeof RecoveryKey>
+
 /** What the recovery words are to sign. `gift` is their delegation to the new owner: signed before, so that it is among what goes on to count. */
 export const RecoveryDraftRequest = v.strictObject({ gift: Base64(8_192), keep: v.optional(List(Text(128), OWNERS.max)) })
 export type RecoveryDraftRequest = v.InferOutput<typeof RecoveryDraftRequest>
-export const RecoveryDraft = v.object({ mesh: v.string(), step: v.string(), kept: v.string(), words: v.string() })
+export const RecoveryDraft = v.object({ step: v.string(), kept: v.string(), words: v.string() })
 export type RecoveryDraft = v.InferOutput<typeof RecoveryDraft>
 
 export const RecoverRequest = v.strictObject({ step: Base64(OWNERS.maxStepBytes), kept: Kept, signature: Base64(64), gift: Base64(8_192) })

@@ -27,6 +27,8 @@ const GRPC_PROTOS = [
 export const BUNDLES = [
   { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 62 * KIB },
   { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 448 * KIB },
+  // Keys, tokens and the words of BIP-39, for the one command in the life of a mesh that needs them in the client.
+  { name: 'recovery', entry: 'src/runtime/recovery-words.ts', format: 'cjs', mustNotHold: [...HEAVY, 'commander'], maxBytes: 200 * KIB },
   { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },
   { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC, ...OLD_UCAN], maxBytes: 5_800 * KIB },
   // Spawning copies the parent's page tables, so what spawns must stay small.
@@ -35,6 +37,12 @@ export const BUNDLES = [
   { name: 'bridge', entry: 'src/authority/ucan08-worker.ts', format: 'cjs', mustNotHold: [...HEAVY, 'commander'], maxBytes: 350 * KIB },
   { name: 'client', entry: 'src/local/client.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 200 * KIB },
   { name: 'grpc/library', entry: 'src/local/grpc-library.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 1_500 * KIB, beside: GRPC_PROTOS },
+]
+
+/** Bundles that others load by `import()` of their source. */
+export const NEXT_DOOR = [
+  { entry: 'src/cli/whole.ts', file: './whole.cjs' },
+  { entry: 'src/runtime/recovery-words.ts', file: './recovery.cjs' },
 ]
 
 /** Stay outside every bundle: the one package with native code, found in node_modules at run time (see "dependencies"). */

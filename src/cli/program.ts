@@ -10,6 +10,7 @@ import { addMembers } from './groups/members.ts'
 import { addNode } from './groups/node.ts'
 import { addOwners } from './groups/owner.ts'
 import { addPolicy } from './groups/policy.ts'
+import { addRecovery } from './groups/recovery.ts'
 import { addRights } from './groups/rights.ts'
 import { addRoles } from './groups/role.ts'
 import { addSessions } from './groups/sessions.ts'
@@ -62,6 +63,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['device'], addDevice],
   [['lockdown'], addLockdown],
   [['owner'], addOwners],
+  [['recovery'], addRecovery],
   [['role', 'group'], addRoles],
 ]
 

@@ -8,6 +8,7 @@ import {
   RecoverRequest,
   RecoveryDraft,
   RecoveryDraftRequest,
+  RecoveryKey,
 } from '../../protocols/local/owners.ts'
 import { get, json, post, type Route, route } from './route.ts'
 
@@ -24,14 +25,17 @@ export const OWNER_ROUTES: readonly Route[] = [
   route(post('/api/runtime/owners/sign', 'Signs a change of the owners that waits.', json(OwnerChangeView)), { body: OwnerSignRequest }, ({ runtime, body }) =>
     runtime.owners.sign(body),
   ),
+  route(post('/api/runtime/recovery/key', 'A new key here, which the recovery words can make the owner.', json(RecoveryKey)), {}, ({ runtime }) =>
+    runtime.recovery.key(),
+  ),
   route(
     post('/api/runtime/recovery/draft', 'What the recovery words would have to sign to make this device’s key the owner.', json(RecoveryDraft)),
     { body: RecoveryDraftRequest },
-    ({ runtime, body }) => runtime.owners.draft(body),
+    ({ runtime, body }) => runtime.recovery.draft(body),
   ),
   route(
     post('/api/runtime/recovery', 'Makes this device’s key the owner, by the signature of the recovery words.', json(OwnerChangeView)),
     { body: RecoverRequest },
-    ({ runtime, body }) => runtime.owners.recover(body),
+    ({ runtime, body }) => runtime.recovery.use(body),
   ),
 ]

@@ -39,7 +39,7 @@ export function waitingRuntime(o: {
     grant: () => Promise.resolve().then(none),
     listGrants: () => Promise.resolve([]),
     revoke: () => Promise.resolve().then(none),
-    owners: noOwners(none),
+    ...noOwners(none),
     orders: { label: () => Promise.resolve().then(none), policy: () => Promise.resolve().then(none) },
     devices: { remove: () => Promise.resolve().then(none), trust: () => Promise.resolve().then(none), lockdown: () => Promise.resolve().then(none) },
     ...noRoles(none),
@@ -91,7 +91,7 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
     grant: (actor, request) => current().grant(actor, request),
     listGrants: () => current().listGrants(),
     revoke: (actor, request) => current().revoke(actor, request),
-    owners: switchedOwners(current),
+    ...switchedOwners(current),
     orders: { label: (request) => current().orders.label(request), policy: (request) => current().orders.policy(request) },
     devices: {
       remove: (request) => current().devices.remove(request),
@@ -124,19 +124,24 @@ function switchedRoles(current: () => Pick<Runtime, 'roles' | 'groups'>): Pick<R
   }
 }
 
-function noOwners(none: () => never): Runtime['owners'] {
+function noOwners(none: () => never): Pick<Runtime, 'owners' | 'recovery'> {
   const no = (): Promise<never> => Promise.resolve().then(none)
-  return { list: no, card: no, change: no, sign: no, draft: no, recover: no }
+  return { owners: { list: no, card: no, change: no, sign: no }, recovery: { key: no, draft: no, use: no } }
 }
 
-function switchedOwners(current: () => Pick<Runtime, 'owners'>): Runtime['owners'] {
+function switchedOwners(current: () => Pick<Runtime, 'owners' | 'recovery'>): Pick<Runtime, 'owners' | 'recovery'> {
   return {
-    list: () => current().owners.list(),
-    card: () => current().owners.card(),
-    change: (request) => current().owners.change(request),
-    sign: (request) => current().owners.sign(request),
-    draft: (request) => current().owners.draft(request),
-    recover: (request) => current().owners.recover(request),
+    owners: {
+      list: () => current().owners.list(),
+      card: () => current().owners.card(),
+      change: (request) => current().owners.change(request),
+      sign: (request) => current().owners.sign(request),
+    },
+    recovery: {
+      key: () => current().recovery.key(),
+      draft: (request) => current().recovery.draft(request),
+      use: (request) => current().recovery.use(request),
+    },
   }
 }
 

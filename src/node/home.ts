@@ -54,6 +54,15 @@ export class Home {
     return this.#readKey(FILES.owner) ?? this.#makeKey(FILES.owner)
   }
 
+  /** Another owner's key in the place of the one that lies here, which goes to `left/`. */
+  replaceOwner(identity: Identity): void {
+    if (existsSync(this.at(FILES.owner))) {
+      makePrivateDirectory(this.at('left'))
+      renameSync(this.at(FILES.owner), this.at('left', `owner-${Math.round(statSync(this.at(FILES.owner)).mtimeMs)}.pem`))
+    }
+    this.#write(FILES.owner, Buffer.from(toPem(identity)))
+  }
+
   /** The mesh this home belongs to, if any. @throws STATE_DAMAGED, also where a database is left of a mesh: who lost it must not found another. */
   mesh(): { mesh: KnownMesh; membership: Uint8Array } | undefined {
     const genesis = this.#read(FILES.genesis)

@@ -1,10 +1,12 @@
 /** The owner's key of this home. */
-import type { Did, Identity } from '../identity/identity.ts'
+import { systemRandom } from '../base/clock.ts'
+import { type Did, Identity } from '../identity/identity.ts'
 import type { OwnerKeyPort } from '../runtime/owner-desk.ts'
 import type { Home } from './home.ts'
 
 export class OwnerKey implements OwnerKeyPort {
   #held: Identity | undefined
+  #next: Identity | undefined
 
   constructor(private readonly home: Home) {
     this.#held = home.owner()
@@ -16,6 +18,18 @@ export class OwnerKey implements OwnerKeyPort {
 
   current(): Identity | undefined {
     return this.#held
+  }
+
+  next(): Identity {
+    this.#next ??= new Identity(systemRandom(32))
+    return this.#next
+  }
+
+  adopt(): void {
+    const next = this.next()
+    this.home.replaceOwner(next)
+    this.#held = next
+    this.#next = undefined
   }
 
   make(): { readonly identity: Identity; readonly created: boolean } {

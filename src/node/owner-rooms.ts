@@ -6,18 +6,21 @@ import type { OrderDesk } from '../runtime/order-desk.ts'
 import { OwnerDesk } from '../runtime/owner-desk.ts'
 import { OwnerNews } from '../runtime/owner-news.ts'
 import { missingRoots } from '../runtime/owner-roots.ts'
+import { RecoveryDesk } from '../runtime/recovery-desk.ts'
 import type { Telling } from '../runtime/rights-desk.ts'
 import type { NodeParts } from './parts.ts'
 import type { Cellar, Rooms } from './rooms.ts'
 
 export interface OwnerRooms {
   readonly owners: OwnerDesk
+  readonly recovery: RecoveryDesk
   readonly ownerNews: OwnerNews
 }
 
 export function openOwnerRooms(p: NodeParts, { audit }: Cellar, rooms: Rooms, on: { desk: OrderDesk; telling: Telling }): OwnerRooms {
   const { owners, orders, directory, wallet, records, keyring, ownerKey } = rooms
-  const desk = new OwnerDesk({ owners, orders, directory, wallet, records, keyring, key: ownerKey, clock, ...on })
+  const shared = { owners, orders, directory, wallet, records, keyring, clock, ...on }
+  const desk = new OwnerDesk({ ...shared, key: ownerKey })
   const news = new OwnerNews({ self: p.device.did, owners, audit, clock })
   const failed = (thrown: unknown): void => p.log('owners not heeded', { why: String(thrown) })
   records.onOrder(() => {
@@ -28,7 +31,7 @@ export function openOwnerRooms(p: NodeParts, { audit }: Cellar, rooms: Rooms, on
       .catch(failed)
     return []
   })
-  return { owners: desk, ownerNews: news }
+  return { owners: desk, recovery: new RecoveryDesk({ ...shared, ownerKey }), ownerNews: news }
 }
 
 /** Signs what the owners of now lack, keeps it, and tells the owners' devices. */

@@ -47,6 +47,7 @@ import type { Invites } from './invites.ts'
 import { offeredIn } from './offered.ts'
 import type { OrderRoom } from './order-desk.ts'
 import type { OwnerRoom } from './owner-desk.ts'
+import type { RecoveryRoom } from './recovery-desk.ts'
 import type { RightsDesk } from './rights-desk.ts'
 import type { RoleRoom } from './role-desk.ts'
 import type { Actor, BridgeRoom, Runtime, SessionRoom } from './runtime.ts'
@@ -66,6 +67,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly rights: RightsDesk
   readonly orders: OrderRoom
   readonly owners: OwnerRoom
+  readonly recovery: RecoveryRoom
   readonly devices: DeviceRoom
   readonly roles: RoleRoom
   readonly groups: GroupRoom
@@ -95,6 +97,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
   readonly approvals: ApprovalRoom
   readonly orders: OrderRoom
   readonly owners: OwnerRoom
+  readonly recovery: RecoveryRoom
   readonly devices: DeviceRoom
   readonly roles: RoleRoom
   readonly groups: GroupRoom
@@ -106,6 +109,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
     this.approvals = on.approvals
     this.orders = on.orders
     this.owners = on.owners
+    this.recovery = on.recovery
     this.devices = on.devices
     this.roles = on.roles
     this.groups = on.groups

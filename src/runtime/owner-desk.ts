@@ -1,28 +1,18 @@
 /** Where owners decide who owns the mesh: changes that enough of them sign, and what the recovery words decide alone. */
-import type {
-  OwnerCardView,
-  OwnerChangeRequest,
-  OwnerChangeView,
-  OwnerSignRequest,
-  OwnersView,
-  RecoverRequest,
-  RecoveryDraft,
-  RecoveryDraftRequest,
-} from '../../protocols/local/owners.ts'
+import type { OwnerCardView, OwnerChangeRequest, OwnerChangeView, OwnerSignRequest, OwnersView } from '../../protocols/local/owners.ts'
 import { OWNERS } from '../../protocols/member/owners.ts'
-import { decodeDelegation } from '../authority/token.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { Orders } from '../registry/orders.ts'
-import { follow, joinKept, keptOf, majorityOf, neededFor, readStep, type Standing, signStep, stepAfter } from '../registry/owner-chain.ts'
+import { joinKept, majorityOf, neededFor, readStep, type Standing, signStep, stepAfter } from '../registry/owner-chain.ts'
 import type { Owners } from '../registry/owners.ts'
-import { keptFor } from './former.ts'
 import type { Keyring } from './keyring.ts'
 import type { OrderDesk } from './order-desk.ts'
 import { cardOf, readCard } from './owner-card.ts'
+import { badChange, findOwner, keptWithout, leavingIn } from './owner-lists.ts'
 import { consentSubject, hex, sayChange, unknownIn, type Vote, votesIn } from './owner-votes.ts'
 import type { MeshRecords } from './records.ts'
 import type { Telling } from './rights-desk.ts'
@@ -39,10 +29,6 @@ export interface OwnerRoom {
   change(request: OwnerChangeRequest): Promise<OwnerChangeView>
   /** @throws NOT_AN_OWNER, OWNER_LOCKED, NO_SUCH_CHANGE */
   sign(request: OwnerSignRequest): Promise<OwnerChangeView>
-  /** @throws NO_RECOVERY, BAD_CHANGE */
-  draft(request: RecoveryDraftRequest): Promise<RecoveryDraft>
-  /** @throws WRONG_WORDS */
-  recover(request: RecoverRequest): Promise<OwnerChangeView>
 }
 
 /** The owner's key of this device, wherever it lies. */
@@ -52,6 +38,10 @@ export interface OwnerKeyPort {
   current(): Identity | undefined
   /** @throws OWNER_LOCKED */
   make(): { readonly identity: Identity; readonly created: boolean }
+  /** A new key, in memory until it is adopted; the same one until then. */
+  next(): Identity
+  /** Puts the new key in the place of the one before, which is put aside. */
+  adopt(): void
 }
 
 export interface OwnerDeskOn {
@@ -76,6 +66,7 @@ export class OwnerDesk implements OwnerRoom {
     const mine = key.did()
     const known = this.#kept([])
     return Promise.resolve({
+      mesh: hex(owners.mesh.id),
       owners: standing.owners.map((did) => ({ did, words: wordsOf(did), here: did === mine })),
       ...{ threshold: standing.threshold, recovery: standing.recovery, since: new Date(standing.at).toISOString(), by: standing.by },
       changes: owners.chain.steps.length,
@@ -98,7 +89,7 @@ export class OwnerDesk implements OwnerRoom {
     const { owners, clock } = this.on
     const signer = this.#signer()
     const before = owners.standing
-    const gone = remove.map((text) => this.#find(text))
+    const gone = remove.map((text) => findOwner(owners, text))
     const come = add.map((card) => readCard(card, owners.mesh.id))
     const next = [...new Set([...before.owners.filter((did) => !gone.includes(did)), ...come])]
     const least = majorityOf(next.length)
@@ -121,48 +112,6 @@ export class OwnerDesk implements OwnerRoom {
       throw new ErrandError('NO_SUCH_CHANGE', why, { hint: 'errand owner list shows what waits' })
     }
     return await this.#agree(signer, vote.step, vote.kept)
-  }
-
-  draft({ gift, keep = [] }: RecoveryDraftRequest): Promise<RecoveryDraft> {
-    const { owners, key, clock } = this.on
-    const before = owners.standing
-    const did = key.did()
-    if (before.recovery === null || did === undefined) throw noRecovery()
-    const staying = keep.map((text) => this.#find(text)).filter((one) => one !== did)
-    const next = [did, ...staying]
-    const after = { owners: next, threshold: majorityOf(next.length), recovery: null, at: clock.now() }
-    const kept = joinKept(this.#kept(leavingIn(before, after)), keptOf([bytesOf(gift)]))
-    const step = stepAfter(before, { ...after, kept })
-    return Promise.resolve({ mesh: text(owners.mesh.id), step: text(step), kept: text(kept), words: this.#say(before, step) })
-  }
-
-  /** The words sign alone, elsewhere: here only their signature is seen. */
-  async recover({ step, kept, signature, gift }: RecoverRequest): Promise<OwnerChangeView> {
-    const { owners, records, telling, wallet } = this.on
-    const before = owners.standing
-    const { recovery } = before
-    const signed = { step: bytesOf(step), sigs: [[recovery ?? '', bytesOf(signature)] as [string, Uint8Array]] }
-    const seen = recovery === null ? undefined : follow(owners.mesh.id, before, signed)
-    if (seen?.ok !== true || seen.standing.by !== 'recovery') {
-      throw new ErrandError('WRONG_WORDS', 'these are not the recovery words of this mesh, or they were used already', {
-        hint: 'errand owner list says whether there are any',
-      })
-    }
-    const words = sayChange(before, seen.standing)
-    const body = { steps: [...owners.chain.steps, signed], kept: bytesOf(kept) }
-    const order = await this.on.desk.decide({
-      kind: 'owners',
-      subject: '',
-      body,
-      by: this.on.key.current(),
-      fact: { action: 'recovery.use', details: { words } },
-    })
-    const link = decodeDelegation(bytesOf(gift))
-    if (link.iss === recovery && wallet.get(link.cid) === undefined) {
-      await records.admit('delegations', link.bytes)
-      await telling.push('delegations', [link.bytes])
-    }
-    return { ...order, id: hex(seen.standing.hash), words, done: true, signedBy: ['the recovery words'], needed: 1 }
   }
 
   /** Takes a change for decided when enough have signed it. Called here after each order; the one who signs last may be anybody. */
@@ -207,28 +156,11 @@ export class OwnerDesk implements OwnerRoom {
   }
 
   #kept(leaving: readonly Did[]): Uint8Array {
-    const { owners, orders, directory, wallet, keyring } = this.on
-    const former = owners.ever().filter((did) => !owners.has(did))
-    return keptFor([...former, ...leaving], { orders, directory, wallet, nowSeconds: () => keyring.nowSeconds() })
+    return keptWithout(leaving, this.on)
   }
 
   #sayVote(vote: Vote, words = sayChange(this.on.owners.standing, vote.after)): { id: string; words: string; signedBy: string[]; needed: number } {
     return { id: vote.id, words, signedBy: vote.sigs.map(([did]) => wordsOf(did)), needed: vote.needed }
-  }
-
-  #say(before: Standing, step: Uint8Array): string {
-    const read = readStep(before, step)
-    if (!read.ok) throw badChange(read.why)
-    return sayChange(before, read.standing)
-  }
-
-  #find(wanted: string): Did {
-    const { owners } = this.on.owners.standing
-    const found = owners.filter((did) => did === wanted || wordsOf(did) === wanted || (wanted.length >= MIN_ID_CHARS && did.endsWith(wanted)))
-    const [only] = found
-    if (only !== undefined && found.length === 1) return only
-    const hint = `owners are ${owners.map(wordsOf).join(', ')}  (errand owner list)`
-    throw new ErrandError('UNKNOWN_OWNER', `no owner "${wanted}"`, { hint })
   }
 
   #signer(): Identity {
@@ -246,25 +178,4 @@ export function noOwner({ key, owners }: Pick<OwnerDeskOn, 'owners'> & { readonl
   }
   const wait = did === undefined ? 'run it on a device that holds an owner’s key' : 'the key on this device is not an owner’s: errand owner list'
   return new ErrandError('NOT_AN_OWNER', 'only an owner decides this, and this device holds no owner’s key', { hint: wait })
-}
-
-function leavingIn(before: Standing, after: Pick<Standing, 'owners' | 'recovery'>): Did[] {
-  const gone = before.owners.filter((did) => !after.owners.includes(did))
-  return before.recovery === null || before.recovery === after.recovery ? gone : [...gone, before.recovery]
-}
-
-function badChange(why: string): ErrandError {
-  return new ErrandError('BAD_CHANGE', `the owners cannot be changed so: ${why}`, { hint: 'errand owner list shows how they are' })
-}
-
-function noRecovery(): ErrandError {
-  return new ErrandError('NO_RECOVERY', 'this mesh has no recovery words, or they were used', { hint: 'an owner makes new ones: errand recovery new' })
-}
-
-function text(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('base64')
-}
-
-function bytesOf(base64: string): Uint8Array {
-  return new Uint8Array(Buffer.from(base64, 'base64'))
 }

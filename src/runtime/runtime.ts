@@ -43,6 +43,7 @@ import type { DeviceRoom } from './device-desk.ts'
 import type { GroupRoom } from './group-desk.ts'
 import type { OrderRoom } from './order-desk.ts'
 import type { OwnerRoom } from './owner-desk.ts'
+import type { RecoveryRoom } from './recovery-desk.ts'
 import type { RoleRoom } from './role-desk.ts'
 
 /** Who asks, and by which door. For the local socket: the owner of the socket, acting as this device. */
@@ -103,6 +104,8 @@ export interface Runtime {
   readonly orders: OrderRoom
   /** Who owns the mesh, and how that changes. */
   readonly owners: OwnerRoom
+  /** What the words for an emergency decide. */
+  readonly recovery: RecoveryRoom
   /** What an owner decides about devices: removal, trust, lockdown. */
   readonly devices: DeviceRoom
   /** Named bundles of rights, and who has them. */

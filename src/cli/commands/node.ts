@@ -112,6 +112,7 @@ function announce(context: Context, report: NodeReport): void {
     context.tick(`${reach(addresses, api)} · ${mesh === null ? 'in no mesh yet' : plural(Math.max(0, devices.known - 1), 'other device')}`),
     ...(!api ? [] : [context.tick(`API  ${api.url}${api.tokenFile === null ? '' : ` · its token is in ${tilde(api.tokenFile)}`}`)]),
     mesh === null ? '  Join a mesh:   errand join' : '  Add a device:  errand invite',
+    ...(report.created && mesh !== null ? ['  For the worst: errand recovery new     (24 words on paper, with which you get the mesh back)'] : []),
   ]
   context.print({ event: 'ready', did, peerId, name, words, addresses, mesh, devices, api, created: report.created, warnings: report.warnings }, () =>
     lines.join('\n'),

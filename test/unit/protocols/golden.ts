@@ -9,7 +9,7 @@ import { digestOf, have, recordId } from '../../../src/registry/records.ts'
 import { readCode, writeCode } from '../../../src/runtime/invite-code.ts'
 import { makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
 import { BAD_CALL_MESSAGES, CALL_MESSAGES } from './golden-call.ts'
-import { orderValues } from './golden-orders.ts'
+import { orderValues, ownerValues } from './golden-orders.ts'
 import { BAD_TASK_MESSAGES, TASK_MESSAGES } from './golden-task.ts'
 import { legible, type SchemaName } from './shapes.ts'
 
@@ -71,7 +71,8 @@ const addressRecord: SignedRecord = {
   signer: 'founder',
   value: { v: 1, device: founder.did, seq: NOW_MS, addrs },
 }
-const orderRecords = orderValues({ founder: founder.did, joiner: joiner.did }).map(
+const chained = ownerValues(readGenesis(sealed(genesisRecord)), { first: owner, second: mallory, words: inviteKey })
+const orderRecords = [...orderValues({ founder: founder.did, joiner: joiner.did }), ...chained].map(
   ([name, value]): SignedRecord => ({ name, domain: DOMAIN.order, mesh, signer: 'owner', value }),
 )
 const ANNOUNCED = {
