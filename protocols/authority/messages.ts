@@ -90,6 +90,14 @@ export const MANDATE = {
   lifeSeconds: 30 * 86_400,
 } as const
 
+/**
+ * In the `meta` of a session's two links, seconds since the epoch: what was asked for before `exp` may wait and run until then. So the links are
+ * short and made anew, and the work that rests on an older one is not ended. README.md, "Sessions".
+ */
+export const RUNS_UNTIL_META = 'errand/runs-until'
+/** The longest that a session lives. */
+export const SESSION_SECONDS = 86_400
+
 /** In the `meta` of a delegation, `[n, s]`: it may be used n times at once, and n times more in every s seconds. The executor counts. */
 export const RATE_META = 'errand/rate'
 export const RATE = { maxCount: 1_000_000, maxSeconds: 86_400 } as const

@@ -3,7 +3,7 @@
  * Used by the verifier and the wallet alike, in the strict profile of this mesh or in the bare rules of the specification.
  */
 import { CID } from 'multiformats/cid'
-import { BINDING, MANDATE, MANDATE_META, RATE_META, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import { BINDING, MANDATE, MANDATE_META, RATE_META, RUNS_UNTIL_META, SESSION_SECONDS, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import type { Did } from '../identity/identity.ts'
 import { covers, coversPath } from './commands.ts'
 import { badMeta, SIGNED_META } from './freshness.ts'
@@ -39,7 +39,18 @@ export const DIES_WITH = 'errand/dies-with'
 
 /** All there are, with those of freshness: a bound that a device does not know must not pass for none. Spec: protocols/authority/README.md, "Meta of delegations". */
 const META_KEYS = [
-  ...[LAST_LINK, DIES_WITH, MANDATE_META, RATE_META, 'errand/session', 'errand/approvals', 'errand/role', 'errand/group-on', 'errand/group-to'],
+  ...[
+    LAST_LINK,
+    DIES_WITH,
+    MANDATE_META,
+    RATE_META,
+    RUNS_UNTIL_META,
+    'errand/session',
+    'errand/approvals',
+    'errand/role',
+    'errand/group-on',
+    'errand/group-to',
+  ],
 ] as const
 
 export interface ChainRefusal {
@@ -57,6 +68,8 @@ export interface Asked {
   readonly command: string
   /** Seconds since the epoch. */
   readonly now: number
+  /** It was asked for before, and is about to start or runs: of a session's links the time counts that they give to that. */
+  readonly isWork?: boolean
 }
 
 /** Judges everything about a chain (root first) but revocation and policies. */
@@ -67,7 +80,7 @@ export function refuseChain(chain: readonly Delegation[], asked: Asked, rules: R
     return { code: 'CHAIN_TOO_LONG', detail: `a chain has at most ${TOKEN_LIMITS.chainLinks} links, not ${chain.length}` }
   return (
     refusePrincipals(chain, root, asked) ??
-    firstOf(chain, (link) => refuseTime(link, asked.now, rules)) ??
+    firstOf(chain, (link) => refuseTime(link, asked, rules)) ??
     refuseCoverage(chain, asked, rules) ??
     (rules === 'profile' ? refuseProfile(chain) : undefined)
   )
@@ -91,9 +104,10 @@ function refusePrincipals(chain: readonly Delegation[], root: Delegation, { subj
 }
 
 /** Every link is checked on its own, so that a child cannot outlive its parent whatever it says. */
-export function refuseTime(link: Delegation, now: number, rules: Rules): ChainRefusal | undefined {
+export function refuseTime(link: Delegation, { now, isWork }: Pick<Asked, 'now' | 'isWork'>, rules: Rules): ChainRefusal | undefined {
+  const end = isWork === true && rules === 'profile' ? endOfWork(link) : link.exp
   // No allowance for expiry: the executor's own clock rules, and a right must not live longer than it says.
-  if (link.exp !== null && now >= link.exp) return { code: 'GRANT_EXPIRED', detail: `a grant expired ${now - link.exp} s ago`, link }
+  if (end !== null && now >= end) return { code: 'GRANT_EXPIRED', detail: `a grant expired ${now - end} s ago`, link }
   const skew = rules === 'profile' ? BINDING.skewSeconds : 0
   if (link.nbf !== undefined && now + skew < link.nbf) return { code: 'GRANT_TOO_EARLY', detail: `a grant is valid in ${link.nbf - now} s only`, link }
   return undefined
@@ -115,7 +129,7 @@ function refuseProfile(chain: readonly Delegation[]): ChainRefusal | undefined {
     if (issuers.has(link.iss) && link !== mandate) return { code: 'CHAIN_CYCLE', detail: `${link.iss} signs twice in one chain`, link }
     issuers.add(link.iss)
     if (i > 0 && link.exp === null) return { code: 'NO_EXPIRY', detail: 'only the first link of a chain may be without expiry', link }
-    const unknown = badMeta(link.meta, META_KEYS) ?? badRate(link.meta)
+    const unknown = badMeta(link.meta, META_KEYS) ?? badRate(link.meta) ?? badRunsUntil(link)
     if (unknown !== undefined) return { code: 'BAD_META', detail: `a grant cannot be read whole: ${unknown}`, link }
     const odd = refuseMandate(link, chain)
     if (odd !== undefined) return { code: 'BAD_MANDATE', detail: odd, link }
@@ -157,9 +171,25 @@ export function diesWith({ meta }: Delegation): string | undefined {
   return CID.asCID(meta?.[DIES_WITH])?.toString()
 }
 
-/** When the chain as a whole dies, seconds; null when it never does. */
+/** When what rests on a link ends. */
+export function endOfWork({ exp, meta }: Delegation): number | null {
+  const later = meta?.[RUNS_UNTIL_META]
+  return exp !== null && typeof later === 'number' ? later : exp
+}
+
+/** Only a session's links say it, no earlier than they expire, and for no longer than a session lives. */
+function badRunsUntil({ meta, exp }: Delegation): string | undefined {
+  const later = meta?.[RUNS_UNTIL_META]
+  if (later === undefined) return undefined
+  const signedAt = meta?.[SIGNED_META]
+  const isSession = typeof meta?.['errand/session'] === 'string' && typeof signedAt === 'number' && exp !== null
+  if (isSession && typeof later === 'number' && Number.isSafeInteger(later) && later >= exp && later - signedAt <= SESSION_SECONDS) return undefined
+  return `"${RUNS_UNTIL_META}" stands on links of a session, and is within a day`
+}
+
+/** When what rests on the chain dies, seconds; null when it never does. */
 export function expiryOf(chain: readonly Delegation[]): number | null {
-  return chain.reduce<number | null>((least, { exp }) => (exp === null ? least : least === null ? exp : Math.min(least, exp)), null)
+  return chain.map(endOfWork).reduce((least, end) => (end === null ? least : least === null ? end : Math.min(least, end)), null)
 }
 
 function firstOf<T, R>(items: readonly T[], judge: (item: T, at: number) => R | undefined): R | undefined {

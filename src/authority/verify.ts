@@ -48,6 +48,8 @@ export interface VerifyContext {
   readonly seen: SeenNonces
   /** True: a question is expected, and an order refused. Otherwise the other way round. */
   readonly isQuestion?: boolean
+  /** It was asked for and let in before: what waited is about to start. */
+  readonly isWork?: boolean
   /** Delegations already at hand, so that a proof need not be sent again. */
   readonly known?: (cid: string) => Delegation | undefined
 }
@@ -85,7 +87,7 @@ export function verifyInvocation(bytes: Uint8Array, proofs: readonly Uint8Array[
     checkSignature() //                                              4. the first thing that costs; below here the peer has really said it
     fresh(invocation, context) //                                    5. on this connection, once; after 4, or strangers could use up nonces
     const chain = chainOf(invocation, proofs, context.known) //      6. every link well-formed and signed
-    linked(invocation, chain, context.now, 'profile')
+    linked(invocation, chain, context, 'profile')
     const dead = context.revocations.kills(chain) //                 7. nobody up the chain took it back
     if (dead !== undefined) throw refuse('REVOKED', dead.words, dead.link)
     bounded(invocation, chain) //                                    8. the declared arguments are within every link's policy,
@@ -104,7 +106,7 @@ export function verifyBySpec(bytes: Uint8Array, proofs: readonly Uint8Array[], {
     if (invocation.exp !== null && now >= invocation.exp) throw refuse('EXPIRED', `the invocation expired ${now - invocation.exp} s ago`)
     checkSignature()
     const chain = chainOf(invocation, proofs, undefined)
-    linked(invocation, chain, now, 'spec')
+    linked(invocation, chain, { now }, 'spec')
     bounded(invocation, chain)
     return { ok: true, invocation, chain, expiresAt: expiryOf(chain) }
   })
@@ -185,9 +187,14 @@ function chainOf(invocation: Invocation, proofs: readonly Uint8Array[], known: V
 }
 
 /** Who asks itself needs no proof; if it lists some, they count like anybody's: a mandate is run on its own bounds. */
-function linked({ iss, sub, cmd, prf }: Invocation, chain: readonly Delegation[], now: number, rules: Rules): void {
+function linked(
+  { iss, sub, cmd, prf }: Invocation,
+  chain: readonly Delegation[],
+  { now, isWork = false }: Pick<VerifyContext, 'now' | 'isWork'>,
+  rules: Rules,
+): void {
   if (iss === sub && prf.length === 0) return
-  const refusal: ChainRefusal | undefined = refuseChain(chain, { subject: sub, invoker: iss, command: cmd, now }, rules)
+  const refusal: ChainRefusal | undefined = refuseChain(chain, { subject: sub, invoker: iss, command: cmd, now, isWork }, rules)
   if (refusal !== undefined) throw refuse(refusal.code, refusal.detail, refusal.link)
 }
 

@@ -121,7 +121,7 @@ export class Wallet {
 
   /** The chains, best first. Dead links are looked at only when there is no living chain, to say what is nearest: they must not crowd out the living. */
   #weighed(wanted: Wanted): Weighed[] {
-    const living = this.#chains(wanted, (link) => refuseTime(link, wanted.now, 'profile') === undefined)
+    const living = this.#chains(wanted, (link) => refuseTime(link, wanted, 'profile') === undefined)
     const chains = living.length > 0 ? living : this.#chains(wanted, () => true)
     return chains.map((chain) => weigh(chain, wanted)).sort(better)
   }

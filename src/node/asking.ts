@@ -39,7 +39,8 @@ export interface AskingOn {
 }
 
 export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, { mesh, door, steward, questions, rights, live }: AskingOn): Asking {
-  const { directory, wallet, revocations, records, book, keyring } = rooms
+  const { directory, wallet, revocations, records, book, keyring, roles } = rooms
+  const { sessionForMs, sessionIdleMs, sessionLinksMs } = p.config.security
   const self = p.device.did
   const far = { keyring, route: mesh, door, clock, random }
   const side = new FarSide(far)
@@ -54,7 +55,7 @@ export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms,
   const telling = { push: mesh.push.bind(mesh), gossipRevocation: mesh.gossipRevocation.bind(mesh) }
   const sessions = new SessionDesk({
     ...{ keyring, wallet, revocations, directory, records, telling, book, audit, clock, random, newId: uuidv7 },
-    ...{ shelf: store.shelf('sessions'), defaults: { forMs: p.config.security.sessionForMs, idleMs: p.config.security.sessionIdleMs } },
+    ...{ shelf: store.shelf('sessions'), defaults: { forMs: sessionForMs, idleMs: sessionIdleMs }, linkSeconds: Math.ceil(sessionLinksMs / 1_000), roles },
   })
   const refreshLogs = (): Promise<void> => mesh.refreshLogs()
   return {

@@ -87,6 +87,10 @@ export const SETTINGS = {
     fallback: '1d',
     doc: 'how long a session lives that nobody uses, when it is opened without `--idle`',
   },
+  'security.sessionLinks': {
+    ...duration({ least: '2s', most: '1d' }),
+    ...{ fallback: '1h', doc: 'how long a link of a session is good for asking; past the half of it the session has a new key. What runs goes on' },
+  },
   'security.approvalTimeout': {
     ...duration({ least: '1s', most: '30d' }),
     ...{ fallback: '1h', doc: 'how long a command waits here for its approval before it fails' },

@@ -34,6 +34,7 @@ export interface Config {
     readonly defaultRoles: readonly string[]
     readonly sessionForMs: number
     readonly sessionIdleMs: number
+    readonly sessionLinksMs: number
     readonly approvalTimeoutMs: number
   }
   readonly deployment: {
@@ -70,7 +71,7 @@ export function configOf(s: Settings): Config {
     },
     security: {
       ...{ requireAuth: s['security.requireAuth'], allowRemoteSessions: s['security.allowRemoteSessions'], defaultRoles: s['security.defaultRoles'] },
-      ...{ sessionForMs: s['security.sessionFor'], sessionIdleMs: s['security.sessionIdle'] },
+      ...{ sessionForMs: s['security.sessionFor'], sessionIdleMs: s['security.sessionIdle'], sessionLinksMs: s['security.sessionLinks'] },
       approvalTimeoutMs: s['security.approvalTimeout'],
     },
     deployment: {

@@ -49,7 +49,7 @@ export class Mandates {
         ...{ sub: device.did, aud: device.did, cmd: command, args, prf: chain.map(({ cid }) => cid), exp: now + LIFE_SECONDS, iat: now },
         nonce: Buffer.concat([challenge, random(NONCE_BYTES)]),
       })
-      const context = { self: device.did, peer: device.did, challenge, now, revocations, seen: FRESH }
+      const context = { self: device.did, peer: device.did, challenge, now, revocations, seen: FRESH, isWork: true }
       const seen = verifyInvocation(invocation, proofs, context)
       return seen.ok ? { admission: seen, warrant: { caller: device.did, challenge, invocation, proofs: [...proofs] } } : seen
     } catch (thrown) {

@@ -2,6 +2,7 @@
  * What rests on a right without being a command that runs: requests in the queue, callers who follow output. Each ends in the moment in which
  * its right is revoked or expires, and is told why.
  */
+import { endOfWork } from '../authority/chain.ts'
 import type { RevocationView } from '../authority/revocations.ts'
 import type { Delegation } from '../authority/token.ts'
 import type { Admission } from '../authority/verify.ts'
@@ -66,7 +67,7 @@ export function whyDead({ chain, expiresAt }: Right, on: RestsOn & { readonly na
   const { clock, revocations, named = (text) => text } = on
   const now = clock.now()
   if (expiresAt !== null && now >= expiresAt * 1_000) {
-    const link = chain.find(({ exp }) => exp === expiresAt)
+    const link = chain.find((one) => endOfWork(one) === expiresAt)
     return denial({ ok: false, code: 'GRANT_EXPIRED', detail: 'the grant expired', expiresAt, ...grantOf(link) }, now)
   }
   const dead = revocations.kills(chain)

@@ -69,7 +69,7 @@ export class SessionDesk implements SessionRoom {
     const { keyring, clock, audit, random, directory } = this.on
     if (this.#open.size >= MAX_OPEN)
       throw new ErrandError('TOO_BUSY', `${MAX_OPEN} sessions are open`, { hint: 'close those that nobody needs: errand session list', retryable: true })
-    const about = aboutIn(request, { ...this.on.defaults, now: clock.now(), id: this.on.newId() })
+    const about = aboutIn(request, { ...this.on.defaults, now: clock.now(), id: this.on.newId(), roles: this.on.roles })
     if (about.name !== undefined && this.#named(about.name) !== undefined)
       throw new ErrandError('BAD_SESSION', `a session named "${about.name}" is open`, { hint: 'choose another name, or close that one' })
     const until = Math.ceil(about.expiresAt / 1_000)

@@ -16,6 +16,7 @@ import type { Session } from './session.ts'
 import type { SessionDesk } from './session-desk.ts'
 import type { Submitter } from './submit.ts'
 import type { TaskDesk } from './task-desk.ts'
+import type { WhyDesk } from './why-desk.ts'
 
 /** While somebody watches, devices that run what was submitted here are asked so often how it stands. */
 export const ASK_EVERY_MS = 2_000
@@ -25,6 +26,7 @@ export interface FaceOn {
   readonly sessions: SessionDesk
   readonly tasks: TaskDesk
   readonly submitter: Submitter
+  readonly whys: WhyDesk
   readonly book: TaskBook
   readonly log: AuditDesk
   readonly audit: { append(fact: Fact): Promise<unknown> }
@@ -63,13 +65,14 @@ function reads(session: Session, { sessions, tasks, log, devices, self, ...on }:
 }
 
 /** What a session may do. */
-function acts(session: Session, { tasks, submitter }: FaceOn) {
+function acts(session: Session, { tasks, submitter, whys }: FaceOn) {
   const held = async (work: () => Promise<void>): Promise<void> => {
     const release = session.hold()
     await work().finally(release)
   }
   const within = ({ signal }: { signal: AbortSignal }) => ({ signal: AbortSignal.any([signal, session.over]), scope: session })
   return {
+    why: (_actor, request) => whys.why(request, session),
     submitTask: async (_actor, request) => tasks.view(await submitter.submit(ownRequest(request, session), session)),
     cancelTask: (_actor, task) => tasks.steer(task, 'cancel', session),
     pauseTask: (_actor, task) => tasks.steer(task, 'pause', session),

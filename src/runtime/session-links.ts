@@ -1,8 +1,9 @@
 /**
- * The chain of a session: person or device → session key → device. The key is made here, never leaves this object and is never written down;
- * what it was given travels as proofs of its invocations only, so no other device keeps it.
+ * The chain of a session: person or device → session key → device. The key is made here, never leaves this object, is never written down and is
+ * replaced while the session is used; what it was given travels as proofs of its invocations only, so no other device keeps it.
  */
 
+import { RUNS_UNTIL_META } from '../../protocols/authority/messages.ts'
 import { rightMeta } from '../authority/approval.ts'
 import { DIES_WITH, LAST_LINK, refusePolicies } from '../authority/chain.ts'
 import { coversPath } from '../authority/commands.ts'
@@ -23,6 +24,8 @@ export interface LinksOn {
   readonly random: Random
   /** Seconds since the epoch. */
   readonly now: () => number
+  /** How long a link of a session is good for asking; past the half of it there is another key. */
+  readonly linkSeconds: number
 }
 
 /** A right on a device, and the key that holds it. */
@@ -41,11 +44,29 @@ interface Given {
 /** Of which a session asks about its tasks, wherever they run. */
 const TASKS = '/task'
 
+/** One key of the session, and what it was given. */
+interface Epoch {
+  readonly key: Identity
+  readonly pass: Delegation
+  readonly given: readonly Given[]
+  /** From the key back to this device, by what they rest on. */
+  readonly leaves: Map<string, Delegation>
+  /** When its links expire, and from when on the next one is made; seconds. */
+  readonly expires: number
+  readonly stale: number
+}
+
+/** Signs for a link of the session: to its key, or back from it. */
+interface Link extends Pick<Held, 'subject' | 'cmd' | 'pol' | 'approvals' | 'rate'> {
+  readonly expires: number
+  readonly more?: AnyRecord
+}
+
 export class SessionLinks {
-  readonly #key: Identity
-  readonly #pass: Delegation
-  readonly #given: readonly Given[]
-  readonly #leaves = new Map<string, Delegation>()
+  readonly #held: readonly Held[]
+  /** By its name all links of the session die at once, also those of later keys. */
+  readonly #anchor: Delegation
+  #epoch: Epoch
 
   /** @param until when the session ends, seconds. */
   constructor(
@@ -54,35 +75,36 @@ export class SessionLinks {
     private readonly until: number,
     private readonly on: LinksOn,
   ) {
-    const { device, random } = on
-    this.#key = new Identity(random(32))
-    this.#pass = this.#root(device, { subject: device.did, cmd: TASKS, pol: [] })
-    this.#given = held.map((one) => ({ held: one, root: this.#root(one.by, one, this.#pass) }))
+    this.#held = held
+    this.#epoch = this.#begin(undefined)
+    this.#anchor = this.#epoch.pass
   }
 
   /** What has to be revoked to end the session, and by whom. */
   get anchor(): { readonly cid: string; readonly by: readonly Identity[] } {
-    const signers = [this.on.device, ...this.#given.map(({ held }) => held.by)]
-    return { cid: this.#pass.cid, by: [...new Map(signers.map((key) => [key.did, key])).values()] }
+    const signers = [this.on.device, ...this.#held.map(({ by }) => by)]
+    return { cid: this.#anchor.cid, by: [...new Map(signers.map((key) => [key.did, key])).values()] }
   }
 
   get rights(): readonly Held[] {
-    return this.#given.map(({ held }) => held)
+    return this.#held
   }
 
-  /** Shows in which session this device asks about its own tasks. @param lease seconds: how long that is true without being said again. */
-  pass(lease: number): Uint8Array[] {
-    return [this.#pass.bytes, this.#leaf(this.#pass, lease).bytes]
+  /** Shows in which session this device asks about its own tasks. */
+  pass(): Uint8Array[] {
+    const epoch = this.#now()
+    return [epoch.pass.bytes, this.#leaf(epoch, epoch.pass).bytes]
   }
 
   /** The chain for a command on a device; undefined when the session has nothing like it there. */
-  prove(wanted: { readonly subject: Did; readonly command: string; readonly args: AnyRecord }, lease: number): Proof | undefined {
+  prove(wanted: { readonly subject: Did; readonly command: string; readonly args: AnyRecord }): Proof | undefined {
     const { wallet, revocations, now } = this.on
-    const fitting = this.#given.filter(({ held }) => held.subject === wanted.subject && coversPath(held.cmd, wanted.command))
+    const epoch = this.#now()
+    const fitting = epoch.given.filter(({ held }) => held.subject === wanted.subject && coversPath(held.cmd, wanted.command))
     let nearest: Proof | undefined
     for (const { held, root } of fitting) {
       const above = wallet.find({ ...wanted, issuer: held.by.did, now: now(), revocations })
-      const chain = [...(above.ok ? above.chain : (above.nearest ?? [])), root, this.#leaf(root, lease)]
+      const chain = [...(above.ok ? above.chain : (above.nearest ?? [])), root, this.#leaf(epoch, root)]
       const isWithin = refusePolicies([root], wanted.args) === undefined
       if (above.ok && isWithin) return { chain }
       nearest ??= { chain, doubt: above.ok ? 'the session’s right does not allow it' : above.why }
@@ -90,23 +112,39 @@ export class SessionLinks {
     return nearest
   }
 
-  #root(by: Identity, { subject, cmd, pol, ...beside }: Pick<Held, 'subject' | 'cmd' | 'pol' | 'approvals' | 'rate'>, pass?: Delegation): Delegation {
-    return signDelegation(by, {
-      ...{ aud: this.#key.did, sub: subject, cmd, pol, exp: this.until, nonce: this.on.random(NONCE_BYTES) },
-      meta: { [SESSION]: this.id, [SIGNED_META]: this.on.now(), ...rightMeta(beside), ...(pass === undefined ? {} : { [DIES_WITH]: linkTo(pass.cid) }) },
-    })
+  /** The key in use; past the half of its life another one takes its place, and nothing here remembers it. */
+  #now(): Epoch {
+    if (this.on.now() >= this.#epoch.stale) this.#epoch = this.#begin(this.#anchor)
+    return this.#epoch
   }
 
-  /** From the session's key back to this device: short-lived, and made anew while the session is used. */
-  #leaf(root: Delegation, lease: number): Delegation {
-    const held = this.#leaves.get(root.cid)
-    const slack = Math.max(1, (lease - this.on.now()) / 8)
-    if (held?.exp !== undefined && held.exp !== null && held.exp <= lease && held.exp > lease - slack) return held
-    const fresh = signDelegation(this.#key, {
-      ...{ aud: this.on.device.did, sub: root.sub, cmd: root.cmd, pol: [], exp: lease, nonce: this.on.random(NONCE_BYTES) },
-      meta: { [SESSION]: this.id, [SIGNED_META]: this.on.now(), [LAST_LINK]: true },
+  #begin(anchor: Delegation | undefined): Epoch {
+    const { device, random, linkSeconds } = this.on
+    const now = this.on.now()
+    const key = new Identity(random(32))
+    const expires = Math.min(this.until, now + linkSeconds)
+    const stale = expires === this.until ? Number.POSITIVE_INFINITY : now + Math.ceil(linkSeconds / 2)
+    const dies = (cid: string): AnyRecord => ({ [DIES_WITH]: linkTo(cid) })
+    const about = { subject: device.did, cmd: TASKS, pol: [], expires }
+    const pass = this.#sign(device, key.did, anchor === undefined ? about : { ...about, more: dies(anchor.cid) })
+    const more = dies((anchor ?? pass).cid)
+    const given = this.#held.map((held) => ({ held, root: this.#sign(held.by, key.did, { ...held, expires, more }) }))
+    return { key, pass, given, leaves: new Map(), expires, stale }
+  }
+
+  #leaf({ key, leaves, expires }: Epoch, root: Delegation): Delegation {
+    const leaf =
+      leaves.get(root.cid) ??
+      this.#sign(key, this.on.device.did, { subject: root.sub ?? this.on.device.did, cmd: root.cmd, pol: [], expires, more: { [LAST_LINK]: true } })
+    leaves.set(root.cid, leaf)
+    return leaf
+  }
+
+  #sign(by: Identity, to: Did, { subject, cmd, pol, expires, more, ...beside }: Link): Delegation {
+    const later = expires === this.until ? {} : { [RUNS_UNTIL_META]: this.until }
+    return signDelegation(by, {
+      ...{ aud: to, sub: subject, cmd, pol, exp: expires, nonce: this.on.random(NONCE_BYTES) },
+      meta: { [SESSION]: this.id, [SIGNED_META]: this.on.now(), ...later, ...rightMeta(beside), ...more },
     })
-    this.#leaves.set(root.cid, fresh)
-    return fresh
   }
 }

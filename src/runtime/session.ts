@@ -97,14 +97,14 @@ export class Session implements Scope {
   /** @throws DENIED when the session has no right of that kind there: then nothing is signed. */
   prove(subject: Did, command: string, args: AnyRecord): Proof {
     this.#over.signal.throwIfAborted()
-    const proof = this.on.links.prove({ subject, command, args }, this.#lease())
+    const proof = this.on.links.prove({ subject, command, args })
     if (proof !== undefined) return proof
     throw this.#noRight(`to ${command} on ${this.on.named(subject)}`)
   }
 
   pass(): Uint8Array[] {
     this.#over.signal.throwIfAborted()
-    return this.on.links.pass(this.#lease())
+    return this.on.links.pass()
   }
 
   /** The environment of a command: what was asked for, and of the session's own what the right there permits. */
@@ -138,12 +138,8 @@ export class Session implements Scope {
   }
 
   #permits(subject: Did, args: AnyRecord): boolean {
-    const proof = this.on.links.prove({ subject, command: '/exec/run', args }, this.#lease())
+    const proof = this.on.links.prove({ subject, command: '/exec/run', args })
     return proof !== undefined && proof.doubt === undefined && refusePolicies(proof.chain, args) === undefined
-  }
-
-  #lease(): number {
-    return Math.ceil(this.about.expiresAt / 1_000)
   }
 
   #watch(): void {

@@ -4,6 +4,7 @@
  */
 import { type Ask, WHY, type WhyStep } from '../../protocols/call/messages.ts'
 import type { PathView, WhyRequest, WhyStepView, WhyView } from '../../protocols/local/messages.ts'
+import { expiryOf } from '../authority/chain.ts'
 import { coversPath } from '../authority/commands.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import { sayRight } from '../authority/rights.ts'
@@ -15,8 +16,9 @@ import { type Did, isDid } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import { type Declared, declare } from './declared.ts'
 import type { FarSide } from './far.ts'
-import type { Keyring } from './keyring.ts'
+import type { Keyring, Proof } from './keyring.ts'
 import type { Questions } from './questions.ts'
+import type { Session } from './session.ts'
 import type { CallRoute } from './task-finder.ts'
 
 export interface WhyDeskOn {
@@ -46,6 +48,7 @@ const MAX_HELD = 6
 interface Way {
   readonly device: Did
   readonly name: string
+  readonly scope: Session | undefined
 }
 
 /** What the steps come to. */
@@ -58,17 +61,25 @@ interface Seen {
 export class WhyDesk {
   constructor(private readonly on: WhyDeskOn) {}
 
-  /** @throws UNKNOWN_DEVICE, AMBIGUOUS_DEVICE */
-  async why(request: WhyRequest): Promise<WhyView> {
-    const device = this.on.directory.resolve(request.device)
-    const way: Way = { device, name: this.on.directory.nameOf(device) ?? device }
-    const declared = request.command === undefined ? undefined : declare({ ...request, command: request.command }, this.on.newTaskId())
+  /** @param scope the session in which it would run: it answers for that one's rights. @throws UNKNOWN_DEVICE, AMBIGUOUS_DEVICE; DENIED for a device that a session is not for. */
+  async why(request: WhyRequest, scope?: Session): Promise<WhyView> {
+    const named = (text: string): Did => this.on.directory.resolve(text)
+    const device = scope === undefined ? named(request.device) : scope.deviceNamed(request.device, named)
+    const way: Way = { device, name: this.on.directory.nameOf(device) ?? device, scope }
+    const declared = request.command === undefined ? undefined : this.#declared({ ...request, command: request.command }, way)
     const near = device === this.on.self ? [{ step: 'discovery', ok: true, detail: 'this device itself' }] : [this.#discovery(way), await this.#dial(way)]
     const isThere = near.every(({ ok }) => ok) || near.at(-1)?.ok === true
     const { steps, hint } = await this.#decided(way, { declared, isThere })
     const all = [...near, ...steps]
     const allowed = declared !== undefined && isThere && steps.every(({ ok }) => ok)
     return { allowed, device: way.name, steps: all, next: this.#next(all, { request, way, allowed, hint }) }
+  }
+
+  /** As it would be sent: a session gives its commands an environment of its own. */
+  #declared(request: WhyRequest & { readonly command: string[] }, { device, scope }: Way): Declared {
+    const plain = declare(request, this.on.newTaskId())
+    const asked = Object.fromEntries(plain.args.env.map((name) => [name, '']))
+    return scope === undefined ? plain : { ...plain, args: { ...plain.args, env: Object.keys(scope.dress(device, plain.args, asked)).sort() } }
   }
 
   #discovery({ device }: Way): WhyStepView {
@@ -110,7 +121,7 @@ export class WhyDesk {
     const paths = this.#paths(way, declared)
     if (!isThere) return this.#fromHere(way, { declared, paths })
     try {
-      const said = way.device === this.on.self ? await this.#ownAnswer(declared) : await this.#theirAnswer(way, declared)
+      const said = way.device === this.on.self ? await this.#ownAnswer(way, declared) : await this.#theirAnswer(way, declared)
       return { steps: said.map(({ hint: _, ...step }) => (step.step === 'authority' ? { ...step, ...pathsIn(paths) } : step)), hint: hintOf(said) }
     } catch (thrown) {
       const error = asErrand(thrown)
@@ -120,24 +131,24 @@ export class WhyDesk {
     }
   }
 
-  async #ownAnswer({ args }: Declared): Promise<WhyStep[]> {
+  async #ownAnswer({ scope }: Way, { args }: Declared): Promise<WhyStep[]> {
     const { self, random, side, questions } = this.on
     const caller = { did: self, challenge: random(16), address: 'this device', synced: Promise.resolve() }
-    return await questions.answer(await side.sign(self, '/exec/run', args, { ...caller, asks: true }), caller)
+    return await questions.answer(await side.in(scope).sign(self, '/exec/run', args, { ...caller, asks: true }), caller)
   }
 
-  async #theirAnswer({ device }: Way, { args }: Declared): Promise<WhyStep[]> {
+  async #theirAnswer({ device, scope }: Way, { args }: Declared): Promise<WhyStep[]> {
     const ask = async (far: { challenge: Uint8Array; synced: Promise<void> }): Promise<Ask> => ({
       ...{ question: WHY, task: '' },
-      ...(await this.on.side.sign(device, '/exec/run', args, { ...far, asks: true })),
+      ...(await this.on.side.in(scope).sign(device, '/exec/run', args, { ...far, asks: true })),
     })
     return [...((await this.on.calls.call(device, ask, { signal: AbortSignal.timeout(ASK_MS) })).steps ?? [])]
   }
 
   /** Nobody there to ask: what this device knows of its right, and that it knows nothing of the rest. */
-  #fromHere({ device, name }: Way, { declared, paths }: { declared: Declared; paths: PathView[] }): Seen {
-    const { doubt, chain } = this.on.keyring.prove(device, '/exec/run', declared.args)
-    const exp = chain.reduce<number | null>((least, link) => (link.exp === null ? least : Math.min(least ?? link.exp, link.exp)), null)
+  #fromHere({ device, name, scope }: Way, { declared, paths }: { declared: Declared; paths: PathView[] }): Seen {
+    const { doubt, chain } = this.#proof({ device, scope }, declared)
+    const exp = expiryOf(chain)
     const left = exp === null ? 'without end' : `${sayAbout(exp * 1_000 - this.on.clock.now())} left`
     const detail = doubt === undefined ? `${left}, as far as this device knows` : `${this.on.directory.named(doubt)}, as far as this device knows`
     const rest = {
@@ -149,8 +160,17 @@ export class WhyDesk {
     return { steps: [{ step: 'authority', ok: doubt === undefined, detail, ...pathsIn(paths) }, rest] }
   }
 
-  /** Every chain this device could show for the command: as itself, and as the owner where it holds that key. */
-  #paths({ device }: Way, { args }: Declared): PathView[] {
+  #proof({ device, scope }: Pick<Way, 'device' | 'scope'>, { args }: Declared): Proof {
+    try {
+      return (scope ?? this.on.keyring).prove(device, '/exec/run', args)
+    } catch (thrown) {
+      return { chain: [], doubt: asErrand(thrown).message }
+    }
+  }
+
+  /** Every chain this device could show for the command: as itself, and as the owner where it holds that key. None of them is a session's to see. */
+  #paths({ device, scope }: Way, { args }: Declared): PathView[] {
+    if (scope !== undefined) return []
     const { keyring, wallet, revocations, directory } = this.on
     const wanted = { subject: device, command: '/exec/run', args, now: keyring.nowSeconds(), revocations }
     const found = keyring.keys().flatMap((key) => wallet.paths({ ...wanted, issuer: key.did }))
@@ -162,7 +182,11 @@ export class WhyDesk {
   }
 
   /** Without a command: which rights on it this device holds. */
-  #held({ device, name }: Way): WhyStepView {
+  #held({ device, name, scope }: Way): WhyStepView {
+    if (scope !== undefined) {
+      const words = scope.links.rights.filter(({ subject }) => subject === device).map((right) => right.words)
+      return { step: 'authority', ok: true, detail: `in this session: ${words.join(' · ')}` }
+    }
     const { keyring, wallet, revocations, clock, self } = this.on
     if (device === self) return { step: 'authority', ok: true, detail: 'a device may do everything on itself' }
     const keys = new Set<string>(keyring.keys().map(({ did }) => did))

@@ -2,14 +2,14 @@
 import type { Command } from 'commander'
 import { UsageError, usageOf } from '../usage.ts'
 import { duration, pairs } from '../values.ts'
-import type { Does } from './group.ts'
+import { type Does, inSession } from './group.ts'
 
 export function addWhy(program: Command, does: Does, argv: readonly string[]): void {
   const why = program
     .command('why')
     .argument('<device>', 'a name, a DID or a PeerId')
     .argument('[command...]', 'the command that is meant; nothing is run')
-    .usage('DEVICE [-i] [-t] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [-- COMMAND [ARG…]]')
+    .usage('DEVICE [-i] [-t] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--session SESSION] [-- COMMAND [ARG…]]')
     .description('whether a command would run on a device, and why; runs nothing')
     .option('-i, --interactive', 'with stdin')
     .option('-t, --tty', 'with a terminal')
@@ -23,5 +23,5 @@ export function addWhy(program: Command, does: Does, argv: readonly string[]): v
     if (why.args.length - behind !== 1) throw new UsageError("put -- before the command: what follows it is the command's alone", usageOf(why))
     if (at >= 0 && behind === 0) throw new UsageError('name the command after --', usageOf(why))
   })
-  does(why, async () => (await import('../commands/why.ts')).why)
+  does(...inSession(why, async () => (await import('../commands/why.ts')).why))
 }

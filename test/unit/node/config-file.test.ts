@@ -28,7 +28,7 @@ const DEFAULTS: Config = {
   ...{ name: undefined, mode: 'local-only', preset: 'local', labels: {} },
   transport: { listen: [], bootstrap: [], mdns: true, dht: true, addressSync: true, api: undefined, grpc: { socket: false } },
   security: {
-    ...{ requireAuth: true, allowRemoteSessions: true, defaultRoles: [], sessionForMs: 28_800_000, sessionIdleMs: 86_400_000 },
+    ...{ requireAuth: true, allowRemoteSessions: true, defaultRoles: [], sessionForMs: 28_800_000, sessionIdleMs: 86_400_000, sessionLinksMs: 3_600_000 },
     approvalTimeoutMs: 3_600_000,
   },
   deployment: {
