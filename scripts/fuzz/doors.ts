@@ -60,8 +60,8 @@ function messageDoors(root: string): Door[] {
     door('audit: request', 'audit', [AuditRequest], AUDIT.maxFrameBytes),
     door('audit: answer', 'audit', [AuditAnswer], AUDIT.maxFrameBytes),
     { name: 'audit: entries', seeds: seedsOf(root, 'audit'), feed: (bytes) => extend(EMPTY_TIP, [bytes]) },
-    { name: 'audit: head', seeds: seedsOf(root, 'audit'), feed: (bytes) => readHead(new Uint8Array(32).fill(0x22), bytes) },
     { name: 'invite code', seeds: textSeeds(codesIn(root)), feed: (bytes) => readCode(text(bytes)) },
+    { name: 'audit: head', seeds: seedsOf(root, 'audit'), feed: (bytes) => readHead(new Uint8Array(32).fill(0x22), bytes) },
   ]
 }
 

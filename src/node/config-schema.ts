@@ -2,9 +2,9 @@
  * The settings of a node: default, unit, bound and doc of each in one place. Their names are dotted paths in runtime.yaml; nobody else knows them
  * or a number of theirs. Not here: reading a file, and what follows from several settings together.
  */
+import { distance } from 'fastest-levenshtein'
 import * as v from 'valibot'
 import { DeviceName } from '../../protocols/member/messages.ts'
-import { distance } from '../base/nearest.ts'
 import { choice, duration, hostPort, listOf, Multiaddr, onOff, Path, path, Role, size, whole } from './config-kinds.ts'
 
 export const CONFIG_VERSION = 1

@@ -3,6 +3,7 @@
  * 4 words of the 2,048 of BIP-39 are 44 bits, for one guess.
  */
 import { wordlist } from '@scure/bip39/wordlists/english.js'
+import { distance } from 'fastest-levenshtein'
 import { PAIR } from '../../protocols/pair/messages.ts'
 import type { Random } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -64,17 +65,4 @@ function bad(message: string, hint = 'nothing was tried yet: type the code again
 function nearest(word: string): string | undefined {
   const near = wordlist.map((known) => ({ known, far: distance(word.slice(0, 16), known) })).sort((a, b) => a.far - b.far)[0]
   return near !== undefined && near.far <= 2 ? near.known : undefined
-}
-
-/** Levenshtein's, a row at a time. */
-function distance(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i)
-  for (const [i, letter] of [...a].entries()) {
-    const next = [i + 1]
-    for (const [j, other] of [...b].entries()) {
-      next.push(Math.min((next[j] ?? 0) + 1, (row[j + 1] ?? 0) + 1, (row[j] ?? 0) + (letter === other ? 0 : 1)))
-    }
-    row = next
-  }
-  return row[b.length] ?? 0
 }
