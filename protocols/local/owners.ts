@@ -11,6 +11,17 @@ const Kept = v.pipe(v.string(), v.regex(/^[A-Za-z0-9+/]*={0,2}$/, 'base64'), v.m
 /** A change that not enough owners have signed yet. */
 const PendingView = v.object({ id: v.string(), words: v.string(), signedBy: Texts, needed: Count, signedHere: v.boolean(), unknown: Count })
 
+/** The owner's key of this device: none, open to it, or under a passphrase that nobody has typed lately. */
+export const OwnerKeyView = v.object({ key: v.picklist(['none', 'open', 'locked']), protected: v.boolean(), openUntil: v.nullable(v.string()) })
+export type OwnerKeyView = v.InferOutput<typeof OwnerKeyView>
+
+/** Goes over the home's own socket, and is kept nowhere. */
+const Passphrase = v.pipe(v.string(), v.minLength(8, 'a passphrase has 8 characters at least'), v.maxLength(1_024))
+export const PassphraseRequest = v.strictObject({ passphrase: Passphrase })
+export type PassphraseRequest = v.InferOutput<typeof PassphraseRequest>
+export const UnlockRequest = v.strictObject({ passphrase: Text(1_024), forMs: v.pipe(Count, v.minValue(1_000), v.maxValue(12 * 3_600_000)) })
+export type UnlockRequest = v.InferOutput<typeof UnlockRequest>
+
 export const OwnersView = v.object({
   /** Its id, in hex. */
   mesh: v.string(),
@@ -23,8 +34,7 @@ export const OwnersView = v.object({
   pending: v.array(PendingView),
   /** Another list was signed as well, and does not count here. */
   conflict: v.boolean(),
-  /** The owner's key of this device. */
-  key: v.picklist(['none', 'open', 'locked']),
+  ...OwnerKeyView.entries,
 })
 export type OwnersView = v.InferOutput<typeof OwnersView>
 

@@ -3,12 +3,15 @@ import {
   OwnerCardView,
   OwnerChangeRequest,
   OwnerChangeView,
+  OwnerKeyView,
   OwnerSignRequest,
   OwnersView,
+  PassphraseRequest,
   RecoverRequest,
   RecoveryDraft,
   RecoveryDraftRequest,
   RecoveryKey,
+  UnlockRequest,
 } from '../../protocols/local/owners.ts'
 import { get, json, post, type Route, route } from './route.ts'
 
@@ -25,6 +28,17 @@ export const OWNER_ROUTES: readonly Route[] = [
   route(post('/api/runtime/owners/sign', 'Signs a change of the owners that waits.', json(OwnerChangeView)), { body: OwnerSignRequest }, ({ runtime, body }) =>
     runtime.owners.sign(body),
   ),
+  route(
+    post('/api/runtime/owners/protect', 'Puts the owner’s key of this device under a passphrase.', json(OwnerKeyView)),
+    { body: PassphraseRequest },
+    ({ runtime, body }) => runtime.owners.protect(body),
+  ),
+  route(
+    post('/api/runtime/owners/unlock', 'Opens the owner’s key of this device for a stated time.', json(OwnerKeyView)),
+    { body: UnlockRequest },
+    ({ runtime, body }) => runtime.owners.unlock(body),
+  ),
+  route(post('/api/runtime/owners/lock', 'Forgets the opened owner’s key.', json(OwnerKeyView)), {}, ({ runtime }) => runtime.owners.lock()),
   route(post('/api/runtime/recovery/key', 'A new key here, which the recovery words can make the owner.', json(RecoveryKey)), {}, ({ runtime }) =>
     runtime.recovery.key(),
   ),

@@ -126,7 +126,7 @@ function switchedRoles(current: () => Pick<Runtime, 'roles' | 'groups'>): Pick<R
 
 function noOwners(none: () => never): Pick<Runtime, 'owners' | 'recovery'> {
   const no = (): Promise<never> => Promise.resolve().then(none)
-  return { owners: { list: no, card: no, change: no, sign: no }, recovery: { key: no, draft: no, use: no } }
+  return { owners: { list: no, card: no, change: no, sign: no, protect: no, unlock: no, lock: no }, recovery: { key: no, draft: no, use: no } }
 }
 
 function switchedOwners(current: () => Pick<Runtime, 'owners' | 'recovery'>): Pick<Runtime, 'owners' | 'recovery'> {
@@ -136,6 +136,9 @@ function switchedOwners(current: () => Pick<Runtime, 'owners' | 'recovery'>): Pi
       card: () => current().owners.card(),
       change: (request) => current().owners.change(request),
       sign: (request) => current().owners.sign(request),
+      protect: (request) => current().owners.protect(request),
+      unlock: (request) => current().owners.unlock(request),
+      lock: () => current().owners.lock(),
     },
     recovery: {
       key: () => current().recovery.key(),

@@ -7,8 +7,9 @@ import { dirname, join } from 'node:path'
 import { systemRandom } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { makeDirectories } from '../base/paths.ts'
-import { Identity } from '../identity/identity.ts'
+import { type Did, Identity } from '../identity/identity.ts'
 import { fromPem, toPem } from '../identity/keyfile.ts'
+import { sealedDid } from '../identity/sealed-key.ts'
 import { type KnownMesh, readGenesis, readMembership } from '../runtime/joining.ts'
 
 const FILES = {
@@ -45,9 +46,18 @@ export class Home {
     return { identity: this.#makeKey(FILES.device), created: true }
   }
 
-  /** The owner key, on devices that hold one. */
-  owner(): Identity | undefined {
-    return this.#readKey(FILES.owner)
+  /** The owner's key, on devices that hold one: open, or the file of one under a passphrase. @throws KEY_DAMAGED, KEY_EXPOSED */
+  owner(): Identity | { readonly did: Did; readonly pem: string } | undefined {
+    const pem = Buffer.from(this.#read(FILES.owner) ?? []).toString()
+    const did = sealedDid(pem)
+    if (did === undefined) return this.#readKey(FILES.owner)
+    this.#refuseExposed(FILES.owner)
+    return { did, pem }
+  }
+
+  /** In the place of the same key as it lay there before. */
+  writeOwner(pem: string): void {
+    this.#write(FILES.owner, Buffer.from(pem))
   }
 
   makeOwner(): Identity {
@@ -105,17 +115,21 @@ export class Home {
   #readKey(name: string): Identity | undefined {
     const bytes = this.#read(name)
     if (bytes === undefined) return undefined
-    if (process.platform !== 'win32' && (statSync(this.at(name)).mode & 0o077) !== 0) {
-      throw new ErrandError('KEY_EXPOSED', `other users of this machine can read the key ${this.at(name)}`, {
-        hint: `chmod 600 ${this.at(name)}; if somebody may have read it, start over with a new --home`,
-      })
-    }
+    this.#refuseExposed(name)
     try {
       return fromPem(Buffer.from(bytes).toString())
     } catch (cause) {
       throw new ErrandError('KEY_DAMAGED', `the key ${this.at(name)} cannot be read`, {
         hint: 'bring it back from a backup; without it this device is a new one: use another --home and join again',
         cause,
+      })
+    }
+  }
+
+  #refuseExposed(name: string): void {
+    if (process.platform !== 'win32' && (statSync(this.at(name)).mode & 0o077) !== 0) {
+      throw new ErrandError('KEY_EXPOSED', `other users of this machine can read the key ${this.at(name)}`, {
+        hint: `chmod 600 ${this.at(name)}; if somebody may have read it, start over with a new --home`,
       })
     }
   }

@@ -19,7 +19,7 @@ export interface OwnerRooms {
 
 export function openOwnerRooms(p: NodeParts, { audit }: Cellar, rooms: Rooms, on: { desk: OrderDesk; telling: Telling }): OwnerRooms {
   const { owners, orders, directory, wallet, records, keyring, ownerKey } = rooms
-  const shared = { owners, orders, directory, wallet, records, keyring, clock, ...on }
+  const shared = { owners, orders, directory, wallet, records, keyring, audit, clock, ...on }
   const desk = new OwnerDesk({ ...shared, key: ownerKey })
   const news = new OwnerNews({ self: p.device.did, owners, audit, clock })
   const failed = (thrown: unknown): void => p.log('owners not heeded', { why: String(thrown) })

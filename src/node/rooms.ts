@@ -4,6 +4,7 @@ import { Replica } from '../audit/replica.ts'
 import { Revocations } from '../authority/revocations.ts'
 import { Wallet } from '../authority/wallet.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
+import type { Did } from '../identity/identity.ts'
 import { Directory } from '../registry/directory.ts'
 import { Orders } from '../registry/orders.ts'
 import { Owners } from '../registry/owners.ts'
@@ -90,8 +91,7 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
   for (const [set, bytes] of p.brought) await records.admit(set, bytes)
   const replica = await Replica.open({ store: store.logs, shelf: store.shelf('heads'), mesh: id, own: audit, keeps: (log) => directory.isMember(log) })
   if (!store.isNew && directory.members().length > 1 && !isGuest(p)) audit.listenFirst(LISTEN_FIRST_MS)
-  const ownerKey = new OwnerKey(p.home)
-  const keyring = new Keyring({ device: p.device, owner: () => ownerKey.current(), isOwner: (did) => owners.has(did), wallet, revocations, clock, random })
+  const { ownerKey, keyring } = openKeys(p, { owners, wallet, revocations })
   const roles = new Roles({ orders, owner: () => keyring.owner })
   directory.callAlso((did) => roles.called(did))
   const news = new RevocationNews({ shelf: store.shelf('news'), clock })
@@ -115,4 +115,13 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
     watch: new ClockWatch({ clock, file: clockFloor(p.home) }),
     damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)],
   }
+}
+
+/** The keys of this device: its own, and an owner's where one lies here, is open and counts. */
+function openKeys(p: NodeParts, on: { owners: Owners; wallet: Wallet; revocations: Revocations }): { ownerKey: OwnerKey; keyring: Keyring } {
+  const ownerKey = new OwnerKey(p.home, clock)
+  const { owners, ...rest } = on
+  const lockedOwner = (): Did | undefined => (ownerKey.current() === undefined ? ownerKey.did() : undefined)
+  const isOwner = (did: Did): boolean => owners.has(did)
+  return { ownerKey, keyring: new Keyring({ device: p.device, owner: () => ownerKey.current(), isOwner, lockedOwner, ...rest, clock, random }) }
 }

@@ -81,9 +81,10 @@ export class Admitting {
       const found = wallet.find({ issuer: keyring.device.did, subject: owner, command: '/mesh/join', now: keyring.nowSeconds(), revocations })
       if (found.ok) return { signer: keyring.device, proofs: found.chain.map((link) => link.bytes) }
     }
-    throw new ErrandError('NOT_AN_OWNER', 'this device may not invite others into the mesh', {
-      hint: 'run errand invite on the device that made the mesh, or be invited with --role admin',
-    })
+    throw keyring.noOwner(
+      'only an owner, or who was invited with --role admin, invites others into the mesh',
+      'run errand invite on a device that holds an owner’s key',
+    )
   }
 
   #membership(offer: Offer, device: Did, name: string): Uint8Array {

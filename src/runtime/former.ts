@@ -26,7 +26,7 @@ export function keptFor(leaving: readonly string[], { orders, directory, wallet,
   const theirs = living.filter(({ iss }) => leaving.includes(iss))
   const roles = new Set(theirs.filter(isToRole).map(({ aud }) => aud))
   const links = [...theirs, ...living.filter(({ iss }) => roles.has(iss))].filter(
-    (link) => isToRole(link) || directory.isMember(link.aud) || orders.owners.has(link.aud),
+    (link) => isToRole(link) || directory.isKnown(link.aud) || orders.owners.has(link.aud),
   )
   return keptOf([...orders.signedBy(leaving), ...directory.admittedBy(leaving), ...links.map(({ bytes }) => bytes)])
 }

@@ -4,6 +4,7 @@ import type { Revocations } from '../authority/revocations.ts'
 import { type AnyRecord, type Delegation, signDelegation } from '../authority/token.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock, Random } from '../base/clock.ts'
+import { ErrandError } from '../base/errors.ts'
 import type { Did, Identity } from '../identity/identity.ts'
 
 /** A link from the owner key to the owner's own device. What runs on a chain ends with it, so it lasts as long as a long command; it is never kept. */
@@ -18,6 +19,8 @@ export interface KeyringOn {
   readonly owner?: Identity | (() => Identity | undefined)
   /** Whether a key is that of an owner now. Absent: it is. */
   readonly isOwner?: (did: Did) => boolean
+  /** Whose key lies here under a passphrase that nobody has typed lately. */
+  readonly lockedOwner?: () => Did | undefined
   readonly wallet: Wallet
   readonly revocations: Revocations
   readonly clock: Clock
@@ -46,6 +49,18 @@ export class Keyring {
     return held === undefined || isOwner?.(held.did) === false ? undefined : held
   }
 
+  /** Why this device cannot do what needs an owner's key. @param what in words: only an owner … */
+  noOwner(what: string, hint = 'run it on a device that holds an owner’s key'): ErrandError {
+    const locked = this.#locked()
+    if (locked !== undefined) return new ErrandError('OWNER_LOCKED', `${what}, and the owner’s key of this device is locked`, { hint: 'errand owner unlock' })
+    return new ErrandError('NOT_AN_OWNER', `${what}, and this device holds no owner’s key`, { hint })
+  }
+
+  #locked(): Did | undefined {
+    const did = this.on.lockedOwner?.()
+    return did === undefined || this.on.isOwner?.(did) === false ? undefined : did
+  }
+
   /** Strongest first. */
   keys(): Identity[] {
     const { owner } = this
@@ -63,7 +78,11 @@ export class Keyring {
     const wanted = { subject, command, args, now: this.nowSeconds(), revocations }
     const own = wallet.find({ ...wanted, issuer: device.did })
     if (own.ok) return { chain: own.chain }
-    if (owner === undefined) return { chain: own.nearest ?? [], doubt: own.why }
+    if (owner === undefined) {
+      const locked = this.#locked()
+      if (locked !== undefined && wallet.find({ ...wanted, issuer: locked }).ok) throw this.noOwner('only the owner may do that from this device')
+      return { chain: own.nearest ?? [], doubt: own.why }
+    }
     const byOwner = wallet.find({ ...wanted, issuer: owner.did })
     const chain = byOwner.ok ? byOwner.chain : byOwner.nearest
     // A chain that will be refused is shown all the same: the device then says what the grant lacks, and not that there is none.

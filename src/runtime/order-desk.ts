@@ -70,7 +70,7 @@ export class OrderDesk implements OrderRoom {
   async decide<K extends OrderKind>({ kind, subject, body, after = 0, by, fact }: Decision<K>): Promise<OrderView> {
     const { keyring, orders, records, telling, audit, clock } = this.on
     const owner = by ?? keyring.owner
-    if (owner === undefined) throw notAnOwner()
+    if (owner === undefined) throw keyring.noOwner('only an owner decides this')
     const bytes = orders.sign(owner, { kind, subject, body }, Math.max(clock.now(), after + 1))
     await audit.append({ actor: keyring.device.did, result: 'ok', ...(subject.startsWith('did:') ? { subject: subject as Did } : {}), ...fact })
     const kept = await records.admit('orders', bytes)
@@ -101,10 +101,4 @@ export class OrderDesk implements OrderRoom {
 function sayLabels(labels: Readonly<Record<string, string>>): string {
   const said = Object.entries(labels).map(([name, value]) => `${name}=${value}`)
   return said.length === 0 ? 'no labels' : `labels ${said.join(' ')}`
-}
-
-function notAnOwner(): ErrandError {
-  return new ErrandError('NOT_AN_OWNER', 'only an owner decides this, and this device holds no owner’s key', {
-    hint: 'run it on the device that made the mesh',
-  })
 }

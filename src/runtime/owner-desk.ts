@@ -1,6 +1,16 @@
 /** Where owners decide who owns the mesh: changes that enough of them sign, and what the recovery words decide alone. */
-import type { OwnerCardView, OwnerChangeRequest, OwnerChangeView, OwnerSignRequest, OwnersView } from '../../protocols/local/owners.ts'
+import type {
+  OwnerCardView,
+  OwnerChangeRequest,
+  OwnerChangeView,
+  OwnerKeyView,
+  OwnerSignRequest,
+  OwnersView,
+  PassphraseRequest,
+  UnlockRequest,
+} from '../../protocols/local/owners.ts'
 import { OWNERS } from '../../protocols/member/owners.ts'
+import type { Fact } from '../audit/facts.ts'
 import type { Wallet } from '../authority/wallet.ts'
 import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
@@ -29,6 +39,11 @@ export interface OwnerRoom {
   change(request: OwnerChangeRequest): Promise<OwnerChangeView>
   /** @throws NOT_AN_OWNER, OWNER_LOCKED, NO_SUCH_CHANGE */
   sign(request: OwnerSignRequest): Promise<OwnerChangeView>
+  /** Puts the key of this device under a passphrase. @throws NOT_AN_OWNER, OWNER_LOCKED */
+  protect(request: PassphraseRequest): Promise<OwnerKeyView>
+  /** @throws NOT_AN_OWNER, WRONG_PASSPHRASE */
+  unlock(request: UnlockRequest): Promise<OwnerKeyView>
+  lock(): Promise<OwnerKeyView>
 }
 
 /** The owner's key of this device, wherever it lies. */
@@ -42,6 +57,14 @@ export interface OwnerKeyPort {
   next(): Identity
   /** Puts the new key in the place of the one before, which is put aside. */
   adopt(): void
+  isProtected(): boolean
+  /** From then on it lies under a passphrase, and is locked. @throws OWNER_LOCKED */
+  protect(passphrase: string): void
+  /** @returns false with a passphrase that does not open it. */
+  unlock(passphrase: string, forMs: number): boolean
+  lock(): void
+  /** When it locks itself, milliseconds since the epoch. */
+  openUntil(): number | undefined
 }
 
 export interface OwnerDeskOn {
@@ -54,6 +77,7 @@ export interface OwnerDeskOn {
   readonly key: OwnerKeyPort
   readonly desk: Pick<OrderDesk, 'decide'>
   readonly telling: Pick<Telling, 'push'>
+  readonly audit: { append(fact: Fact): Promise<unknown> }
   readonly clock: Clock
 }
 
@@ -76,7 +100,7 @@ export class OwnerDesk implements OwnerRoom {
         return { ...this.#sayVote(vote), signedHere: mine !== undefined && signers.includes(mine), unknown }
       }),
       conflict: owners.conflict !== undefined,
-      key: mine === undefined ? 'none' : key.current() === undefined ? 'locked' : 'open',
+      ...this.#keyView(),
     })
   }
 
@@ -112,6 +136,40 @@ export class OwnerDesk implements OwnerRoom {
       throw new ErrandError('NO_SUCH_CHANGE', why, { hint: 'errand owner list shows what waits' })
     }
     return await this.#agree(signer, vote.step, vote.kept)
+  }
+
+  async protect({ passphrase }: PassphraseRequest): Promise<OwnerKeyView> {
+    const { key, audit, keyring } = this.on
+    if (key.did() === undefined) throw keyring.noOwner('there is nothing to protect', 'errand owner new makes a key here')
+    key.protect(passphrase)
+    await audit.append({ actor: keyring.device.did, action: 'owner.protect', result: 'ok' })
+    return this.#keyView()
+  }
+
+  /** Each try costs a quarter of a second of this machine, and is in the log. */
+  async unlock({ passphrase, forMs }: UnlockRequest): Promise<OwnerKeyView> {
+    const { key, audit, keyring } = this.on
+    if (!key.isProtected())
+      throw keyring.noOwner('there is nothing to unlock', 'the owner’s key of this device, if there is one, has no passphrase: errand owner list')
+    const isOpen = key.unlock(passphrase, forMs)
+    await audit.append({ actor: keyring.device.did, action: 'owner.unlock', result: isOpen ? 'ok' : 'denied' })
+    if (!isOpen) throw new ErrandError('WRONG_PASSPHRASE', 'this passphrase does not open the owner’s key', { hint: 'errand owner unlock' })
+    return this.#keyView()
+  }
+
+  async lock(): Promise<OwnerKeyView> {
+    const { key, audit, keyring } = this.on
+    if (!key.isProtected()) throw keyring.noOwner('there is nothing to lock', 'errand owner protect puts the key under a passphrase')
+    key.lock()
+    await audit.append({ actor: keyring.device.did, action: 'owner.lock', result: 'ok' })
+    return this.#keyView()
+  }
+
+  #keyView(): OwnerKeyView {
+    const { key } = this.on
+    const until = key.openUntil()
+    const state = key.did() === undefined ? 'none' : key.current() === undefined ? 'locked' : 'open'
+    return { key: state, protected: key.isProtected(), openUntil: until === undefined ? null : new Date(until).toISOString() }
   }
 
   /** Takes a change for decided when enough have signed it. Called here after each order; the one who signs last may be anybody. */
@@ -164,18 +222,8 @@ export class OwnerDesk implements OwnerRoom {
   }
 
   #signer(): Identity {
-    const { owner } = this.on.keyring
-    if (owner !== undefined) return owner
-    throw noOwner(this.on)
+    const { keyring } = this.on
+    if (keyring.owner !== undefined) return keyring.owner
+    throw keyring.noOwner('only an owner decides this', 'run it on a device with an owner’s key: errand owner list')
   }
-}
-
-/** Why this device cannot decide for the owners, with the next step. */
-export function noOwner({ key, owners }: Pick<OwnerDeskOn, 'owners'> & { readonly key: Pick<OwnerKeyPort, 'did' | 'current'> }): ErrandError {
-  const did = key.did()
-  if (did !== undefined && owners.has(did) && key.current() === undefined) {
-    return new ErrandError('OWNER_LOCKED', 'the owner’s key of this device is locked', { hint: 'errand owner unlock' })
-  }
-  const wait = did === undefined ? 'run it on a device that holds an owner’s key' : 'the key on this device is not an owner’s: errand owner list'
-  return new ErrandError('NOT_AN_OWNER', 'only an owner decides this, and this device holds no owner’s key', { hint: wait })
 }

@@ -132,11 +132,13 @@ export class RoleHand {
   }
 
   #owner(name: string): Identity {
-    const { owner } = this.on.keyring
+    const { keyring } = this.on
+    const { owner } = keyring
     if (owner === undefined)
-      throw new ErrandError('NOT_AN_OWNER', `only an owner decides on the role ${name}, and this device holds no owner’s key`, {
-        hint: 'run it on the device that made the mesh; what you hold yourself you can hand on with errand grant',
-      })
+      throw keyring.noOwner(
+        `only an owner decides on the role ${name}`,
+        'run it on a device that holds an owner’s key; what you hold yourself you can hand on with errand grant',
+      )
     if (this.on.roles.orderOf(name) !== undefined && this.on.roles.keyOf(name) === undefined) throw notThisOwner(name)
     return owner
   }

@@ -72,6 +72,7 @@ export class Roles {
   keyOf(name: string): Identity | undefined {
     const owner = this.on.owner()
     const order = this.orderOf(name)
+    if (owner === undefined) this.#keys.clear() // it may be locked, and these follow from it
     if (owner === undefined || order === undefined) return undefined
     const at = `${owner.did} ${order.did}`
     const key = this.#keys.get(at) ?? roleKey(owner, name, order.salt)

@@ -184,6 +184,9 @@ test('labels that the owner gives are seen everywhere, before what a device says
     expect((await deviceOf(w, home, 'bob'))?.labels).toEqual({ gpu: 'h200' })
   }
   const refused = await w.errand(bob.home, 'device', 'label', 'bob', 'gpu=8')
-  expect([refused.code, refused.stderr]).toEqual([125, expect.stringMatching(/only an owner decides this.*\nhint: run it on the device that made the mesh/)])
+  expect([refused.code, refused.stderr]).toEqual([
+    125,
+    expect.stringMatching(/only an owner decides this.*\nhint: run it on a device that holds an owner’s key/),
+  ])
   expect((await w.audit(alice.home, '--action', 'device.label')).map(({ words }) => words)).toEqual(['labels gpu=h200 room=attic', 'labels gpu=h200'])
 })

@@ -1,4 +1,6 @@
 /** More than one owner: who becomes one can do what owners do, on every device; who was taken out cannot, and what they had given goes on. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Status } from '../../protocols/local/messages.ts'
 import type { OwnerCardView, OwnerChangeView, OwnersView } from '../../protocols/local/owners.ts'
@@ -56,3 +58,37 @@ test('a mesh is handed on: a second owner, the first one taken out by both, and 
   await w.connected(dave.home, 'bob')
   expect((await w.run(bob.home, 'dave', 'true')).code).toBe(0)
 })
+
+test('a key under a passphrase does nothing until it is unlocked, and the passphrase lies nowhere', async () => {
+  await using w = world()
+  const alice = await w.founder('alice')
+  await w.joiner(alice, 'bob')
+  const say = async (stdin: string, ...args: string[]) => await w.start(alice.home, ['owner', ...args], { stdin: `${stdin}\n` }).ended
+  expect((await say('short', 'protect')).code).not.toBe(0)
+  expect((await say('correct horse', 'protect')).code).toBe(0)
+  const locked = async (...args: string[]): Promise<void> => {
+    const ran = await w.errand(alice.home, ...args)
+    expect([ran.code, ran.stderr]).toEqual([125, expect.stringMatching(/owner’s key of this device is locked\nhint: errand owner unlock/)])
+  }
+  await locked('device', 'label', 'bob', 'x=1')
+  await locked('run', 'bob', '--', 'true')
+  await locked('owner', 'threshold', '1')
+  expect((await w.run(alice.home, 'alice', 'true')).code, 'it is still its own').toBe(0)
+  const wrong = await say('battery staple', 'unlock')
+  expect([wrong.code, wrong.stderr]).toEqual([125, expect.stringContaining('does not open the owner’s key')])
+  expect((await say('correct horse', 'unlock', '--for', '1h')).code).toBe(0)
+  expect((await w.run(alice.home, 'bob', 'true')).code).toBe(0)
+  expect((await w.errand(alice.home, 'owner', 'lock')).code).toBe(0)
+  await locked('device', 'label', 'bob', 'x=1')
+  expect((await w.audit(alice.home, '--action', 'owner.unlock')).map(({ result }) => result).sort()).toEqual(['denied', 'ok'])
+  await alice.stop()
+  const again = await w.up(alice.home)
+  expect((await owners(w, again.home)).key).toBe('locked')
+  for (const file of filesIn(w.root)) expect(readFileSync(file).includes('correct horse'), `${file} holds no passphrase`).toBe(false)
+})
+
+function filesIn(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(directory, name))
+    .filter((path) => statSync(path).isFile())
+}

@@ -1,12 +1,12 @@
 /** Who owns the mesh, and the words for an emergency. */
 import type { Command } from 'commander'
-import { count } from '../values.ts'
+import { count, duration } from '../values.ts'
 import { type Does, plain, strict } from './group.ts'
 
 export function addOwners(program: Command, does: Does): void {
   const owner = program
     .command('owner')
-    .usage('list | new | add CARD… | remove OWNER… | threshold N | sign [ID]')
+    .usage('list | new | add CARD… | remove OWNER… | threshold N | sign [ID] | protect | unlock | lock')
     .description('who owns the mesh: people, not devices')
   strict(owner)
   does(plain(owner, 'list').description('the owners, and changes that wait for signatures'), async () => (await import('../commands/owner.ts')).list)
@@ -43,4 +43,19 @@ export function addOwners(program: Command, does: Does): void {
     .argument('[id]', 'which change, where more than one waits')
     .description('sign a change of the owners that another owner began')
   does(sign, async () => (await import('../commands/owner.ts')).sign)
+  addPassphrase(owner, does)
+}
+
+function addPassphrase(owner: Command, does: Does): void {
+  does(
+    plain(owner, 'protect').description('put the owner’s key of this device under a passphrase; asks for it'),
+    async () => (await import('../commands/owner-key.ts')).protect,
+  )
+  const unlock = owner
+    .command('unlock')
+    .usage('[--for DURATION]')
+    .description('open the owner’s key of this device for a while; asks for its passphrase')
+    .option('--for <duration>', 'for how long', duration, 15 * 60_000)
+  does(unlock, async () => (await import('../commands/owner-key.ts')).unlock)
+  does(plain(owner, 'lock').description('forget the opened key at once'), async () => (await import('../commands/owner-key.ts')).lock)
 }
