@@ -17,6 +17,8 @@ export type SetName = (typeof SETS)[number]
 
 /** The sets of which anything is said on the line to a guest: what concerns it, and what it says of itself. */
 export const GUEST_SETS: readonly SetName[] = ['orders', 'members', 'addresses', 'revocations', 'delegations']
+/** The sets in which a guest has words of its own. */
+export const GUEST_WORDS: readonly SetName[] = ['addresses', 'revocations', 'delegations']
 
 /** "Send me what I lack": `have` is the concatenation of the id prefixes of the records held. */
 export const Pull = v.object({ t: v.literal('pull'), set: v.picklist(SETS), have: Bytes(1 << 18) })

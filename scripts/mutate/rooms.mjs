@@ -36,17 +36,17 @@ export const ROOMS = [
     quick: unit('runtime/exec-door', 'runtime/task-gate', 'runtime/waiting-list'),
     all: unit('runtime/'),
   },
-  { room: 'hello', files: /^src\/mesh\/links\.ts$/, quick: unit('mesh/hello'), all: unit('mesh/') },
+  { room: 'hello', files: /^src\/mesh\/(links|company)\.ts$/, quick: unit('mesh/hello'), all: unit('mesh/') },
   {
     room: 'join',
-    files: /^src\/runtime\/(invites|joining|invite-code|offers)\.ts$/,
+    files: /^src\/runtime\/(invites|joining|invite-code|offers|admitting|guest-offer|guest-request)\.ts$/,
     quick: unit('runtime/invites', 'runtime/joining', 'protocols/vectors'),
     all: unit('runtime/', 'protocols/'),
   },
   {
     room: 'members',
-    files: /^src\/(runtime\/records|registry\/[a-z-]+)\.ts$/,
-    quick: unit('runtime/records', 'registry/'),
+    files: /^src\/(runtime\/(records|guest-view)|registry\/[a-z-]+)\.ts$/,
+    quick: unit('runtime/records', 'runtime/guest-view', 'registry/'),
     all: unit('runtime/', 'registry/', 'node/'),
   },
   {

@@ -4,7 +4,7 @@
  */
 import type { Stream } from '@libp2p/interface'
 import type { Digests } from '../../protocols/hello/messages.ts'
-import { GUEST_SETS, SETS, type SetName, SYNC, SyncAnswer, SyncAsk } from '../../protocols/sync/messages.ts'
+import { GUEST_SETS, GUEST_WORDS, SETS, type SetName, SYNC, SyncAnswer, SyncAsk } from '../../protocols/sync/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
 import { type Clock, every, pause, type Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -120,9 +120,15 @@ export class Sync {
     if (!this.on.company.isGuest(did)) this.on.compared(did)
   }
 
+  /** Of a guest only its own words are wanted; a guest asks for what there is for it. */
+  #isAskable(set: SetName, did: Did): boolean {
+    if (this.on.company.isGuest(did)) return GUEST_WORDS.includes(set)
+    return !this.on.company.isGuestHere() || GUEST_SETS.includes(set)
+  }
+
   async #pullAll(peer: Peer, sets: SetName[]): Promise<void> {
     for (const set of sets) {
-      if (isGuestLine(this.on.company, peer.did) && !GUEST_SETS.includes(set)) continue
+      if (!this.#isAskable(set, peer.did)) continue
       if (set === 'addresses' && !this.on.addresses) continue
       try {
         await this.#pull(peer, set)

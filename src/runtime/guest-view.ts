@@ -44,7 +44,8 @@ export class GuestView {
 
   /** Whether this guest and that device may speak with each other: it came in by it, or a living grant of it names it. */
   mayMeet(guest: Did, device: Did): boolean {
-    return this.on.directory.member(guest)?.host === device || this.granted(guest).includes(device)
+    if (this.on.directory.member(guest)?.host === device) return true
+    return this.#given(guest).some((link) => link.sub === device && this.#chainOf(link, guest) !== undefined)
   }
 
   /** Whether that device, or that owner's key, is known to a guest. */

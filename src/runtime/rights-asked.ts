@@ -73,7 +73,7 @@ export class RightsAskedHere {
     if (known !== undefined) return known.from === caller.did ? this.#answer(known) : throwUnknown()
     if (this.#asks.take(caller.did) === undefined) throw tooMany()
     for (const right of asked.can) parseRight(right)
-    if (!this.on.mayAskAbout(asked.device, caller.did)) throw new ErrandError('UNKNOWN_DEVICE', `${asked.device} is no device of this mesh`)
+    if (!this.on.mayAskAbout(asked.device, caller.did)) throw new ErrandError('UNKNOWN_DEVICE', 'that is no device of this mesh')
     this.on.refuseUngrantable(asDid(asked.device), asked.can)
     await this.#dropOld()
     const own = [...this.#held.values()].filter(({ from }) => from === caller.did)

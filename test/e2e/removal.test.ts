@@ -52,6 +52,12 @@ test('who was away hears of a removal before it serves, and a removed device tha
   expect(removed).toMatchObject({ acknowledged: [], unreachable: ['carol'] })
   const again = await w.up(bob.home)
   await until('bob was told', async () => jsonOf<Status>(await w.errand(again.home, 'status', '--json')).problems.length > 0)
+  expect((await w.audit(alice.home, '--action', 'device.refused')).at(-1)).toMatchObject({
+    actor: bob.did,
+    result: 'denied',
+    why: 'REMOVED',
+    reason: expect.stringContaining('removed'),
+  })
   const other = await w.up(carol.home)
   await w.connected(other.home, 'alice')
   await until('carol has heard of it', async () => !(await w.devices(other.home)).some(({ name }) => name === 'bob'))

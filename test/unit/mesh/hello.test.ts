@@ -14,7 +14,7 @@ import { companyOf } from '../../../src/runtime/guest-view.ts'
 import { Attacker, probe } from '../../e2e/support-attack.ts'
 import { until } from '../../support/until.ts'
 import { HandClock } from '../base/hand-clock.ts'
-import { alice, bob, carol, MeshWorld, mallory, type Rooms } from '../runtime/mesh-world.ts'
+import { alice, bob, carol, MeshWorld, mallory, owner, type Rooms } from '../runtime/mesh-world.ts'
 
 /** Sooner than libp2p finds out by its own pings that a connection is of no use. */
 const CUT_MS = 4_000
@@ -208,4 +208,50 @@ test('who dials and is refused learns it, with the other side’s reason', async
   } finally {
     await dialer.stop()
   }
+})
+
+test('a guest is let in by its host and where a living grant names the device, and nowhere else; its refusal names nobody and is told', async () => {
+  for (const one of [world.member(carol, 'carol'), world.guest(bob, 'bob', { host: carol })]) await rooms.records.admit('members', one)
+  const shown = { membership: world.guest(bob, 'bob', { host: carol }) }
+  expect(await said(bob, shown)).toBe('GUEST')
+  expect([up, refused]).toEqual([[], ['GUEST']])
+  for (const link of [world.root(alice), world.grant(owner, bob, alice)]) await rooms.records.admit('delegations', link.bytes)
+  expect(await said(bob, shown)).toBe('hello')
+  expect(await said(mallory, { membership: world.guest(mallory, 'mallory', { host: alice }) })).toBe('hello')
+})
+
+test('on the line to a guest only what is for guests is served; and it ends with its time and with its last right here', async () => {
+  await host.handle(['/errand/audit/1', '/errand/later/1'], () => void served++)
+  const { attacker, connection } = await dialled(bob)
+  await attacker.hello(connection, { membership: world.guest(bob, 'bob', { until: 60_000 }) })
+  await until('bob is up', () => links.of(bob.did))
+  for (const protocol of ['/errand/audit/1', '/errand/later/1']) expect(await probe(connection, protocol)).toEqual({ bytes: 0, reset: true })
+  expect([served, refused]).toEqual([0, ['GUEST', 'GUEST']])
+  const [inbound] = host.getConnections()
+  await attacker.host.handle(['/errand/audit/1'], () => undefined)
+  await expect(inbound?.newStream(['/errand/audit/1']), 'nor does anything here open it to the guest').rejects.toThrow('is not for guests')
+  await attacker.messages(connection, SYNC.ids[0], 1_024)
+  await until('sync is served', () => served > 0)
+  world.clock.advance(60_001)
+  clock.advance(60_001)
+  expect(await probe(connection, SYNC.ids[0])).toEqual({ bytes: 0, reset: true })
+  clock.advance(1_000)
+  await until('it is cut', () => connection.status !== 'open', CUT_MS)
+  expect(await said(bob, { membership: world.guest(bob, 'bob', { at: 1, until: -1 }) })).toBe('GUEST_ENDED')
+})
+
+test('a guest lets no other guest in', async () => {
+  await rooms.records.admit('members', world.guest(alice, 'alice', { host: carol, at: world.clock.now() + 1 }))
+  const { attacker, connection } = await dialled(bob)
+  const answer = await attacker.hello(connection, { membership: world.guest(bob, 'bob', { host: alice }) })
+  expect(answer).toMatchObject({ t: 'refused', fault: { code: 'GUEST', message: 'guests do not meet each other' } })
+  expect(await said(carol, { membership: world.member(carol, 'carol') })).toBe('hello')
+})
+
+test('a refused device that is or was in the mesh is told of, a stranger is not', async () => {
+  await rooms.records.admit('members', world.member(bob, 'bob', { at: 1 }))
+  await rooms.records.admit('orders', world.order('remove', bob.did, { at: 5 }))
+  expect(await said(bob, { membership: world.member(bob, 'bob', { at: 1 }) })).toBe('REMOVED')
+  expect(await said(mallory, { membership: world.member(mallory, 'mallory', { by: mallory }) })).toBe('NOT_A_MEMBER')
+  expect(refused).toEqual(['REMOVED'])
 })

@@ -88,6 +88,7 @@ test('a guest speaks for itself alone: its address, what it gives on itself, and
     ['delegations', world.grant(bob, guest, bob).bytes, false],
     ['revocations', revoke(guest, gift.cid, world.random).bytes, true],
     ['revocations', revoke(owner, gift.cid, world.random).bytes, false],
+    ['orders', gift.bytes, false],
     ['members', world.member(keyOf(9), 'new'), false],
     ['orders', world.order('label', carol.did, { at: 2, body: { labels: {} } }), false],
     ['announcements', world.announcement(guest, 2), false],
