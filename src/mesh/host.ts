@@ -17,6 +17,7 @@ import { ErrandError } from '../base/errors.ts'
 import type { Identity } from '../identity/identity.ts'
 import { type PairDoor, pairEncrypter } from './pair.ts'
 import { gatherWrites, roomyTcp } from './tcp.ts'
+import { lateWindows, noteOnce, quietLogger } from './thrift.ts'
 
 export interface HostOptions {
   readonly identity: Identity
@@ -50,6 +51,7 @@ export function meshTag(meshId: Uint8Array): string {
 /** Creates and starts the node. @throws PORT_TAKEN, BAD_ADDRESS */
 export async function startHost(o: HostOptions, prepare: (host: Host) => Promise<void>): Promise<Host> {
   const host = await createHost(o)
+  noteOnce(host.peerStore)
   await prepare(host)
   try {
     await host.start()
@@ -80,6 +82,7 @@ async function createHost(o: HostOptions): Promise<Host> {
   const tag = meshTag(o.meshId)
   return (await createLibp2p({
     start: false,
+    ...quietLogger(),
     privateKey: await generateKeyPairFromSeed('Ed25519', o.identity.seed),
     nodeInfo: { name: 'errand', version: o.version, userAgent: `errand/${o.version}` },
     addresses: { listen: [...o.listen] },
@@ -88,7 +91,7 @@ async function createHost(o: HostOptions): Promise<Host> {
       gatherWrites(noise({ prologueBytes: Buffer.concat([Buffer.from('errand noise v1\0'), o.meshId]) })),
       ...(o.pairing === undefined ? [] : [pairEncrypter(o.pairing)]),
     ],
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: MAX_WINDOW_BYTES, maxReadBufferLength: MAX_WINDOW_BYTES * 2 } })],
+    streamMuxers: [lateWindows(yamux({ streamOptions: { maxStreamWindowSize: MAX_WINDOW_BYTES, maxReadBufferLength: MAX_WINDOW_BYTES * 2 } }))],
     // Devices behind one NAT or on one machine share an address; libp2p's default of 5/s would leave them alone.
     connectionManager: {
       inboundConnectionThreshold: 100,
