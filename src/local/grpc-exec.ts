@@ -54,6 +54,8 @@ async function tell(say: Say, from: number, begin: (takers: AttachOptions & Exec
   const note = (event: object): void => void say(event).catch(() => undefined)
   const outcome = await begin({
     onQueued: ({ task, place }) => note({ queued: { id: task, place } }),
+    onWaits: ({ task, message, need, have, expiresAt }) =>
+      note({ waits: { id: task, message, need, have, expireTime: stampOf(new Date(expiresAt).toISOString()) } }),
     onAccepted: ({ task, device, startTime }) => note({ accepted: { id: task, device, startTime: stampOf(startTime) } }),
     onStdout: (stdout) => say({ stdout, ...next(stdout.length) }),
     onStderr: (stderr) => say({ stderr, ...next(stderr.length) }),

@@ -3,7 +3,7 @@
  * commands. Callers get values of their own, never parts of the node.
  */
 import * as v from 'valibot'
-import { type ApprovalView, ApproveRequest, type DecisionView, DenyRequest, RightRequest } from '../../protocols/local/approvals.ts'
+import { type ApprovalView, type ApproveRequest, type DecisionView, type DenyRequest, RightRequest } from '../../protocols/local/approvals.ts'
 import {
   AuditQuery,
   type AuditRecordView,
@@ -40,6 +40,7 @@ import { checked } from './door.ts'
 import { type AttachOptions, attach, type ExecOptions, exec } from './exec.ts'
 import { cancelled } from './fault.ts'
 import { MemoryFaces } from './memory-faces.ts'
+import { type Method, routed } from './route-call.ts'
 import type { OwnerClient, Waiting } from './runtime-client.ts'
 import type { Calls } from './runtime-of.ts'
 
@@ -156,12 +157,13 @@ export class InProcess implements Calls, OwnerClient {
     return this.#ask(o, ({ runtime }) => runtime.approvals.list({ mine: mine === true }))
   }
 
+  /** By the route, so that a fault in it is said in the same words. */
   approve(id: string, request: ApproveRequest = {}, o?: Waiting): Promise<DecisionView> {
-    return this.#with(v.tuple([TaskPart, ApproveRequest]), [id, request], o, ({ runtime }, [one, asked]) => runtime.approvals.approve(one, asked))
+    return this.call('POST', `/api/runtime/approvals/${encodeURIComponent(id)}/approve`, request, o)
   }
 
   deny(id: string, request: DenyRequest = {}, o?: Waiting): Promise<DecisionView> {
-    return this.#with(v.tuple([TaskPart, DenyRequest]), [id, request], o, ({ runtime }, [one, asked]) => runtime.approvals.deny(one, asked))
+    return this.call('POST', `/api/runtime/approvals/${encodeURIComponent(id)}/deny`, request, o)
   }
 
   requestRight(request: RightRequest, o?: Waiting): Promise<ApprovalView> {
@@ -198,6 +200,13 @@ export class InProcess implements Calls, OwnerClient {
 
   verifyAudit(o?: Waiting): Promise<AuditVerifyView> {
     return this.#ask(o, ({ runtime }) => runtime.verifyAudit())
+  }
+
+  async call<T>(method: Method, path: string, body?: unknown, o?: Waiting): Promise<T> {
+    return (await this.#ask(o, async (on) => {
+      const { route, asked } = routed(method, path, body)
+      return await route.run({ ...on, signal: this.#bounded(o?.signal) }, asked)
+    })) as T
   }
 
   /** Ends what its callers wait for; resolves when each has heard so. */

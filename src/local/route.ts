@@ -44,9 +44,12 @@ interface Named {
   readonly answer: Answer
 }
 
+/** What a route reads of a request. */
+export type Asked = Pick<FastifyRequest, 'params' | 'query' | 'body' | 'headers' | 'method'>
+
 export interface Route extends Named, Takes<Schema, Schema, Schema> {
   /** @returns what is sent: a value, or for a stream its items. */
-  readonly run: (on: { readonly runtime: Runtime; readonly actor: Actor; readonly signal: AbortSignal }, request: FastifyRequest) => unknown
+  readonly run: (on: { readonly runtime: Runtime; readonly actor: Actor; readonly signal: AbortSignal }, request: Asked) => unknown
 }
 
 /** Closed and empty: whoever sends something here means another route. */

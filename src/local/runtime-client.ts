@@ -199,6 +199,8 @@ export interface OwnerClient {
   listen(request: ListenRequest, o?: Waiting): Promise<{ addresses: string[] }>
   audit(query?: AuditQuery, o?: Waiting): AsyncIterable<AuditRecordView>
   verifyAudit(o?: Waiting): Promise<AuditVerifyView>
+  /** Any route of the local API that answers with one document; `/api/openapi.json` and protocols/local list them. The answer is what that says. */
+  call<T>(method: 'GET' | 'POST', path: string, body?: unknown, o?: Waiting): Promise<T>
 }
 
 /**

@@ -8,7 +8,7 @@ import { digestOf } from '../authority/approval.ts'
 import { APPROVAL_GRANT, APPROVAL_LIST } from '../authority/commands.ts'
 import { parseRight } from '../authority/rights.ts'
 import type { Clock, Random } from '../base/clock.ts'
-import { ErrandError } from '../base/errors.ts'
+import { asErrand, ErrandError } from '../base/errors.ts'
 import { asDid, type Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { ApprovalDoor } from './approval-door.ts'
@@ -59,6 +59,12 @@ export interface ApprovalRoom {
 
 type Found = { readonly kind: 'command'; readonly at: Did; readonly waiting: WaitingCommand } | { readonly kind: 'right'; readonly asked: AskedRight }
 
+/** A device that shows nothing of what waits there, and why. */
+interface Silent {
+  readonly at: Did
+  readonly error: ErrandError
+}
+
 export class ApprovalDesk implements ApprovalRoom {
   constructor(private readonly on: ApprovalDeskOn) {}
 
@@ -67,7 +73,10 @@ export class ApprovalDesk implements ApprovalRoom {
       await this.on.wanted.look()
       return this.on.wanted.list().map((one) => this.#wantedView(one))
     }
-    return (await this.#all()).map((one) => this.#view(one)).sort((a, b) => a.createdAt.localeCompare(b.createdAt))
+    const { found, refused } = await this.#all()
+    const [no] = refused
+    if (found.length === 0 && no !== undefined) throw mayNotSee(this.#name(no.at), no.error)
+    return found.map((one) => this.#view(one)).sort((a, b) => a.createdAt.localeCompare(b.createdAt))
   }
 
   async approve(id: string, request: ApproveRequest): Promise<DecisionView> {
@@ -120,29 +129,34 @@ export class ApprovalDesk implements ApprovalRoom {
   async #find(id: string, intent: string | undefined): Promise<Found> {
     const text = id.toLowerCase()
     const fits = (one: string): boolean => one === text || (text.length >= MIN_ID_CHARS && (one.startsWith(text) || one.endsWith(text)))
-    const fitting = (await this.#all()).filter((one) => fits(this.#view(one).id))
+    const { found, refused } = await this.#all()
+    const fitting = found.filter((one) => fits(this.#view(one).id))
     const [only] = fitting
-    if (only === undefined) throw noSuch(id)
+    if (only === undefined) throw refused[0] === undefined ? noSuch(id) : mayNotSee(this.#name(refused[0].at), refused[0].error)
     if (fitting.length > 1) throw new ErrandError('AMBIGUOUS_REQUEST', `${fitting.length} requests begin or end with ${id}`, { hint: 'give more of the id' })
     if (intent !== undefined && this.#view(only).intent !== intent)
       throw new ErrandError('REFUSED_OTHER_INTENT', 'what waits under this id is not what was shown', { hint: 'look at it again: errand requests' })
     return only
   }
 
-  async #all(): Promise<Found[]> {
+  async #all(): Promise<{ readonly found: readonly Found[]; readonly refused: readonly Silent[] }> {
     const { self, directory, isOnline, side, asked } = this.on
     const others = directory.members().map(({ device }) => asDid(device))
     const askable = others.filter((did) => did !== self && isOnline(did) && side.may(did, APPROVAL_LIST, {})).slice(0, MAX_ASKED)
     const lists = await Promise.all([self, ...askable].map((did) => this.#listOf(did)))
-    return [...lists.flat(), ...asked.waiting().map((one): Found => ({ kind: 'right', asked: one }))]
+    const found = [...lists.flatMap((list) => list.found), ...asked.waiting().map((one): Found => ({ kind: 'right', asked: one }))]
+    return { found, refused: lists.flatMap(({ refused }) => refused ?? []) }
   }
 
-  /** What a device shows counts only for itself. */
-  async #listOf(at: Did): Promise<Found[]> {
-    const { waiting = [] } = await this.#ask(at, { question: '/approval/list', command: APPROVAL_LIST, args: {}, ms: LIST_MS }).catch(
-      (): Answer => ({ tasks: [] }),
-    )
-    return waiting.filter(({ intent }) => intent.device === at && isCommand(intent)).map((one) => ({ kind: 'command', at, waiting: one }))
+  /** What a device shows counts only for itself. One that says no is heard; one that says nothing is as good as away. */
+  async #listOf(at: Did): Promise<{ readonly found: readonly Found[]; readonly refused?: Silent }> {
+    try {
+      const { waiting = [] } = await this.#ask(at, { question: '/approval/list', command: APPROVAL_LIST, args: {}, ms: LIST_MS })
+      return { found: waiting.filter(({ intent }) => intent.device === at && isCommand(intent)).map((one) => ({ kind: 'command', at, waiting: one })) }
+    } catch (thrown) {
+      const error = asErrand(thrown)
+      return error.code === 'DENIED' ? { found: [], refused: { at, error } } : { found: [] }
+    }
   }
 
   async #ask(at: Did, o: { question: ApprovalQuestion; command: string; args: Readonly<Record<string, unknown>>; ms: number }): Promise<Answer> {
@@ -181,6 +195,10 @@ function isCommand(intent: WaitingCommand['intent']): boolean {
 
 function taskOf({ intent }: WaitingCommand): string {
   return argsOf(intent).task
+}
+
+function mayNotSee(device: string, { message, hint, fields }: ErrandError): ErrandError {
+  return new ErrandError('DENIED', `${device} does not show what waits there: ${message}`, { ...(hint === undefined ? {} : { hint }), fields })
 }
 
 function noSuch(id: string): ErrandError {

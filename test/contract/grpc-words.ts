@@ -70,7 +70,9 @@ export function endIn(message: Message): ExecuteEnd {
 }
 
 export function eventIn(message: Message): ExecuteEvent {
-  const { event, queued, accepted, stdout, stderr, skipped, ended } = message as Record<string, Said & Message>
+  const { event, queued, waits, accepted, stdout, stderr, skipped, ended } = message as Record<string, Said & Message>
+  if (waits !== undefined)
+    return { t: 'waiting', id: String(waits['id']), message: String(waits['message']), need: Number(waits['need']), have: Number(waits['have'] ?? 0) }
   if (queued !== undefined) return { t: 'queued', id: '', place: 0, ...queued }
   if (accepted !== undefined) {
     const { startTime, ...same } = accepted

@@ -1,5 +1,6 @@
 /** Commands that somebody has to approve, and rights that somebody asks for; each device a process. Alice's device is the one that everybody wants something of. */
-import { existsSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ApprovalView, DecisionView } from '../../protocols/local/approvals.ts'
 import type { TaskView } from '../../protocols/local/messages.ts'
@@ -130,4 +131,46 @@ test('a right is asked for, granted narrower than asked, and works; another is d
     (await requests(bob.home, '--mine')).some(({ id, state, answer }) => id === second.id && state === 'denied' && answer === 'never'),
   )
   await until('dave is not asked any more', async () => (await requests(dave.home)).length === 0)
+})
+
+test('who is not trusted enough to see what waits is told so, and how that changes; not shown an empty list', async () => {
+  const running = w.start(bob.home, ['run', 'alice', '--', 'echo', 'unseen'])
+  await waitingFor(carol.home, 'unseen')
+  await w.errand(alice.home, 'device', 'trust', 'carol', 'verified')
+  const refused = await until('carol is told', async () => {
+    const ran = await w.errand(carol.home, 'requests', '--json')
+    return ran.code === 126 && failureOf(ran)
+  })
+  expect(refused).toMatchObject({
+    ...{ code: 'DENIED', message: expect.stringMatching(/^alice does not show what waits there: the asking device is verified/) },
+    hint: expect.stringContaining('errand device trust'),
+  })
+  expect(failureOf(await w.errand(carol.home, 'approve', refused.message.slice(0, 8), '--yes', '--json'))).toMatchObject({ code: 'DENIED' })
+  await trusted('carol')
+  const { id } = await waitingFor(carol.home, 'unseen')
+  await w.errand(carol.home, 'deny', id)
+  expect((await running.ended).code).toBe(126)
+})
+
+test('requireApproval in a device’s policy.yaml: who has the whole right waits as well, by the rule that is named; an edit ends the need', async () => {
+  const marker = w.at('by-policy')
+  const policy = (text: string): void => writeFileSync(join(alice.home, 'policy.yaml'), text, { mode: 0o600 })
+  policy('exec:\n  requireApproval: [touch]\n')
+  await w.connected(dave.home, 'alice')
+  expect(await w.run(dave.home, 'alice', 'echo', 'not delicate')).toMatchObject({ code: 0 })
+  const running = w.start(dave.home, ['run', 'alice', '--', 'touch', marker])
+  const seen = await waitingFor(carol.home, marker)
+  expect(seen).toMatchObject({ requester: 'dave', need: 1, reason: expect.stringMatching(/exec\.requireApproval, policy\.yaml line 2/) })
+  const why = jsonOf<{ allowed: boolean; steps: { step: string; ok: boolean; detail: string }[] }>(
+    await w.errand(dave.home, 'why', '--json', 'alice', '--', 'touch', marker),
+  )
+  expect(why.steps.find(({ ok }) => !ok)?.detail).toContain('exec.requireApproval')
+  expect(existsSync(marker)).toBe(false)
+  expect((await w.errand(carol.home, 'approve', seen.id, '--yes')).code).toBe(0)
+  expect((await running.ended).code).toBe(0)
+  expect(existsSync(marker)).toBe(true)
+  const [start] = (await w.audit(alice.home, '--action', 'exec.start', '--task', seen.id)).slice(-1)
+  expect(start).toMatchObject({ approvedBy: expect.stringContaining(carol.did), policyApplied: expect.stringContaining('policy.yaml@') })
+  policy('exec: {}\n')
+  await until('nobody is asked any more', async () => (await w.run(dave.home, 'alice', 'touch', marker)).code === 0)
 })

@@ -95,6 +95,7 @@ test('ExecuteStream says what happens in order, with the offset to go on from', 
   await using w = await grpcWorld(
     execs(async (_request, link) => {
       await link.write(TAG.queued, json({ task: OUTCOME.task, place: 2 }))
+      await link.write(TAG.waits, json({ task: OUTCOME.task, message: 'waits for approval by carol', need: 2, have: 1, expiresAt: 1_800_000_000_500 }))
       await accept(link)
       await link.write(TAG.stdout, Buffer.from('abc'))
       await link.write(TAG.stderr, Buffer.from('de'))
@@ -102,15 +103,11 @@ test('ExecuteStream says what happens in order, with the offset to go on from', 
     }),
   )
   const events = await all(w.caller.listen(STREAM, REQUEST))
-  expect(events.map(({ event, nextOffset }) => [event, nextOffset])).toEqual([
-    ['queued', undefined],
-    ['accepted', undefined],
-    ['stdout', 3],
-    ['stderr', 5],
-    ['ended', 5],
-  ])
+  const said = events.map(({ event, nextOffset }) => `${event} ${nextOffset ?? ''}`.trim())
+  expect(said).toEqual(['queued', 'waits', 'accepted', 'stdout 3', 'stderr 5', 'ended 5'])
   expect(events[0]).toMatchObject({ queued: { id: OUTCOME.task, place: 2 } })
-  expect(events[4]).toMatchObject({ ended: { exitCode: 0 } })
+  expect(events[1]).toMatchObject({ waits: { id: OUTCOME.task, message: 'waits for approval by carol', need: 2, have: 1, expireTime: { nanos: 500_000_000 } } })
+  expect(events[5]).toMatchObject({ ended: { exitCode: 0 } })
 })
 
 test('a refusal is a status, with our code, hint and fields in the trailing metadata', async () => {
