@@ -8,6 +8,7 @@ import type { ComponentLogger, Logger, Peer, PeerId, PeerStore, StreamMuxerFacto
 
 /** Half of yamux's first window: whoever sends always has the other half. */
 const HOLD_BYTES = 1 << 17
+const DATA = 0
 const WINDOW_UPDATE = 1
 const RST = 8
 
@@ -20,45 +21,55 @@ export interface FrameHeader {
   readonly length: number
 }
 
-/** Holds small updates of windows back until there is something to say: half a window, or a frame that goes anyway. */
+/**
+ * Holds updates of windows back until there is something to say: half a window was read, or a frame goes anyway. What counts is what was
+ * read and not what the update says, for a window that only grows is of no use before somebody fills it.
+ */
 export class LateWindows {
-  readonly #held = new Map<number, number>()
+  /** By open stream: what was read since the last update, and what the updates that were held back say together. */
+  readonly #open = new Map<number, { read: number; owed: number }>()
 
-  /** Streams whose reader owes the other side an update. */
   get size(): number {
-    return this.#held.size
+    return this.#open.size
+  }
+
+  opened(streamID: number): void {
+    this.#open.set(streamID, { read: 0, owed: 0 })
+  }
+
+  closed(streamID: number): void {
+    this.#open.delete(streamID)
+  }
+
+  /** A frame has come; anybody can name a stream that there is not. */
+  came({ type, streamID, length }: FrameHeader): void {
+    const stream = this.#open.get(streamID)
+    if (type === DATA && stream !== undefined) stream.read += length
   }
 
   /** @returns the frame as it is to be sent; undefined: not now. */
   pass(header: FrameHeader): FrameHeader | undefined {
     const { type, flag, streamID } = header
-    if (type !== WINDOW_UPDATE || streamID === 0) return header
-    if ((flag & RST) !== 0) {
-      this.#held.delete(streamID)
-      return header
-    }
-    const length = header.length + (this.#held.get(streamID) ?? 0)
-    if (flag === 0 && length < HOLD_BYTES) {
-      this.#held.set(streamID, length)
-      return undefined
-    }
-    this.#held.delete(streamID)
+    const stream = this.#open.get(streamID)
+    if (type !== WINDOW_UPDATE || stream === undefined || (flag & RST) !== 0) return header
+    const length = header.length + stream.owed
+    const isHeld = flag === 0 && stream.read < HOLD_BYTES
+    stream.owed = isHeld ? length : 0
+    if (isHeld) return undefined
+    stream.read = 0
     return { ...header, length }
-  }
-
-  /** The stream is over in both directions. */
-  forget(streamID: number): void {
-    this.#held.delete(streamID)
   }
 }
 
 /** What of a yamux muxer is used here; libp2p does not declare it. */
 interface Muxer {
   sendFrame(header: FrameHeader, data?: unknown): boolean
+  handleFrame(frame: { readonly header: FrameHeader }): void
   closeStream(id: number): void
+  _newStream(id: number, ...more: unknown[]): unknown
 }
 
-/** Streams get `sendFrame` from their muxer when they are made, so it is replaced before there are any. */
+/** Streams take `sendFrame` from their muxer when they are made, so it is replaced before there are any. */
 export function lateWindows<C>(factory: (components: C) => StreamMuxerFactory): (components: C) => StreamMuxerFactory {
   return (components) => {
     const inner = factory(components)
@@ -73,19 +84,28 @@ export function lateWindows<C>(factory: (components: C) => StreamMuxerFactory): 
 }
 
 function isYamux(muxer: object): muxer is Muxer {
-  return 'sendFrame' in muxer && typeof muxer.sendFrame === 'function' && 'closeStream' in muxer && typeof muxer.closeStream === 'function'
+  return ['sendFrame', 'handleFrame', 'closeStream', '_newStream'].every((name) => typeof Reflect.get(muxer, name) === 'function')
 }
 
 function holdWindows(muxer: Muxer): void {
   const late = new LateWindows()
-  const [send, close] = [muxer.sendFrame.bind(muxer), muxer.closeStream.bind(muxer)]
+  const { sendFrame, handleFrame, closeStream, _newStream } = muxer
+  muxer._newStream = (id, ...more) => {
+    const stream = _newStream.call(muxer, id, ...more)
+    late.opened(id)
+    return stream
+  }
   muxer.sendFrame = (header, data) => {
     const now = late.pass(header)
-    return now === undefined ? true : send(now, data)
+    return now === undefined ? true : sendFrame.call(muxer, now, data)
+  }
+  muxer.handleFrame = (frame) => {
+    late.came(frame.header)
+    handleFrame.call(muxer, frame)
   }
   muxer.closeStream = (id) => {
-    late.forget(id)
-    close(id)
+    late.closed(id)
+    closeStream.call(muxer, id)
   }
 }
 
