@@ -3,15 +3,14 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Status } from '../../protocols/local/messages.ts'
-import { failureOf, jsonOf, type Node, until, type World, world } from '../support/world.ts'
+import { couple } from '../support/mesh.ts'
+import { failureOf, jsonOf, type Node, until, type World } from '../support/world.ts'
 
 let w: World
 let alice: Node
 let bob: Node
 beforeAll(async () => {
-  w = world()
-  alice = await w.founder('alice')
-  bob = await w.joiner(alice, 'bob', { invite: ['--ask', 'exec: *'] })
+  ;({ w, alice, bob } = await couple({ bob: { invite: ['--ask', 'exec: *'] } }))
 })
 afterAll(() => w[Symbol.asyncDispose]())
 

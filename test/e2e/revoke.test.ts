@@ -1,7 +1,8 @@
 /** Revocation with reach: what it would end and does end, who has heard how soon, who is cut off in the middle, and a device that was away. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { GrantView, RevokeView, TaskView } from '../../protocols/local/messages.ts'
-import { jsonOf, type Node, type Running, until, type World, world } from '../support/world.ts'
+import { trio } from '../support/mesh.ts'
+import { jsonOf, type Node, type Running, until, type World } from '../support/world.ts'
 
 let w: World
 let alice: Node
@@ -9,11 +10,7 @@ let bob: Node
 let carol: Node
 
 beforeAll(async () => {
-  w = world()
-  alice = await w.founder('alice')
-  bob = await w.joiner(alice, 'bob')
-  carol = await w.joiner(alice, 'carol', { invite: ['--ask', 'exec: true'] })
-  await w.connected(carol.home, 'bob')
+  ;({ w, alice, bob, carol } = await trio({ carol: { invite: ['--ask', 'exec: true'] }, met: { carol: ['bob'] } }))
 })
 
 afterAll(async () => {

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { GrantView, JoinView } from '../../protocols/local/messages.ts'
 import type { Assigned, GroupChanged, RoleChanged, RoleView, Unassigned } from '../../protocols/local/roles.ts'
-import { failureOf, jsonOf, type Node, type Ran, until, type World, world } from '../support/world.ts'
+import { trio } from '../support/mesh.ts'
+import { failureOf, jsonOf, type Node, type Ran, until, type World } from '../support/world.ts'
 import { ended, goneFromProc, processesWith, startRun } from './support-exec.ts'
 
 let w: World
@@ -11,11 +12,7 @@ let bob: Node
 let carol: Node
 
 beforeAll(async () => {
-  w = world()
-  alice = await w.founder('alice')
-  bob = await w.joiner(alice, 'bob')
-  carol = await w.joiner(alice, 'carol', { invite: ['--role', 'viewer', '--for', '2h'] })
-  await w.connected(bob.home, 'alice', 'carol')
+  ;({ w, alice, bob, carol } = await trio({ carol: { invite: ['--role', 'viewer', '--for', '2h'] }, met: { bob: ['alice', 'carol'] } }))
 })
 
 afterAll(async () => {

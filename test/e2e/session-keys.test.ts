@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { WhyView } from '../../protocols/local/messages.ts'
 import type { SessionClosed, SessionOpened } from '../../protocols/local/sessions.ts'
-import { failureOf, jsonOf, type Node, type Ran, until, type World, world } from '../support/world.ts'
+import { trio } from '../support/mesh.ts'
+import { failureOf, jsonOf, type Node, type Ran, until, type World } from '../support/world.ts'
 
 let w: World
 let alice: Node
@@ -10,12 +11,10 @@ let bob: Node
 let carol: Node
 
 beforeAll(async () => {
-  w = world()
-  alice = await w.founder('alice', { 'security.sessionLinks': '2s' })
-  bob = await w.joiner(alice, 'bob', { invite: ['--ask', 'exec: sh, sleep, echo'] })
-  carol = await w.joiner(alice, 'carol', { invite: ['--role', 'ci', '--for', '30m'] })
-  await w.connected(alice.home, 'bob', 'carol')
-  await w.connected(carol.home, 'alice')
+  const met = { alice: ['bob', 'carol'], carol: ['alice'] }
+  const carols = { invite: ['--role', 'ci', '--for', '30m'] }
+  const alices = { 'security.sessionLinks': '2s' }
+  ;({ w, alice, bob, carol } = await trio({ alice: alices, bob: { invite: ['--ask', 'exec: sh, sleep, echo'] }, carol: carols, met }))
 })
 
 afterAll(async () => {

@@ -8,7 +8,8 @@ import { socketPathOf } from '../../src/base/paths.ts'
 import { ErrandError, LocalClient } from '../../src/local/client.ts'
 import { EXAMPLES } from '../../src/local/openapi-examples.ts'
 import { ROUTES } from '../../src/local/routes-table.ts'
-import { failureOf, jsonOf, type Node, type Ran, until, type World, world } from '../support/world.ts'
+import { trio } from '../support/mesh.ts'
+import { failureOf, jsonOf, type Node, type Ran, until, type World } from '../support/world.ts'
 import { goneFromProc, processesWith } from './support-exec.ts'
 
 const SECRET = 'hunter2-of-this-session'
@@ -18,11 +19,8 @@ let alice: Node
 let bob: Node
 
 beforeAll(async () => {
-  w = world()
-  alice = await w.founder('alice')
-  bob = await w.joiner(alice, 'bob', { invite: ['--ask', 'exec: sh, sleep; env CI, GREETING'] })
-  await w.joiner(alice, 'carol', { invite: ['--ask', 'exec: sleep'], config: { 'deployment.maxConcurrentTasks': 1 } })
-  await w.connected(alice.home, 'bob', 'carol')
+  const carol = { invite: ['--ask', 'exec: sleep'], config: { 'deployment.maxConcurrentTasks': 1 } }
+  ;({ w, alice, bob } = await trio({ bob: { invite: ['--ask', 'exec: sh, sleep; env CI, GREETING'] }, carol, met: { alice: ['bob', 'carol'] } }))
 })
 
 afterAll(async () => {

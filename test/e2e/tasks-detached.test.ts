@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { TaskView } from '../../protocols/local/messages.ts'
+import { trio } from '../support/mesh.ts'
 import { failureOf, jsonOf, type Node, until, type World, world } from '../support/world.ts'
 import { goneFromProc } from './support-exec.ts'
 import { asking, detach, heard, inState, lines, listed, running, taskOf } from './support-tasks.ts'
@@ -12,10 +13,7 @@ let bob: Node
 let carol: Node
 
 beforeAll(async () => {
-  w = world()
-  alice = await w.founder('alice')
-  bob = await w.joiner(alice, 'bob', { config: { 'deployment.spoolBytes': 65_536 } })
-  carol = await w.joiner(alice, 'carol', { invite: ['--ask', 'exec: true'] })
+  ;({ w, alice, bob, carol } = await trio({ bob: { config: { 'deployment.spoolBytes': 65_536 } }, carol: { invite: ['--ask', 'exec: true'] } }))
   for (const can of [['/task/read', '/task/logs', 'exec: sleep']]) {
     const words = can.flatMap((one) => ['--can', one])
     const granted = await w.errand(bob.home, 'grant', 'carol', '--on', 'bob', ...words, '--for', '1h')

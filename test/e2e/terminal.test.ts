@@ -1,8 +1,9 @@
 /** What errand asks a person: on a terminal, with keys, between real nodes. In a pipe it asks nothing, and other tests say so. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { GrantView } from '../../protocols/local/messages.ts'
+import { couple } from '../support/mesh.ts'
 import { Terminal } from '../support/terminal.ts'
-import { failureOf, jsonOf, type Node, type World, world } from '../support/world.ts'
+import { failureOf, jsonOf, type Node, type World } from '../support/world.ts'
 import { addressOf } from './support-exec.ts'
 
 let w: World
@@ -10,9 +11,7 @@ let alice: Node
 let bob: Node
 
 beforeAll(async () => {
-  w = world()
-  alice = await w.founder('alice')
-  bob = await w.joiner(alice, 'bob', { invite: ['--ask', 'exec: echo'] })
+  ;({ w, alice, bob } = await couple({ bob: { invite: ['--ask', 'exec: echo'] } }))
 })
 
 afterAll(async () => {

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Status, WhyView } from '../../protocols/local/messages.ts'
 import { socketPathOf } from '../../src/base/paths.ts'
 import { connect } from '../../src/local/client.ts'
-import { jsonOf, type Node, until, type World, world } from '../support/world.ts'
+import { trio } from '../support/mesh.ts'
+import { jsonOf, type Node, until, type World } from '../support/world.ts'
 
 let w: World
 let alice: Node
@@ -13,11 +14,8 @@ let bob: Node
 let carol: Node
 
 beforeAll(async () => {
-  w = world()
-  alice = await w.founder('alice')
-  bob = await w.joiner(alice, 'bob', { invite: ['--ask', 'exec: touch, echo'] })
-  carol = await w.joiner(alice, 'carol', { invite: ['--ask', 'exec: true'] })
-  await w.connected(carol.home, 'bob')
+  const gives = (right: string) => ({ invite: ['--ask', right] })
+  ;({ w, alice, bob, carol } = await trio({ bob: gives('exec: touch, echo'), carol: gives('exec: true'), met: { carol: ['bob'] } }))
 })
 
 afterAll(async () => {

@@ -95,14 +95,20 @@ test('what was looked at is what the executor has to run: the real program, the 
   expect(await ask(world, { ...LS, timeoutMs: 700_000 })).toMatchObject({ t: 'refused', message: expect.stringContaining('may take 10m here') })
 })
 
-test('an edit between the request and its start counts', async () => {
-  const world = await open()
+/** A command that was let in, and whose start is on its way to the disk until `durable` is called. */
+async function starting(world: World) {
   let durable = (): void => undefined
   world.audit.wait = new Promise((resolve) => {
     durable = resolve
   })
   const answer = world.call(laptop, world.open(laptop, [world.grant(laptop)], LS)).answer()
   await settled()
+  return { answer, durable: () => durable() }
+}
+
+test('an edit between the request and its start counts', async () => {
+  const world = await open()
+  const { answer, durable } = await starting(world)
   policy('exec: { deniedCommands: [ls] }')
   durable()
   expect(await answer).toMatchObject({ t: 'refused', code: 'DENIED', message: expect.stringContaining('ls is denied here') })
@@ -113,12 +119,7 @@ test('an edit between the request and its start counts', async () => {
 test('an edit in that moment that allows it all the same is still not what was written down: it is asked for again', async () => {
   policy('exec: { deniedCommands: [rm] }')
   const world = await open()
-  let durable = (): void => undefined
-  world.audit.wait = new Promise((resolve) => {
-    durable = resolve
-  })
-  const answer = world.call(laptop, world.open(laptop, [world.grant(laptop)], LS)).answer()
-  await settled()
+  const { answer, durable } = await starting(world)
   policy('exec: { deniedCommands: [dd] }')
   durable()
   expect(await answer).toMatchObject({ t: 'refused', message: 'the policy of this device changed while the command was starting' })
