@@ -153,7 +153,7 @@ export function openedOn(peer: Peer, link: FrameLink): OpenedExec {
 }
 
 export function callerOf(peer: Peer): ExecCaller {
-  return { did: peer.did, challenge: peer.ourChallenge, address: peer.connection.remoteAddr.toString(), synced: peer.synced }
+  return { did: peer.did, challenge: peer.ourChallenge, address: peer.connection.remoteAddr.toString(), synced: peer.heard() }
 }
 
 /**

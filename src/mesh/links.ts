@@ -26,6 +26,8 @@ export interface Peer {
   rttMs: number
   /** Resolves when both sides hold the same revocations and members, or when that was tried in vain. */
   synced: Promise<void>
+  /** Resolves when what it asks may be judged: `synced`, and on a device that has just come back when somebody else was heard as well. */
+  heard: () => Promise<void>
 }
 
 type State = { readonly t: 'helloing'; readonly done: Promise<Peer | undefined> } | { readonly t: 'up'; readonly peer: Peer }
@@ -209,7 +211,17 @@ export class Links {
     if (held === undefined) throw new ErrandError('NOT_A_MEMBER', 'the membership shown is that of another device')
     const refusal = refuseMeeting(this.on.company, did, connection.direction)
     if (refusal !== undefined) throw refusal
-    const peer: Peer = { did, connection, version: hello.version, theirChallenge: hello.challenge, ourChallenge, hello, rttMs, synced: Promise.resolve() }
+    const peer: Peer = {
+      did,
+      connection,
+      version: hello.version,
+      theirChallenge: hello.challenge,
+      ourChallenge,
+      hello,
+      rttMs,
+      synced: Promise.resolve(),
+      heard: () => Promise.resolve(),
+    }
     this.#refusals.delete(did)
     this.#unproven.delete(connection.id)
     this.#states.set(connection.id, { t: 'up', peer })

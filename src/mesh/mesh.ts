@@ -22,6 +22,7 @@ import { type Move, watchMoves } from './moves.ts'
 import { announceCodes } from './pair.ts'
 import { Pulse } from './pulse.ts'
 import { Rejoin } from './rejoin.ts'
+import { Returning } from './returning.ts'
 import { type PushResult, Sync } from './sync.ts'
 import { localAddressOf, socketOf } from './tcp.ts'
 import type { MeshOn, MeshOptions } from './wiring.ts'
@@ -33,6 +34,8 @@ const SECOND_MS = 500
 const MOVED_MS = 1_000
 const REFRESH_MS = 1_000
 const STOP_MS = 1_500
+/** So long a caller waits while another member is dialled that may know more of it. */
+const ANOTHER_MS = 2_000
 
 export class MeshNode {
   readonly #links: Links
@@ -42,10 +45,13 @@ export class MeshNode {
   readonly #exchange: AuditExchange
   readonly #streams: ExecStreams
   readonly #pulse: Pulse<Peer>
+  readonly #returning: Returning
   #host: Host | undefined
   #stops: (() => void)[] = []
   readonly #lostAt = new Map<Did, number>()
   #seq = 0
+  /** It had lines to others, and has none. */
+  #isAlone = false
 
   constructor(
     private readonly o: MeshOptions,
@@ -67,8 +73,22 @@ export class MeshNode {
       isFull: ({ connection }) => (socketOf(connection)?.writableLength ?? 0) > 0,
       ask: ({ connection }) => pingOn(connection, o.meshId, AbortSignal.timeout(PING_MS)),
     })
+    this.#returning = new Returning({
+      ...{ self: o.identity.did, clock },
+      members: () => directory.members().map(({ device }) => device),
+      freshen: (except) => this.freshen(except),
+    })
     this.#streams = new ExecStreams({ clock, watch: (peer) => this.#pulse.watch(peer) })
-    this.#sync = new Sync({ links: this.#links, records, company, clock, random, addresses: o.discovery.addressSync, compared: on.compared, log })
+    this.#sync = new Sync({
+      links: this.#links,
+      records,
+      company,
+      clock,
+      random,
+      addresses: o.discovery.addressSync,
+      compared: (did) => this.#compared(did),
+      log,
+    })
     this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, company, replica: on.replica, clock, mayRead: on.mayRead, log })
     this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
     this.#rejoin = new Rejoin({
@@ -178,8 +198,10 @@ export class MeshNode {
     this.#links.expel()
   }
 
-  /** Compares revocations with a connected member that is not this one; bounded. */
+  /** Compares revocations with a member that is not this one, dialled where none is connected; bounded. */
   async freshen(except: Did): Promise<void> {
+    const isOther = ({ did }: Peer): boolean => did !== except && !this.on.company.isGuest(did)
+    if (!this.#links.all().some(isOther)) await this.#rejoin.another(except, ANOTHER_MS)
     await this.#sync.freshen(except)
   }
 
@@ -192,8 +214,14 @@ export class MeshNode {
     await Promise.race([this.#exchange.meetAll(), pause(this.on.clock, REFRESH_MS)])
   }
 
+  #compared(did: Did): void {
+    this.#returning.compared(did)
+    this.on.compared(did)
+  }
+
   #down(did: Did): void {
     this.#lostAt.set(did, this.on.clock.now())
+    this.#isAlone = this.#links.all().length === 0
     this.#rejoin.lost(did)
   }
 
@@ -214,11 +242,14 @@ export class MeshNode {
   }
 
   #up(peer: Peer): void {
+    if (this.#isAlone) this.#returning.back()
+    this.#isAlone = false
     if (!this.on.company.isGuest(peer.did)) this.on.heardTime(peer.did, peer.hello.time)
     this.#rejoin.up(peer)
     // A device that dials again has lost what it had: what is dead here as well must not hold up what it comes back for.
     for (const other of this.#links.every()) if (other.did === peer.did && other !== peer) this.#pulse.probe(other, { withinMs: SECOND_MS })
     peer.synced = this.#sync.catchUp(peer)
+    peer.heard = async () => void (await Promise.all([peer.synced, this.#returning.ask(peer.did)]))
     void peer.synced.then(() => this.#exchange.meet(peer))
     if (peer.connection.direction === 'inbound') void this.#ping(peer)
     if (isGuestLine(this.on.company, peer.did)) return

@@ -124,6 +124,13 @@ export class Rejoin {
     })
   }
 
+  /** Resolves when another device than this one is met and both know what the other knows; when none can be reached; or in time. */
+  async another(except: Did, withinMs: number): Promise<void> {
+    const others = this.on.directory.peers(this.on.self).filter(({ did }) => did !== except && this.on.company.mayMeet(did))
+    const met = others.slice(0, PARALLEL_DIALS).map(async ({ did }) => await (await this.#dial(did)).synced)
+    await Promise.race([Promise.any(met).catch(() => undefined), pause(this.on.clock, withinMs)])
+  }
+
   #await(did: Did): Awaited {
     const known = this.#awaited.get(did)
     if (known !== undefined) {
