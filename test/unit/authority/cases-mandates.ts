@@ -64,4 +64,18 @@ export const MANDATE_CASES: readonly InvocationCase[] = [
   run('a revoked mandate', [...two, good], 'REVOKED', { revocations: [revocation(laptop, good).bytes] }),
   run('a mandate whose right was revoked', [...two, good], 'REVOKED', { revocations: [revocation(owner, two[1]).bytes] }),
   { ...run('somebody else than the device on a mandate', [...two, good], 'CHAIN_AUDIENCE'), bytes: invoke([...two, good], ARGS, laptop).bytes, peer: laptop },
+  {
+    ...run('a right that may not be passed on, passed on in the form of a mandate', [], 'BAD_MANDATE'),
+    ...(() => {
+      const chain = [two[0], grant(owner, laptop, { meta: { [LAST_LINK]: true } }), odd({ aud: mallory.did })]
+      return { bytes: invoke(chain, ARGS, mallory).bytes, proofs: chain.map((link) => link.bytes), peer: mallory }
+    })(),
+  },
+  {
+    ...run('somebody who signs twice, by a mandate to somebody else', [], 'BAD_MANDATE'),
+    ...(() => {
+      const chain = [two[0], grant(owner, mallory), grant(mallory, laptop), odd({ aud: mallory.did })]
+      return { bytes: invoke(chain, ARGS, mallory).bytes, proofs: chain.map((link) => link.bytes), peer: mallory }
+    })(),
+  },
 ]

@@ -1,6 +1,7 @@
 /** In which session a chain acts, and what a session's end does to it. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { MANDATE_META } from '../../../protocols/authority/messages.ts'
 import { DIES_WITH, LAST_LINK } from '../../../src/authority/chain.ts'
 import { Revocations, revoke } from '../../../src/authority/revocations.ts'
 import { SESSION, sessionIn, verifyPass } from '../../../src/authority/session.ts'
@@ -41,6 +42,19 @@ test.each([
   ['the name is a list', () => [above, link(laptop, key, gpu, marked([ID])), back([ID])]],
 ])('a chain in which %s proves no session, and is refused', (_name, chain) => {
   expect(sessionIn(chain())).toMatchObject({ ok: false })
+})
+
+test('a mandate behind a session changes nothing of it, and none may name one', () => {
+  const mandate = (more: Record<string, unknown> = {}): Delegation =>
+    link(laptop, gpu, gpu, { meta: { [MANDATE_META]: new Uint8Array(32), [LAST_LINK]: true, ...more } })
+  expect(sessionIn([above, given, back(), mandate()])).toEqual({ ok: true, session: { id: ID, by: laptop.did, key: key.did } })
+  expect(sessionIn([above, mandate()])).toEqual({ ok: true })
+  for (const chain of [
+    [above, mandate({ [SESSION]: ID })],
+    [above, given, back(), mandate({ [SESSION]: ID })],
+    [above, given, mandate({ [SESSION]: ID })],
+  ])
+    expect(sessionIn(chain)).toMatchObject({ ok: false })
 })
 
 const pass = (over: { root?: Partial<DelegationFields>; leaf?: Partial<DelegationFields>; holder?: Identity } = {}) => {
