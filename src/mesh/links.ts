@@ -2,7 +2,7 @@
  * Who is on the line: runs hello on every connection and serves nothing else before it is through.
  * Spec: protocols/hello/README.md.
  */
-import type { Connection, Libp2p, Stream, StreamMiddleware } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { HELLO, Hello, HelloAnswer } from '../../protocols/hello/messages.ts'
 import { JOIN } from '../../protocols/join/messages.ts'
 import { sameBytes } from '../../protocols/wire.ts'
@@ -11,6 +11,7 @@ import { asErrand, ErrandError } from '../base/errors.ts'
 import { type Did, didOfPeerId } from '../identity/identity.ts'
 import type { Directory, Verdict } from '../registry/directory.ts'
 import { type Company, isForGuests, isGuestLine, notForGuests, refuseMeeting } from './company.ts'
+import { ended, gateEveryStream, removed } from './gate.ts'
 import { MessageLink } from './streams.ts'
 
 /** A device whose hello is through, on one connection. */
@@ -278,28 +279,4 @@ export class Links {
     if (isUp) return
     throw new ErrandError('HELLO_FIRST', `"${stream.protocol}" is not served before hello`)
   }
-}
-
-function ended(at: number): ErrandError {
-  return new ErrandError('GUEST_ENDED', `the time of this guest was over at ${new Date(at).toISOString()}`, {
-    hint: 'ask whoever invited it for a new code: errand invite --guest',
-  })
-}
-
-function removed(who: string): ErrandError {
-  return new ErrandError('REMOVED', `${who} removed from this mesh by an owner`, { hint: 'an owner can admit a removed device again: errand invite' })
-}
-
-/**
- * Puts one middleware before every protocol, present and future. `libp2p.use()` cannot: libp2p 3.3 pushes each inbound
- * stream's handler onto the registered array, so the second stream would run the first one's handler again; a fresh array per stream avoids it.
- */
-function gateEveryStream(libp2p: Libp2p, gate: (stream: Stream, connection: Connection) => Promise<void>): void {
-  const { components } = libp2p as unknown as { components: { registrar: { getMiddleware(protocol: string): StreamMiddleware[] } } }
-  components.registrar.getMiddleware = () => [
-    async (stream, connection, next) => {
-      await gate(stream, connection)
-      next(stream, connection)
-    },
-  ]
 }

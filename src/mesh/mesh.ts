@@ -23,6 +23,7 @@ import { announceCodes } from './pair.ts'
 import { Pulse } from './pulse.ts'
 import { Rejoin } from './rejoin.ts'
 import { Returning } from './returning.ts'
+import { addressRecord } from './routes.ts'
 import { type PushResult, Sync } from './sync.ts'
 import { localAddressOf, socketOf } from './tcp.ts'
 import type { MeshOn, MeshOptions } from './wiring.ts'
@@ -154,8 +155,7 @@ export class MeshNode {
   /** The line to a device, if there is one. */
   lineTo(did: Did): { path: 'direct' | 'relayed'; rttMs: number } | undefined {
     const peer = this.#links.of(did)
-    if (peer === undefined) return undefined
-    return { path: peer.connection.limits === undefined ? 'direct' : 'relayed', rttMs: Math.round(peer.rttMs * 10) / 10 }
+    return peer && { path: peer.connection.limits === undefined ? 'direct' : 'relayed', rttMs: Math.round(peer.rttMs * 10) / 10 }
   }
 
   /** Resolves when there is a line to a device and both know what the other knows. @throws NO_ROUTE */
@@ -278,12 +278,7 @@ export class MeshNode {
   }
 
   async #publishAddress(): Promise<void> {
-    const { identity, meshId } = this.o
-    const addrs = this.addresses()
-      .map((address) => address.replace(/\/p2p\/[^/]+$/, ''))
-      .slice(0, 16)
-    const record = seal(identity, DOMAIN.address, meshId, { v: 1, device: identity.did, seq: this.on.clock.now(), addrs })
-    await this.on.records.admit('addresses', record)
+    await this.on.records.admit('addresses', addressRecord(this.o, this.addresses(), this.on.clock.now()))
   }
 
   #announcement(): Uint8Array {

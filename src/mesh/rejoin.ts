@@ -6,12 +6,13 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { type Clock, every, pause, type Random } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
-import { type Did, isDid, peerIdOf } from '../identity/identity.ts'
+import { type Did, peerIdOf } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { Company } from './company.ts'
 import type { Host } from './host.ts'
 import { knocked } from './knock.ts'
 import type { Links, Peer } from './links.ts'
+import { noRoute, placeOf, withPeer } from './routes.ts'
 
 const TICK_MS = 1_000
 const FIRST_RETRY_MS = 1_000
@@ -285,22 +286,4 @@ export class Rejoin {
     const jitter = 0.75 + ((this.on.random(1)[0] ?? 0) / 255) * 0.5 // so that devices which lost each other together do not dial in step
     this.#attempts.set(did, { waitMs, nextAt: this.on.clock.monotonic() + waitMs * jitter })
   }
-}
-
-/** Without the peer: where it is, whoever it is. */
-function placeOf(address: Multiaddr): string {
-  return address.toString().replace(/\/p2p\/.*$/, '')
-}
-
-function withPeer(address: string, peerId: string): Multiaddr {
-  return multiaddr(address.includes('/p2p/') ? address : `${address}/p2p/${peerId}`)
-}
-
-function noRoute(name: string, tried: readonly string[]): ErrandError {
-  const detail = tried.length === 0 ? 'no address of it is known' : `tried ${[...new Set(tried)].slice(0, 6).join(', ')}`
-  return new ErrandError('NO_ROUTE', `cannot reach ${isDid(name) ? name : `"${name}"`}: ${detail}`, {
-    hint: 'is it up and on a network that this device reaches? see: errand devices',
-    retryable: true,
-    fields: { tried: [...new Set(tried)] },
-  })
 }

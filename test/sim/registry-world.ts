@@ -18,6 +18,8 @@ export interface Broken {
   readonly onePage?: boolean
   /** Of two records the one that came last is kept, not the newer. */
   readonly lastWins?: boolean
+  /** A removal of a device that is not known yet is dropped. */
+  readonly dropsEarly?: boolean
 }
 
 export interface Verdict {
@@ -30,6 +32,8 @@ export interface Verdict {
   /** Acknowledged revocations that some device no longer has. */
   readonly lost: number
   readonly acknowledged: number
+  /** Devices that think otherwise of who is removed than the orders say. */
+  readonly revived: number
 }
 
 interface Node {
@@ -37,8 +41,9 @@ interface Node {
   rooms: Rooms
 }
 
-const SHARED = ['members', 'addresses', 'announcements', 'revocations'] as const satisfies readonly SetName[]
+const SHARED = ['orders', 'members', 'addresses', 'announcements', 'revocations'] as const satisfies readonly SetName[]
 const STORM_STEPS = 120
+const PASSERS = [40, 41, 42].map((n) => keyOf(n))
 /** Small pages, so that a few dozen records need many of them. */
 const PAGE = { prefixBytes: SYNC.idPrefixBytes, maxRecords: 3, maxBytes: 4_096 }
 
@@ -51,6 +56,10 @@ export class RegistryWorld {
   /** The newest address of each device: what all must know in the end. */
   readonly #moves = new Map<string, { readonly seq: number; readonly id: string }>()
   #side: number[] = []
+  /** Devices that come and go by the owner's word: of each the newest membership that the owner signed, and the newest removal. */
+  readonly #passers = new Map(PASSERS.map((key) => [key.did as string, { in: 0, out: 0 }]))
+  /** Of each removal, whom it is about. */
+  readonly #removals = new Map<string, string>()
 
   constructor(
     seed: number,
@@ -85,11 +94,30 @@ export class RegistryWorld {
   /** Something true: a device moves, speaks, is renamed, or takes a right back. */
   async #happen({ key, rooms }: Node): Promise<void> {
     const seq = this.#world.clock.now() + this.#upTo(3) // clocks of devices differ
-    const what = this.#upTo(4)
+    const what = this.#upTo(6)
     if (what === 0) await this.#move({ key, rooms }, seq)
     else if (what === 1) await rooms.records.admit('announcements', this.#world.announcement(key, seq))
     else if (what === 2) await rooms.records.admit('members', this.#world.member(this.#any().key, `name-${this.#upTo(99)}`, { at: seq }))
-    else await this.#revoke({ key, rooms })
+    else if (what === 3) await this.#revoke({ key, rooms })
+    else await this.#pass(rooms, seq, what === 4 ? 'in' : 'out')
+  }
+
+  /** An owner admits a device, or removes it, on whichever of the owner's devices that happens. */
+  async #pass({ records }: Rooms, at: number, way: 'in' | 'out'): Promise<void> {
+    const device = PASSERS[this.#upTo(PASSERS.length)] ?? mallory
+    const order = this.#world.order('remove', device.did, { at })
+    if (way === 'in') await records.admit('members', this.#world.member(device, `passer-${this.#upTo(9)}`, { at }))
+    else {
+      this.#removals.set(recordId(order), device.did)
+      await records.admit('orders', order)
+    }
+    const seen = this.#passers.get(device.did)
+    if (seen !== undefined) seen[way] = Math.max(seen[way], at)
+  }
+
+  #revived(): number {
+    const wrong = ({ rooms }: Node): boolean => [...this.#passers].some(([did, seen]) => rooms.directory.isMember(did) !== seen.in > seen.out)
+    return this.#nodes.filter(wrong).length
   }
 
   async #move({ key, rooms }: Node, seq: number): Promise<void> {
@@ -126,7 +154,9 @@ export class RegistryWorld {
     node.rooms = rooms
   }
 
+  /** Hello comes first: each side shows its membership. */
   async #pullAll(asker: Node, server: Node, o: { loss: number }): Promise<void> {
+    await server.rooms.records.admit('members', this.#world.member(asker.key, 'own', { at: 1 }))
     for (const set of SHARED) await this.#pull(asker, server, { set, ...o })
   }
 
@@ -157,14 +187,15 @@ export class RegistryWorld {
     const lost = [...this.#acknowledged.keys()].filter((id) => !this.#nodes.every((node) => has(node, id))).length
     const knows = (node: Node, id: string): boolean => [...node.rooms.records.visible('addresses', node.key.did)].some(([one]) => one === id)
     const stale = this.#nodes.filter((node) => ![...this.#moves.values()].every(({ id }) => knows(node, id))).length
-    return { apart, stale, forged: held.filter((id) => this.#forged.has(id)).length, lost, acknowledged: this.#acknowledged.size }
+    return { apart, stale, forged: held.filter((id) => this.#forged.has(id)).length, lost, acknowledged: this.#acknowledged.size, revived: this.#revived() }
   }
 
   #rooms(shelf: MemoryShelf): Rooms {
     const rooms = this.#world.device(shelf)
-    const { believesAll, forgets, lastWins } = this.broken
+    const { believesAll, forgets, lastWins, dropsEarly } = this.broken
     if (forgets === true) shelf.put = () => Promise.resolve()
     if (believesAll === true) return { ...rooms, records: believing(rooms, this.#forged) }
+    if (dropsEarly === true) return { ...rooms, records: impatient(rooms, this.#removals) }
     if (lastWins === true) return { ...rooms, records: forgetful(rooms) }
     return rooms
   }
@@ -189,6 +220,18 @@ export class RegistryWorld {
 }
 
 type Records = Rooms['records']
+
+/** What it cannot place yet it throws away, and says that it has it. */
+function impatient({ records, directory }: Rooms, removals: ReadonlyMap<string, string>): Records {
+  return overriding(records, {
+    admit: async (set, bytes) => {
+      const about = removals.get(recordId(bytes))
+      if (about === undefined || directory.isKnown(about)) return await records.admit(set, bytes)
+      return { verdict: 'known', stopped: [] }
+    },
+    visible: (set, reader) => records.visible(set, reader),
+  })
+}
 
 /** Keeps a list beside the shipped records: what they refuse counts all the same. */
 function believing({ records }: Rooms, forged: ReadonlySet<string>): Records {

@@ -12,10 +12,14 @@ test('through loss, lies, partitions and restarts: all devices hold the same rec
   let acknowledged = 0
   for (let seed = 1; seed <= SEEDS; seed++) {
     const verdict = await new RegistryWorld(seed, {}).run()
-    expect(verdict, `seed ${seed}`).toMatchObject({ apart: 0, stale: 0, forged: 0, lost: 0 })
+    expect(verdict, `seed ${seed}`).toMatchObject({ apart: 0, stale: 0, forged: 0, lost: 0, revived: 0 })
     acknowledged += verdict.acknowledged
   }
   expect(acknowledged).toBeGreaterThan(SEEDS * 5)
+})
+
+test('the simulation catches a device that drops the removal of a device which it does not know yet', async () => {
+  expect(await firstBreach({ dropsEarly: true }, ({ revived }) => revived > 0)).toBeDefined()
 })
 
 test('one seed is one history', async () => {
