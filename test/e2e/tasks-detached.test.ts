@@ -1,7 +1,11 @@
 /** Tasks that are handed over and come back to: from any device whose rights allow it, with every byte and everything that was said. */
 import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { TaskView } from '../../protocols/local/messages.ts'
+import { askerOf, refuseOther } from '../../src/authority/mandate.ts'
+import { verifyBySpec } from '../../src/authority/verify.ts'
+import { readRecord } from '../../src/exec/records.ts'
 import { trio } from '../support/mesh.ts'
 import { failureOf, jsonOf, type Node, until, type World, world } from '../support/world.ts'
 import { goneFromProc } from './support-exec.ts'
@@ -142,4 +146,19 @@ test('tasks that wait for their place when their daemon is killed are run by the
   for (const [i, task] of waiting.entries()) expect(await inState(home, task, 'FAILED')).toMatchObject({ why: 'exit', exitCode: i + 1, attempts: 1 })
   expect(readFileSync(log, 'utf8')).toBe('0\n1\n2\n3\n')
   expect(await taskOf(home, secret)).toMatchObject({ state: 'FAILED', why: 'lost', message: expect.stringContaining('environment are not kept') })
+})
+
+test('who holds the files of a run can prove offline who asked for exactly it: the executor invoked itself on a mandate that the log names', async () => {
+  const task = await detach(alice.home, { device: 'bob', command: ['echo', 'proven'] })
+  await inState(alice.home, task, 'COMPLETED')
+  const record = await until('the host has written it down', () => readRecord(join(bob.home, 'jobs'), task))
+  const [invocation, ...proofs] = [record.invocation, ...record.proofs].map((text) => new Uint8Array(Buffer.from(text, 'base64')))
+  const seen = verifyBySpec(invocation ?? new Uint8Array(), proofs, { now: Math.floor(record.startTime / 1_000) })
+  if (!seen.ok) throw new Error(seen.detail)
+  expect(seen.invocation).toMatchObject({ iss: bob.did, sub: bob.did, cmd: '/exec/run', args: { exe: 'echo', argv: ['proven'], task } })
+  expect(askerOf(seen)).toBe(alice.did)
+  expect(refuseOther(seen.chain, { subject: seen.invocation.sub, command: '/exec/run', args: seen.invocation.args })).toBeUndefined()
+  expect(refuseOther(seen.chain, { subject: seen.invocation.sub, command: '/exec/run', args: { ...seen.invocation.args, argv: ['forged'] } })).toBeDefined()
+  const [start] = await w.audit(bob.home, '--action', 'exec.start', '--task', task)
+  expect(start).toMatchObject({ actor: alice.did, requestedBy: alice.did, policyApplied: expect.stringContaining(seen.chain.at(-1)?.cid ?? 'none') })
 })
