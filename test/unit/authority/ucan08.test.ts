@@ -2,7 +2,7 @@
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { readOldToken } from '../../../src/authority/ucan08.ts'
-import { systemClock } from '../../../src/base/clock.ts'
+import { workedMs } from '../../support/worked.ts'
 import { alice, bob, carol, mallory } from '../runtime/mesh-world.ts'
 import { forged } from '../runtime/old-tokens.ts'
 
@@ -54,9 +54,7 @@ test.each<[string, string, string]>([
   ['tokens seven deep', wrapped(7), 'TOO_DEEP'],
   ['a proof by its CID', lying({ prf: ['bafkreihogico5an3e2xy3fykalfwxxry7itbhfcgq6f47sif6d7w6uk2ze'] }), 'NOT_A_TOKEN'],
 ])('refused within 100 ms, before the library hears of it: %s', (_, token, code) => {
-  const began = systemClock.monotonic()
-  expect(codeOf(token)).toBe(code)
-  expect(systemClock.monotonic() - began).toBeLessThan(100)
+  expect(workedMs(() => expect(codeOf(token)).toBe(code))).toBeLessThan(100)
 })
 
 test('a key that is not Ed25519 signs nothing here', () => {

@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { readPolicy } from '../../../src/policy/read.ts'
 import type { PolicyKind } from '../../../src/policy/schema.ts'
+import { workedMs } from '../../support/worked.ts'
 
 const MOST_MS = 1_500
 
@@ -100,9 +101,7 @@ test.each<[string, string]>([
   ['tags', '!'.repeat(60_000)],
   ['laughter', `a: &a [x]\n${Array.from({ length: 60 }, (_, i) => `b${i}: &b${i} [*a, *a]`).join('\n')}`],
 ])('%s is refused before it costs anything', (_, text) => {
-  const began = performance.now()
-  expect(readPolicy(text, 'workspace').ok).toBe(false)
-  expect(performance.now() - began).toBeLessThan(MOST_MS)
+  expect(workedMs(() => expect(readPolicy(text, 'workspace').ok).toBe(false))).toBeLessThan(MOST_MS)
 })
 
 test('no text makes it throw', async () => {
