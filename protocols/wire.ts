@@ -16,6 +16,7 @@ export const DOMAIN = {
   order: 'errand order v1',
   owners: 'errand owners v1',
   ownerCard: 'errand owner card v1',
+  succession: 'errand succession v1',
 } as const
 export type Domain = (typeof DOMAIN)[keyof typeof DOMAIN]
 

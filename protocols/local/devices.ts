@@ -15,3 +15,14 @@ export type TrustRequest = v.InferOutput<typeof TrustRequest>
 /** Of all devices; of one, which is named; or `here`, of this one alone and by nobody else's leave. */
 export const LockdownRequest = v.strictObject({ on: v.boolean(), reason: Reason, device: v.exactOptional(Device), here: v.exactOptional(v.boolean()) })
 export type LockdownRequest = v.InferOutput<typeof LockdownRequest>
+
+/** The new key of this device; it counts with the next start. */
+export const RotateView = v.object({
+  did: v.string(),
+  peerId: v.string(),
+  words: v.string(),
+  before: v.string(),
+  acknowledged: v.array(v.string()),
+  unreachable: v.array(v.string()),
+})
+export type RotateView = v.InferOutput<typeof RotateView>

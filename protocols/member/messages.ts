@@ -31,6 +31,10 @@ const MembershipFields = v.object({
   until: v.exactOptional(Count),
   /** Of a guest: the device that it came in by, which may always speak with it. Since 0.2. */
   host: v.exactOptional(DidText),
+  /** The key that this device had before: it is dead from here on. Since 0.2. */
+  succeeds: v.exactOptional(DidText),
+  /** The new key's signature over DOMAIN.succession, the mesh and both DIDs. Since 0.2. */
+  accepts: v.exactOptional(ExactBytes(64)),
 })
 
 /** A guest's ends and has a host, and no guest is an owner's own device; a member's has neither. */

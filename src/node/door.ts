@@ -40,6 +40,7 @@ export function waitingRuntime(o: {
     listGrants: () => Promise.resolve([]),
     revoke: () => Promise.resolve().then(none),
     ...noOwners(none),
+    succession: { rotate: () => Promise.resolve().then(none) },
     orders: { label: () => Promise.resolve().then(none), policy: () => Promise.resolve().then(none) },
     devices: { remove: () => Promise.resolve().then(none), trust: () => Promise.resolve().then(none), lockdown: () => Promise.resolve().then(none) },
     ...noRoles(none),
@@ -92,6 +93,7 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
     listGrants: () => current().listGrants(),
     revoke: (actor, request) => current().revoke(actor, request),
     ...switchedOwners(current),
+    succession: { rotate: () => current().succession.rotate() },
     orders: { label: (request) => current().orders.label(request), policy: (request) => current().orders.policy(request) },
     devices: {
       remove: (request) => current().devices.remove(request),

@@ -48,6 +48,7 @@ import { openPolicies, type Policies } from './policy.ts'
 import { openRoleRooms, type RoleRooms } from './role-rooms.ts'
 import { type Cellar, isGuest, type Rooms } from './rooms.ts'
 import { statusOf } from './status.ts'
+import { openSuccession, reissueHere } from './succession.ts'
 
 export interface Hall {
   readonly runtime: Omit<Runtime, 'pair'>
@@ -62,6 +63,8 @@ export interface Hall {
   readonly sessions: SessionDesk
   readonly approvals: Approvals
   readonly approving: OpenedDesk
+  /** Signs again what was given to devices that have new keys. */
+  readonly follow: () => void
 }
 
 export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
@@ -104,10 +107,10 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const approving = openApprovalDesk(p, cellar, rooms, { approvals: waits.approvals, checks, rights: desks.rights, side, mesh })
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
   const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, approvals: approving.desk, ...asking, ...desks })
-  return { runtime, mesh, door, executor, live, places, submitter, recovery, sessions, policies, approvals: waits.approvals, approving }
+  return { runtime, mesh, door, executor, live, places, submitter, recovery, sessions, policies, approvals: waits.approvals, approving, follow: desks.follow }
 }
 
-type Desks = RoleRooms & OwnerRooms & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge'>
+type Desks = RoleRooms & OwnerRooms & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge' | 'succession'> & Pick<Hall, 'follow'>
 
 /** Where people hand out rights and owners decide. */
 function openDesks(p: NodeParts, cellar: Cellar, rooms: Rooms, { mesh, ceiling, live }: { mesh: MeshNode; ceiling: Ceiling; live: LiveCommands }): Desks {
@@ -118,10 +121,18 @@ function openDesks(p: NodeParts, cellar: Cellar, rooms: Rooms, { mesh, ceiling, 
   const { groups, roles } = rooms
   const rights = new RightsDesk({ ...toAll, wallet, revocations, groups, random, mayGive: () => ceiling.lockdown.refuse() })
   const orders = new OrderDesk({ ...toAll, orders: rooms.orders })
+  const follow = (): void => void reissueHere(rooms, rights).catch((thrown: unknown) => p.log('grants did not follow', { why: String(thrown) }))
+  rooms.records.onOrder(() => {
+    follow()
+    return []
+  })
+  rooms.ownerKey.onOpen(follow)
   return {
     rights,
     orders,
     ...openOwnerRooms(p, cellar, rooms, { desk: orders, telling }),
+    succession: openSuccession(p, cellar, rooms, telling),
+    follow,
     ...openRoleRooms(rooms, { owners: () => rooms.owners.ever(), roles, groups, orders, rights }),
     devices: new DeviceDesk({ ...toAll, desk: orders, wallet, random, local: ceiling.local, stopBarred: () => ceiling.stopBarred(live) }),
     bridge: new BridgeDesk({ keyring, wallet, revocations, directory, rights, audit, clock, bridgeFile: p.bridgeFile }),

@@ -14,9 +14,11 @@ import { type KnownMesh, readGenesis, readMembership } from '../runtime/joining.
 
 const FILES = {
   device: 'identity/device.pem',
+  nextDevice: 'identity/device-next.pem',
   owner: 'identity/owner.pem',
   genesis: 'identity/genesis.cbor',
   membership: 'identity/membership.cbor',
+  nextMembership: 'identity/membership-next.cbor',
 } as const
 
 export class Home {
@@ -36,6 +38,7 @@ export class Home {
 
   /** The device key, made on first use. @throws KEY_DAMAGED, KEY_EXPOSED */
   device(): { identity: Identity; created: boolean } {
+    this.#becomeNext()
     const held = this.#readKey(FILES.device)
     if (held !== undefined) return { identity: held, created: false }
     if (existsSync(this.at(FILES.genesis)) || existsSync(this.at('db'))) {
@@ -44,6 +47,19 @@ export class Home {
       })
     }
     return { identity: this.#makeKey(FILES.device), created: true }
+  }
+
+  /** The key that this device goes on under; the next start finds it. The key comes last: with it the succession is decided. */
+  keepNext(next: Identity, membership: Uint8Array): void {
+    this.#write(FILES.nextMembership, membership)
+    this.#write(FILES.nextDevice, Buffer.from(toPem(next)))
+  }
+
+  /** Wherever it was interrupted, it goes on from there; the old key is overwritten last. */
+  #becomeNext(): void {
+    if (!existsSync(this.at(FILES.nextDevice))) return
+    if (existsSync(this.at(FILES.nextMembership))) renameSync(this.at(FILES.nextMembership), this.at(FILES.membership))
+    renameSync(this.at(FILES.nextDevice), this.at(FILES.device))
   }
 
   /** The owner's key, on devices that hold one: open, or the file of one under a passphrase. @throws KEY_DAMAGED, KEY_EXPOSED */

@@ -15,6 +15,7 @@ import { type Hall, openHall } from './hall.ts'
 import { giveRoots } from './owner-rooms.ts'
 import type { Log, NodeParts } from './parts.ts'
 import { type Cellar, openCellar, openRooms, type Rooms } from './rooms.ts'
+import { takeOver } from './succession.ts'
 
 /** What a stop waits for commands that are told to end: their ladder and a little. */
 const STOP_MS = 8_000
@@ -57,6 +58,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
   const cellar = await openCellar(p, stops)
   const rooms = await openRooms(p, cellar)
   const hall = openHall(p, cellar, rooms)
+  await takeOver(p, cellar, rooms)
   await giveRoots(p, rooms)
   stops.push(async () => hall.policies.stop())
   let released: Promise<void> | undefined
@@ -70,6 +72,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
   await recover(p, { cellar, rooms, hall })
   await hall.mesh.start()
   stops.push(() => hall.mesh.stop())
+  hall.follow()
   void hall.sessions.endLeft().catch((thrown: unknown) => p.log('sessions not ended', { why: asErrand(thrown).message }))
   const looking = every(clock, LOOK_MS, () => hall.approving.wanted.look())
   stops.push(() => Promise.resolve(looking()))

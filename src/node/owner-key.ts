@@ -16,6 +16,7 @@ export class OwnerKey implements OwnerKeyPort {
   #next: Identity | undefined
   #openUntil: number | undefined
   #stopWaiting = (): void => undefined
+  #opened = (): void => undefined
 
   constructor(
     private readonly home: Pick<Home, 'owner' | 'makeOwner' | 'replaceOwner' | 'writeOwner'>,
@@ -25,6 +26,11 @@ export class OwnerKey implements OwnerKeyPort {
     const held = home.owner()
     if (held instanceof Identity) this.#open = held
     else this.#sealed = held
+  }
+
+  /** Called whenever the key was opened. */
+  onOpen(fn: () => void): void {
+    this.#opened = fn
   }
 
   did(): Did | undefined {
@@ -80,6 +86,7 @@ export class OwnerKey implements OwnerKeyPort {
     this.#open = opened
     this.#openUntil = this.clock.now() + forMs
     this.#stopWaiting = this.clock.after(forMs, () => this.lock())
+    this.#opened()
     return true
   }
 

@@ -76,20 +76,14 @@ export interface Rooms {
 }
 
 export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise<Rooms> {
-  const { id } = p.mesh
-  const owners = new Owners(p.mesh)
-  const wallet = new Wallet()
-  const revocations = new Revocations()
-  const orders = new Orders(owners)
-  const removedAt = (did: string): number | undefined => orders.atOf('remove', did)
-  const directory = new Directory(owners, admission(owners, revocations), removedAt, () => clock.now())
-  revocations.bar((did) => directory.isRemoved(did))
-  revocations.voids((link, above) => isVoid(owners, link, above))
-  const records = new MeshRecords({ orders, directory, wallet, revocations, shelf: store.shelf('records'), clock, owners })
-  const damaged = await records.load()
-  await records.admit('members', p.membership)
-  for (const [set, bytes] of p.brought) await records.admit(set, bytes)
-  const replica = await Replica.open({ store: store.logs, shelf: store.shelf('heads'), mesh: id, own: audit, keeps: (log) => directory.isMember(log) })
+  const { owners, wallet, revocations, orders, directory, records, damaged } = await openRecords(p, store)
+  const replica = await Replica.open({
+    store: store.logs,
+    shelf: store.shelf('heads'),
+    mesh: p.mesh.id,
+    own: audit,
+    keeps: (log) => directory.isMember(log) || directory.successorOf(log) !== undefined,
+  })
   if (!store.isNew && directory.members().length > 1 && !isGuest(p)) audit.listenFirst(LISTEN_FIRST_MS)
   const { ownerKey, keyring } = openKeys(p, { owners, wallet, revocations })
   const roles = new Roles({ orders, owner: () => keyring.owner })
@@ -115,6 +109,26 @@ export async function openRooms(p: NodeParts, { store, audit }: Cellar): Promise
     watch: new ClockWatch({ clock, file: clockFloor(p.home) }),
     damaged: [...damaged, ...book.damaged.map((id) => `task ${id}`)],
   }
+}
+
+type Known = Pick<Rooms, 'owners' | 'wallet' | 'revocations' | 'orders' | 'directory' | 'records' | 'damaged'>
+
+/** Everything that was signed and is known here, read back from the disk. */
+async function openRecords(p: NodeParts, store: Store): Promise<Known> {
+  const owners = new Owners(p.mesh)
+  const wallet = new Wallet()
+  const revocations = new Revocations()
+  const orders = new Orders(owners)
+  const removedAt = (did: string): number | undefined => orders.atOf('remove', did)
+  const directory = new Directory(owners, admission(owners, revocations), removedAt, () => clock.now())
+  orders.followDevices((did) => directory.before(did))
+  revocations.bar((did) => directory.isRemoved(did))
+  revocations.voids((link, above) => isVoid(owners, link, above))
+  const records = new MeshRecords({ orders, directory, wallet, revocations, shelf: store.shelf('records'), clock, owners })
+  const damaged = await records.load()
+  await records.admit('members', p.membership)
+  for (const [set, bytes] of p.brought) await records.admit(set, bytes)
+  return { owners, wallet, revocations, orders, directory, records, damaged }
 }
 
 /** The keys of this device: its own, and an owner's where one lies here, is open and counts. */

@@ -12,6 +12,7 @@ import { type Did, didOfPeerId, isDid, peerIdOf } from '../identity/identity.ts'
 import { type HeldMembership, type Kind, Memberships, type RemovedAt } from './memberships.ts'
 import type { Owners } from './owners.ts'
 import { digestOf, type RecordSet, recordId } from './records.ts'
+import { isAccepted, isSameDevice, MAX_SUCCESSIONS, predecessorOf } from './succession.ts'
 
 /** Answers whether `signer`, who is no owner, was allowed to admit devices at that time. */
 export type AdmissionCheck = (signer: Did, proofs: readonly Uint8Array[], atMs: number) => boolean
@@ -47,8 +48,36 @@ export class Directory {
     const { value, by } = seen
     const byOwner = this.owners.counts(by, bytes)
     if (!byOwner && this.owners.isFormer(by)) return 'known' // it may have counted when it was signed; it is forgotten
-    if (!byOwner && (this.#isKind(by, 'guest') || !this.mayAdmit(by, value.proofs, value.at))) return 'refused'
+    if (value.succeeds !== undefined && !isAccepted(this.owners.mesh.id, value)) return 'refused'
+    if (!byOwner && value.succeeds !== undefined) {
+      if (!this.#goesOn(value, by)) return 'refused'
+    } else if (!byOwner && (this.#isKind(by, 'guest') || !this.mayAdmit(by, value.proofs, value.at))) return 'refused'
     return this.#members.keep({ id: recordId(bytes), bytes, value, by }, byOwner ? 'owner' : 'leave')
+  }
+
+  /** The old key names its successor itself, with the membership that it had; what it was allowed to be is what it was last known as. */
+  #goesOn(value: Membership, by: Did, depth = 0): boolean {
+    const before = predecessorOf(this.owners.mesh.id, value)
+    if (before === undefined || by !== value.succeeds || depth >= MAX_SUCCESSIONS || !isSameDevice(before.value, value)) return false
+    const last = this.#members.last(by)?.value
+    if (last !== undefined && !isSameDevice(last, value)) return false
+    if (this.owners.counts(before.by, before.bytes)) return true
+    if (before.value.succeeds === before.by) return isAccepted(this.owners.mesh.id, before.value) && this.#goesOn(before.value, before.by, depth + 1)
+    return !this.#isKind(before.by, 'guest') && this.mayAdmit(before.by, before.value.proofs, before.value.at)
+  }
+
+  /** Which key goes on for this one; undefined while it is its device's own. */
+  successorOf(did: string): string | undefined {
+    return this.#members.successorOf(did)
+  }
+
+  /** The keys that a device had before, the last one first. */
+  before(did: string): string[] {
+    return this.#members.before(did)
+  }
+
+  successions(): (readonly [before: string, after: string])[] {
+    return this.#members.successions()
   }
 
   admitAddress(bytes: Uint8Array): Verdict {

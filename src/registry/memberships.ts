@@ -20,6 +20,8 @@ export type RemovedAt = (did: string) => number | undefined
 export type Kind = Membership['kind']
 
 export class Memberships {
+  /** By the old key: the record by which another one goes on for it. */
+  readonly #successions = new Map<string, HeldMembership & { readonly signedBy: SignedBy }>()
   readonly #held = { owner: new Map<string, HeldMembership>(), leave: new Map<string, HeldMembership>() } as const
 
   /** @param now milliseconds since the epoch: a guest's membership ends. */
@@ -32,10 +34,42 @@ export class Memberships {
   /** One that a removal outdoes is kept for its name, and is no news to anybody. */
   keep(next: HeldMembership, by: SignedBy): 'new' | 'known' {
     const { device } = next.value
+    if (!this.#takesOver(next, by)) return 'known'
     const held = this.#held[by].get(device)
     if (held !== undefined && this.#isSigned(held, by) && !isNewer(next, held)) return 'known'
     this.#held[by].set(device, next)
     return this.#counts(next, by) ? 'new' : 'known'
+  }
+
+  /** Which key goes on for this one. */
+  successorOf(did: string): string | undefined {
+    return this.#successions.get(did)?.value.device
+  }
+
+  /** The keys that a device had before, the last one first. */
+  before(did: string): string[] {
+    const keys: string[] = []
+    for (let at = this.#cameFrom(did); at !== undefined && !keys.includes(at); at = this.#cameFrom(at)) keys.push(at)
+    return keys
+  }
+
+  #cameFrom(did: string): string | undefined {
+    return this.#held.owner.get(did)?.value.succeeds ?? this.#held.leave.get(did)?.value.succeeds
+  }
+
+  /** Old keys, each with the one that goes on for it. */
+  successions(): (readonly [before: string, after: string])[] {
+    return [...this.#successions].map(([before, { value }]) => [before, value.device] as const)
+  }
+
+  /** A key has one successor: an owner's word before its own, and of its own the one that was known first. Whoever stole it could sign another one. */
+  #takesOver(next: HeldMembership, signedBy: SignedBy): boolean {
+    const { succeeds, device } = next.value
+    if (succeeds === undefined) return true
+    const known = this.#successions.get(succeeds)
+    const isBetter = known === undefined || known.value.device === device || (signedBy === 'owner' && (known.signedBy !== 'owner' || isNewer(next, known)))
+    if (isBetter) this.#successions.set(succeeds, { ...next, signedBy })
+    return isBetter
   }
 
   /** The record by which a device is in the mesh, as what it says. */
@@ -65,7 +99,7 @@ export class Memberships {
 
   /** It was in the mesh, and an owner removed it. */
   isRemoved(did: string): boolean {
-    return this.removedAt(did) !== undefined && this.#newest(did) === undefined
+    return this.#goneAt(did) !== undefined && this.#newest(did) === undefined
   }
 
   /** Of a guest whose time is over: when that was. */
@@ -104,9 +138,26 @@ export class Memberships {
   /** Removal wins: against it stands only an owner's own word that was given later. */
   #counts(held: HeldMembership, by: SignedBy): boolean {
     const { value } = held
-    const removedAt = this.removedAt(value.device)
-    if (!this.#isSigned(held, by)) return false
-    return removedAt === undefined || (by === 'owner' && value.at > removedAt)
+    const goneAt = this.#goneAt(value.device)
+    if (!this.#isSigned(held, by) || !this.#mayGoOn(held, by)) return false
+    return goneAt === undefined || (by === 'owner' && value.at > goneAt)
+  }
+
+  /** Removed by an owner, or gone on under another key. */
+  #goneAt(did: string): number | undefined {
+    const times = [this.removedAt(did), this.#successions.get(did)?.value.at].filter((at) => at !== undefined)
+    return times.length === 0 ? undefined : Math.max(...times)
+  }
+
+  /** A removal of any key that the device had before wins over its going on, whichever was said first; an owner's later word stands. */
+  #mayGoOn({ value }: HeldMembership, by: SignedBy): boolean {
+    const { succeeds, device, at } = value
+    if (succeeds === undefined) return true
+    if (this.successorOf(succeeds) !== device) return false
+    return [succeeds, ...this.before(succeeds)].every((key) => {
+      const removedAt = this.removedAt(key)
+      return removedAt === undefined || (by === 'owner' && at > removedAt)
+    })
   }
 
   /** Who signed it may have been taken out since. */

@@ -12,6 +12,9 @@ import type { Did, Identity } from '../identity/identity.ts'
 import type { Owners } from './owners.ts'
 import { digestOf, type RecordSet, recordId } from './records.ts'
 
+/** What an owner says of a device, whatever key it has at the moment. */
+const OF_DEVICES: readonly OrderKind[] = ['label', 'trust', 'lockdown']
+
 interface Held {
   readonly id: string
   readonly bytes: Uint8Array
@@ -24,7 +27,15 @@ export class Orders {
   readonly #held = new Map<string, Map<string, Held>>()
   #size = 0
 
+  /** The keys that a device had before. */
+  #before: (did: string) => readonly string[] = () => []
+
   constructor(readonly owners: Owners) {}
+
+  /** Ceilings and names are of the device: a new key does not lift them. */
+  followDevices(before: (did: string) => readonly string[]): void {
+    this.#before = before
+  }
 
   /** An order counts when an owner signed it and its body is what its kind demands. One of somebody who is no owner any more is known, and forgotten. */
   admit(bytes: Uint8Array): 'new' | 'known' | 'refused' {
@@ -70,7 +81,9 @@ export class Orders {
 
   /** What holds for a subject, or undefined. */
   get<K extends OrderKind>(kind: K, subject: string): OrderBody<K> | undefined {
-    return this.#of(kind, subject)?.value.body as OrderBody<K> | undefined
+    const subjects = OF_DEVICES.includes(kind) && subject !== '' ? [subject, ...this.#before(subject)] : [subject]
+    const held = subjects.map((one) => this.#of(kind, one)).find((one) => one !== undefined)
+    return held?.value.body as OrderBody<K> | undefined
   }
 
   /** When the order that holds for a subject was given, milliseconds since the epoch; by its signer's clock. */

@@ -9,6 +9,7 @@ import { ErrandError } from '../base/errors.ts'
 import { type Did, isDid } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import { sayProblems } from './audit-words.ts'
+import { brokenLines } from './log-line.ts'
 
 export interface AuditDeskOn {
   readonly self: Did
@@ -42,8 +43,9 @@ export class AuditDesk {
   async verify(): Promise<AuditVerifyView> {
     await this.on.refreshLogs()
     const report = await verifyLogs(this.on.logs, { own: this.on.self, witnesses: this.on.witnesses })
+    const broken = await brokenLines(this.on, report.logs)
     return {
-      ok: report.ok,
+      ok: report.ok && broken.length === 0,
       logs: report.logs.map((log) => ({
         device: log.device,
         name: this.on.directory.nameOf(log.device) ?? null,
@@ -54,7 +56,7 @@ export class AuditDesk {
         forks: log.forks,
         behind: log.behind,
       })),
-      problems: sayProblems(report.problems),
+      problems: [...sayProblems(report.problems), ...broken],
     }
   }
 

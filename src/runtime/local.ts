@@ -54,6 +54,7 @@ import type { Actor, BridgeRoom, Runtime, SessionRoom } from './runtime.ts'
 import type { SessionDesk } from './session-desk.ts'
 import { ASK_EVERY_MS, sessionFace } from './session-face.ts'
 import type { Submitter } from './submit.ts'
+import type { SuccessionRoom } from './succession-desk.ts'
 import type { TaskDesk } from './task-desk.ts'
 import type { WhatIf } from './what-if.ts'
 import type { WhyDesk } from './why-desk.ts'
@@ -68,6 +69,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly orders: OrderRoom
   readonly owners: OwnerRoom
   readonly recovery: RecoveryRoom
+  readonly succession: SuccessionRoom
   readonly devices: DeviceRoom
   readonly roles: RoleRoom
   readonly groups: GroupRoom
@@ -98,6 +100,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
   readonly orders: OrderRoom
   readonly owners: OwnerRoom
   readonly recovery: RecoveryRoom
+  readonly succession: SuccessionRoom
   readonly devices: DeviceRoom
   readonly roles: RoleRoom
   readonly groups: GroupRoom
@@ -110,6 +113,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
     this.orders = on.orders
     this.owners = on.owners
     this.recovery = on.recovery
+    this.succession = on.succession
     this.devices = on.devices
     this.roles = on.roles
     this.groups = on.groups

@@ -107,7 +107,8 @@ export class MeshRecords {
   async admit(set: SetName, bytes: Uint8Array, o: { readonly secondHand?: boolean } = {}): Promise<Admitted> {
     const verdict = this.#take(set, bytes, o.secondHand === true ? this.#longAgo : () => this.on.clock.now())
     if (verdict === 'new') {
-      const stopped = set === 'revocations' || set === 'orders' ? this.#ended(set, bytes) : []
+      const decides = set === 'orders' || (set === 'members' && succeeds(bytes))
+      const stopped = decides ? this.#ended('orders', bytes) : set === 'revocations' ? this.#ended(set, bytes) : []
       const key = this.#keyOf(set, bytes)
       if (set !== 'announcements' || this.#worthKeeping(key)) await this.#save(`${set}/${key}`, bytes)
       return { verdict, stopped }
@@ -265,6 +266,12 @@ export class MeshRecords {
     const { owners } = this.on
     return owners.has(did) || owners.isFormer(did) || owners.recovery() === did
   }
+}
+
+/** A device that goes on under another key: what rests on the old one ends, as with an order. */
+function succeeds(bytes: Uint8Array): boolean {
+  const [, payload] = decodeAs(Envelope, bytes, MAX_ENVELOPE_BYTES)
+  return decodeAs(Membership, payload, payload.length).succeeds !== undefined
 }
 
 function attempt(fn: () => Admitted['verdict']): Admitted['verdict'] {

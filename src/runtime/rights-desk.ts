@@ -79,7 +79,10 @@ export class RightsDesk {
   }
 
   /** Writes new links down, keeps them, and brings them with all they rest on to whom they concern. Whether they may be signed was asked before. */
-  async issue(links: readonly Delegation[], action: 'grant.issue' | 'grant.import' | 'role.grant' | 'role.assign' | 'group.join'): Promise<GrantView[]> {
+  async issue(
+    links: readonly Delegation[],
+    action: 'grant.issue' | 'grant.import' | 'role.grant' | 'role.assign' | 'group.join' | 'grant.follow',
+  ): Promise<GrantView[]> {
     const { keyring, records, telling, audit, mayGive } = this.on
     mayGive()
     for (const link of links) {

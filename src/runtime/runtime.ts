@@ -45,6 +45,7 @@ import type { OrderRoom } from './order-desk.ts'
 import type { OwnerRoom } from './owner-desk.ts'
 import type { RecoveryRoom } from './recovery-desk.ts'
 import type { RoleRoom } from './role-desk.ts'
+import type { SuccessionRoom } from './succession-desk.ts'
 
 /** Who asks, and by which door. For the local socket: the owner of the socket, acting as this device. */
 export interface Actor {
@@ -106,6 +107,8 @@ export interface Runtime {
   readonly owners: OwnerRoom
   /** What the words for an emergency decide. */
   readonly recovery: RecoveryRoom
+  /** A new key for this device. */
+  readonly succession: SuccessionRoom
   /** What an owner decides about devices: removal, trust, lockdown. */
   readonly devices: DeviceRoom
   /** Named bundles of rights, and who has them. */

@@ -6,7 +6,7 @@ import { list, pairs } from '../values.ts'
 import { type Does, plain, strict } from './group.ts'
 
 export function addDevice(program: Command, does: Does): void {
-  const device = program.command('device').usage('list | label | trust | remove …').description('what owners say of devices')
+  const device = program.command('device').usage('list | label | trust | remove | rotate …').description('what owners say of devices')
   strict(device)
   does(plain(device, 'list').description('all devices of the mesh, like errand devices'), async () => (await import('../commands/show.ts')).devices)
   const label = device
@@ -33,6 +33,8 @@ export function addDevice(program: Command, does: Does): void {
     .description('take a device out of the mesh: a lost one, or one that is not yours any more')
     .option('--reason <text>', 'why, for the log')
     .option('--yes', 'do not ask')
+  const rotate = plain(device, 'rotate').description('give this device a new key; it keeps its name and its rights, and the old key is nobody')
+  does(rotate, async () => (await import('../commands/rotate.ts')).rotate)
   does(remove, async () => {
     const act = (await import('../commands/device.ts')).remove
     return async (context, name: string, options: { reason?: string; yes?: boolean }) => await act(context, name, options)

@@ -80,6 +80,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     orders: { label: unexpected, policy: unexpected },
     owners: { list: unexpected, card: unexpected, change: unexpected, sign: unexpected, protect: unexpected, unlock: unexpected, lock: unexpected },
     recovery: { key: unexpected, draft: unexpected, use: unexpected },
+    succession: { rotate: unexpected },
     devices: { remove: unexpected, trust: unexpected, lockdown: unexpected },
     roles: { list: unexpected, add: unexpected, change: unexpected, remove: unexpected, assign: unexpected, unassign: unexpected },
     groups: { list: unexpected, change: unexpected },

@@ -6,6 +6,7 @@ import type { Clock } from '../../../src/base/clock.ts'
 import { seal } from '../../../src/identity/envelope.ts'
 import { Identity } from '../../../src/identity/identity.ts'
 import { digestOf, have, recordId } from '../../../src/registry/records.ts'
+import { acceptance } from '../../../src/registry/succession.ts'
 import { readCode, writeCode } from '../../../src/runtime/invite-code.ts'
 import { makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
 import { BAD_CALL_MESSAGES, CALL_MESSAGES } from './golden-call.ts'
@@ -62,6 +63,16 @@ const byAdmin: SignedRecord = {
   mesh,
   signer: 'founder',
   value: { ...membershipOf(joiner, 'gpu1', true), proofs: [leave.bytes] },
+}
+const successor: SignedRecord = {
+  name: 'a device under a new key, which the old one named',
+  domain: DOMAIN.membership,
+  mesh,
+  signer: 'joiner',
+  value: {
+    ...{ ...membershipOf(inviteKey, 'gpu1', false), at: NOW_MS + 1, proofs: [sealed(joinerRecord)] },
+    ...{ succeeds: joiner.did, accepts: acceptance(meshId, inviteKey, joiner.did) },
+  },
 }
 const addrs = ['/ip4/192.168.1.7/tcp/4701', '/ip6/fd00::7/tcp/4701']
 const addressRecord: SignedRecord = {
@@ -184,7 +195,7 @@ export const golden = {
   member: {
     protocol: 'member',
     ...common,
-    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, guestRecord, addressRecord, ...orderRecords].map(record),
+    records: [genesisRecord, founderRecord, joinerRecord, byAdmin, guestRecord, successor, addressRecord, ...orderRecords].map(record),
     badRecords: BAD_MEMBERS.map(badRecord),
   },
   announce: {

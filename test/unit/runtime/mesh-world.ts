@@ -106,6 +106,7 @@ export class MeshWorld {
     const revocations = new Revocations()
     const orders = this.orders()
     const directory = this.directory(revocations, orders)
+    orders.followDevices((did) => directory.before(did))
     revocations.bar((did) => directory.isRemoved(did))
     revocations.voids((link, above) => isVoid(orders.owners, link, above))
     const records = new MeshRecords({ orders, directory, wallet, revocations, shelf, clock: this.clock, owners: orders.owners })
