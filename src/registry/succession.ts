@@ -1,6 +1,6 @@
 /**
  * One device under a new key: what the old key or an owner signs, the new key accepts, and everybody can check. Pure.
- * Spec: protocols/member/README.md; why: docs/decisions/0035.
+ * Spec: protocols/member/README.md; why: docs/decisions/0037.
  */
 import { Membership } from '../../protocols/member/messages.ts'
 import { DOMAIN, encode, signingInput } from '../../protocols/wire.ts'
