@@ -1,7 +1,8 @@
 /** The owner's key under a passphrase: open for as long as was said, on the disk never, and another passphrase opens nothing. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { Identity } from '../../../src/identity/identity.ts'
 import { Home } from '../../../src/node/home.ts'
 import { OwnerKey } from '../../../src/node/owner-key.ts'
 import { HandClock } from '../base/hand-clock.ts'
@@ -72,4 +73,20 @@ test('a damaged or readable file is said, and is no key', () => {
   key.make()
   writeFileSync(join(home.path, 'identity/owner.pem'), 'nothing', { mode: 0o600 })
   expect(() => new OwnerKey(home, new HandClock())).toThrow('cannot be read')
+})
+
+test('a succession is finished by the next start wherever it was interrupted, and undone where it was not decided', () => {
+  const home = homeOf()
+  const { identity: old } = home.device()
+  const next = new Identity(new Uint8Array(32).fill(9))
+  const file = (name: string): string => join(home.path, 'identity', name)
+  writeFileSync(file('membership.cbor'), 'old')
+  writeFileSync(file('membership-next.cbor'), 'half')
+  expect([home.device().identity.did, readFileSync(file('membership.cbor'), 'utf8')]).toEqual([old.did, 'old']) // before the key: nobody has heard of it
+  home.keepNext(next, Buffer.from('new'))
+  renameSync(file('membership-next.cbor'), file('membership.cbor')) // after the first of the two steps
+  expect([home.device().identity.did, readFileSync(file('membership.cbor'), 'utf8')]).toEqual([next.did, 'new'])
+  home.keepNext(old, Buffer.from('whole'))
+  expect([home.device().identity.did, readFileSync(file('membership.cbor'), 'utf8')]).toEqual([old.did, 'whole'])
+  expect(readdirSync(join(home.path, 'identity')).sort()).toEqual(['device.pem', 'membership.cbor'])
 })
