@@ -28,8 +28,8 @@ export function treeOf(root: string): Found[] {
   })
 }
 
-/** Files and what is in them. Leaves out what opening a LevelDB writes whatever comes of it. */
+/** Files and what is in them. Leaves out what opening a LevelDB writes whatever comes of it, as the one does that is a home's lock. */
 export function filesOf(root: string): Record<string, string> {
-  const kept = treeOf(root).filter(({ path, kind }) => kind === 'file' && !/(^|\/)(LOG|LOG\.old|LOCK)$/.test(path))
+  const kept = treeOf(root).filter(({ path, kind }) => kind === 'file' && !/(^|\/)((LOG|LOG\.old|LOCK)$|run\/lock\/)/.test(path))
   return Object.fromEntries(kept.map(({ path, content }) => [path, content ?? '']))
 }
