@@ -4,7 +4,7 @@
  */
 import type { handleBidiStreamingCall, handleServerStreamingCall, handleUnaryCall, ServerDuplexStream, ServerWritableStream } from '@grpc/grpc-js'
 import { SESSION_HEADER } from '../../protocols/local/frames.ts'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { cancelled } from './fault.ts'
 import type * as library from './grpc-library.ts'
@@ -29,6 +29,9 @@ export interface CallsOn {
   /** Aborts when the server stops. */
   readonly stopping: AbortSignal
 }
+
+/** After the end of its input a cancel is known: hardly a millisecond later, unless the client has to wait for a processor between the two. */
+const KNOWN_AFTER_MS = 50
 
 interface AnyCall {
   readonly metadata: { get(key: string): readonly unknown[] }
@@ -65,11 +68,25 @@ export class Calls {
     return (call) => {
       const question = this.#question(call, {})
       // The usual iterator would end both directions when the caller has closed its own.
-      const heard = endingByWord(call.iterator({ destroyOnReturn: false }), question.gone)
+      const heard = this.#endingByWord(call.iterator({ destroyOnReturn: false }), question.gone)
       this.#end(
         call,
         unlessNarrowed(call, () => talk(question, heard, sayer(call, question.gone))),
       )
+    }
+  }
+
+  /** A client's HTTP/2 ends its side of a call that it cancels, and resets it with its next write. An end that nobody meant is none. */
+  #endingByWord(all: AsyncIterator<unknown>, gone: AbortSignal): AsyncIterator<unknown> {
+    return {
+      next: async () => {
+        const heard = await all.next()
+        if (heard.done !== true) return heard
+        await pause(this.on.clock, KNOWN_AFTER_MS, gone)
+        await new Promise((resolve) => setImmediate(resolve)) // a loop that was busy all that time reads the reset only now
+        if (gone.aborted) throw cancelled()
+        return heard
+      },
     }
   }
 
@@ -103,22 +120,6 @@ async function unlessNarrowed<T>({ metadata }: AnyCall, answer: () => Promise<T>
   throw new ErrandError('UNSUPPORTED', 'gRPC takes no token and no session for a whole call', {
     hint: 'name the session in the request (`session`), or use the HTTP API, which narrows every call to it',
   })
-}
-
-/** Turns of the event loop after which a cancel is known: a few, and some to spare. */
-const KNOWN_AFTER_TURNS = 16
-
-/** Node's HTTP/2 first ends the stream of a call that is cancelled, and says some turns later that it was. An end that nobody meant is none. */
-function endingByWord(all: AsyncIterator<unknown>, gone: AbortSignal): AsyncIterator<unknown> {
-  return {
-    async next() {
-      const heard = await all.next()
-      if (heard.done !== true) return heard
-      for (let turns = 0; turns < KNOWN_AFTER_TURNS && !gone.aborted; turns++) await new Promise((resolve) => setImmediate(resolve))
-      if (gone.aborted) throw cancelled()
-      return heard
-    },
-  }
 }
 
 function sayer(call: Stream, gone: AbortSignal): Say {
