@@ -99,10 +99,17 @@ const verified = new Map<string, Delegation>()
 
 /** @throws TokenError. The result shares nothing with the bytes given. */
 export function decodeDelegation(bytes: Uint8Array): Delegation {
+  const parsed = parseDelegation(bytes)
+  parsed.checkSignature()
+  return parsed.delegation
+}
+
+/** The form alone, so that a verifier can refuse a chain cheaply before it pays for its signatures. @throws TokenError */
+export function parseDelegation(bytes: Uint8Array): { readonly delegation: Delegation; checkSignature(): void } {
   if (bytes.length > TOKEN_LIMITS.delegationBytes) throw tooLarge(bytes.length, TOKEN_LIMITS.delegationBytes)
   const cid = cidOf(bytes)
   const known = verified.get(cid)
-  if (known !== undefined) return known
+  if (known !== undefined) return { delegation: known, checkSignature: () => undefined }
   const token = openToken('delegation', bytes)
   const { sub, aud, pol, nbf, meta, ...rest } = shape(DelegationPayload, token.payload)
   const delegation: Delegation = {
@@ -115,10 +122,12 @@ export function decodeDelegation(bytes: Uint8Array): Delegation {
     sub: sub === null ? null : did(sub),
     pol: policy(pol),
   }
-  checkSignature(delegation.iss, token)
-  if (verified.size >= MAX_VERIFIED) verified.delete(verified.keys().next().value ?? '')
-  verified.set(cid, delegation)
-  return delegation
+  const check = (): void => {
+    checkSignature(delegation.iss, token)
+    if (verified.size >= MAX_VERIFIED) verified.delete(verified.keys().next().value ?? '')
+    verified.set(cid, delegation)
+  }
+  return { delegation, checkSignature: check }
 }
 
 /** @throws TokenError. The result shares nothing with the bytes given. */

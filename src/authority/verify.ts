@@ -11,7 +11,7 @@ import { explain } from './explain.ts'
 import { refuseOther } from './mandate.ts'
 import type { RevocationView } from './revocations.ts'
 import type { SeenNonces } from './seen.ts'
-import { type Delegation, decodeDelegation, type Invocation, parseInvocation, type TokenCode, TokenError } from './token.ts'
+import { type Delegation, type Invocation, parseDelegation, parseInvocation, type TokenCode, TokenError } from './token.ts'
 
 export type RefusalCode =
   | TokenCode
@@ -86,8 +86,9 @@ export function verifyInvocation(bytes: Uint8Array, proofs: readonly Uint8Array[
     timely(invocation, context.now) //                               3. now
     checkSignature() //                                              4. the first thing that costs; below here the peer has really said it
     fresh(invocation, context) //                                    5. on this connection, once; after 4, or strangers could use up nonces
-    const chain = chainOf(invocation, proofs, context.known) //      6. every link well-formed and signed
+    const { chain, checkSignatures } = chainOf(invocation, proofs, context.known) // 6. every link well-formed, in one line from here to the peer,
     linked(invocation, chain, context, 'profile')
+    checkSignatures() //                                                and only then signed: a made-up chain costs no signature
     const dead = context.revocations.kills(chain) //                 7. nobody up the chain took it back
     if (dead !== undefined) throw refuse('REVOKED', dead.words, dead.link)
     bounded(invocation, chain) //                                    8. the declared arguments are within every link's policy,
@@ -105,7 +106,8 @@ export function verifyBySpec(bytes: Uint8Array, proofs: readonly Uint8Array[], {
     read(invocation)
     if (invocation.exp !== null && now >= invocation.exp) throw refuse('EXPIRED', `the invocation expired ${now - invocation.exp} s ago`)
     checkSignature()
-    const chain = chainOf(invocation, proofs, undefined)
+    const { chain, checkSignatures } = chainOf(invocation, proofs, undefined)
+    checkSignatures()
     linked(invocation, chain, { now }, 'spec')
     bounded(invocation, chain)
     return { ok: true, invocation, chain, expiresAt: expiryOf(chain) }
@@ -170,20 +172,30 @@ function fresh({ iss, nonce, exp }: Invocation, { challenge, seen, now }: Verify
   if (taken === 'full') throw refuse('TOO_MANY', `this device remembers no more invocations of ${iss} for now`)
 }
 
-function chainOf(invocation: Invocation, proofs: readonly Uint8Array[], known: VerifyContext['known']): Delegation[] {
+interface Unsigned {
+  readonly chain: readonly Delegation[]
+  /** Root first: who can sign the first links has a right here, and the rest is as dear as their own. @throws TokenError */
+  checkSignatures(): void
+}
+
+function chainOf(invocation: Invocation, proofs: readonly Uint8Array[], known: VerifyContext['known']): Unsigned {
   const { prf } = invocation
   const most = TOKEN_LIMITS.chainLinks
   if (prf.length > most) throw refuse('CHAIN_TOO_LONG', `a chain has at most ${most} links, not ${prf.length}`)
   if (proofs.length > most) throw refuse('TOO_MANY_PROOFS', `at most ${most} proofs may be sent, not ${proofs.length}`)
   if (new Set(prf).size < prf.length) throw refuse('CHAIN_CYCLE', 'a proof is listed twice')
-  const sent = new Map(proofs.map((bytes) => decodeDelegation(bytes)).map((link) => [link.cid, link]))
+  const sent = new Map(proofs.map((bytes) => parseDelegation(bytes)).map((parsed) => [parsed.delegation.cid, parsed]))
   const unasked = [...sent.keys()].find((cid) => !prf.includes(cid))
   if (unasked !== undefined) throw refuse('UNASKED_PROOF', `the proof ${unasked} was sent but is not listed`)
-  return prf.map((cid) => {
-    const link = sent.get(cid) ?? known?.(cid)
+  const chain = prf.map((cid) => {
+    const link = sent.get(cid)?.delegation ?? known?.(cid)
     if (link === undefined) throw refuse('MISSING_PROOF', `the proof ${cid} is listed but was not sent`)
     return link
   })
+  const checkSignatures = (): void => {
+    for (const cid of prf) sent.get(cid)?.checkSignature()
+  }
+  return { chain, checkSignatures }
 }
 
 /** Who asks itself needs no proof; if it lists some, they count like anybody's: a mandate is run on its own bounds. */

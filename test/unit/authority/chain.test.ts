@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { LAST_LINK, refuseChain } from '../../../src/authority/chain.ts'
 import { Revocations, revoke } from '../../../src/authority/revocations.ts'
 import { parseRight } from '../../../src/authority/rights.ts'
-import type { Delegation, InvocationFields } from '../../../src/authority/token.ts'
+import { cidOf, type Delegation, type InvocationFields } from '../../../src/authority/token.ts'
 import { chainToLaptop, codeOf, device, EXEC_ARGS, grant, HOUR, invoke, laptop, mallory, NOW, owner, person, verify } from './world.ts'
 
 const judge = (chain: readonly Delegation[], fields: Partial<InvocationFields> = {}): string => codeOf(verify(invoke(laptop, chain, fields), chain))
@@ -32,6 +32,31 @@ test('a root forged by somebody else is no root', () => {
   expect(judge([grant(mallory, laptop)])).toBe('CHAIN_ROOT')
   const [, leaf] = chainToLaptop()
   expect(judge([leaf])).toBe('CHAIN_ROOT')
+})
+
+/** The same link, and one bit of its signature is another. */
+function bent(link: Delegation): Delegation {
+  const bytes = Uint8Array.from(link.bytes, (byte, at) => (at === 20 ? byte ^ 1 : byte))
+  return { ...link, bytes, cid: cidOf(bytes) }
+}
+
+test('every link is signed, wherever it stands', () => {
+  const links = [grant(device, owner), grant(owner, mallory), grant(mallory, laptop)]
+  expect(judge(links)).toBe('admitted')
+  for (const at of links.keys()) expect(judge(links.map((link, place) => (place === at ? bent(link) : link)))).toBe('BAD_SIGNATURE')
+})
+
+test('a made-up chain is refused before a signature of it is checked', () => {
+  expect(judge([bent(grant(mallory, owner)), bent(grant(owner, laptop))])).toBe('CHAIN_ROOT')
+  expect(judge([grant(device, mallory), bent(grant(owner, laptop))])).toBe('CHAIN_GAP')
+})
+
+test('a link that was seen with a bent signature is not known afterwards', () => {
+  const [root, leaf] = chainToLaptop()
+  const twin = bent(leaf)
+  expect(judge([twin])).toBe('CHAIN_ROOT')
+  expect(judge([root, twin])).toBe('BAD_SIGNATURE')
+  expect(judge([root, leaf])).toBe('admitted')
 })
 
 test('a chain that ends elsewhere or has a gap reaches nobody', () => {
