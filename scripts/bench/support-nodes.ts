@@ -13,6 +13,8 @@ const INSIDE = fileURLToPath(new URL('./inside.mjs', import.meta.url))
 const LAUNCHER = fileURLToPath(new URL('../../scripts/bin.cjs', import.meta.url))
 const CACHE = fileURLToPath(new URL('../../node_modules/.cache/errand-bench', import.meta.url))
 const READY_MS = 120_000
+/** Of a node whose limit is not what is measured. */
+const NO_RATE = 'deployment: { requestsPerMinute: 1000000 }\n'
 
 export interface BenchNode {
   readonly name: string
@@ -50,10 +52,10 @@ function launched(args: readonly string[], runtime: string): Command {
 }
 
 /** Starts both, joins them by invite and code, and waits until each sees the other online. */
-export async function startPair(cleanup: Cleanup): Promise<Pair> {
+export async function startPair(cleanup: Cleanup, farSettings = NO_RATE): Promise<Pair> {
   const directory = cleanup.directory()
   const near = await startInner(cleanup, directory, 'near')
-  const far = await startNode(cleanup, directory, 'far')
+  const far = await startNode(cleanup, directory, 'far', farSettings)
   const { code } = JSON.parse((await succeed(errand(near, ['invite', '--mine', '--json']))).stdout)
   await succeed(errand(far, ['join', code, '--yes', '--json']))
   await seesOnline(near, far.name)
@@ -61,10 +63,11 @@ export async function startPair(cleanup: Cleanup): Promise<Pair> {
   return { near, far }
 }
 
-export async function startNode(cleanup: Cleanup, directory: string, name: string): Promise<BenchNode> {
+/** @param settings its runtime.yaml. */
+export async function startNode(cleanup: Cleanup, directory: string, name: string, settings = NO_RATE): Promise<BenchNode> {
   const home = join(directory, name)
   mkdirSync(home, { mode: 0o700 })
-  writeFileSync(join(home, 'runtime.yaml'), 'deployment: { requestsPerMinute: 1000000 }\n', { mode: 0o600 }) // what is measured is not the limit
+  writeFileSync(join(home, 'runtime.yaml'), settings, { mode: 0o600 })
   const args = [PROGRAM, 'up', '--home', home, '--name', name, '--json', '--listen', '/ip4/127.0.0.1/tcp/0']
   const child = spawn(process.execPath, args, { env: CLEAN_ENV, stdio: ['ignore', 'pipe', 'pipe'] })
   cleanup.add(() => endProcess(child))

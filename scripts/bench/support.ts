@@ -104,9 +104,9 @@ export interface Figures {
   readonly max: number
 }
 
-export function figures(values: readonly number[]): Figures {
+export function figures(values: readonly number[], digits = 2): Figures {
   const sorted = [...values].sort((a, b) => a - b)
-  const at = (share: number): number => round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN)
+  const at = (share: number): number => round(sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN, digits)
   return { n: sorted.length, p50: at(0.5), p99: at(0.99), min: at(0), max: at(1) }
 }
 
@@ -133,9 +133,9 @@ export interface Row {
   readonly note?: string
 }
 
-export function table(title: string, unit: string, rows: readonly Row[]): string {
+export function table(title: string, unit: string, rows: readonly Row[], digits = 1): string {
   const width = Math.max(...rows.map(({ what }) => what.length))
-  const cell = (value: number): string => value.toFixed(1).padStart(8)
+  const cell = (value: number): string => value.toFixed(digits).padStart(8)
   const line = ({ what, figures: seen, note }: Row): string => {
     const cells = seen === null ? '       –       –       –       –' : [seen.p50, seen.p99, seen.min, seen.max].map(cell).join('')
     return `  ${what.padEnd(width)}${cells}${seen === null ? '' : `  n=${seen.n}`}${note === undefined ? '' : `  ${note}`}`
