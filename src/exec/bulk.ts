@@ -6,7 +6,7 @@
 import { isIP, type Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { BULK, HOST, HOST_TAG, type Ticket } from '../../protocols/host/messages.ts'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, every } from '../base/clock.ts'
 import { FrameLink } from '../base/frames.ts'
 import { offsetBytes, offsetIn } from '../base/offset.ts'
 import { showSigns } from '../base/sign-of-life.ts'
@@ -37,6 +37,7 @@ export class BulkDoor {
   readonly #tickets = new Map<string, Issued>()
   readonly #doors = new Map<string, Door>()
   readonly #readers = new Set<TLSSocket>()
+  readonly #hurried = new WeakSet<TLSSocket>()
   /** Who came with which ticket, for as long as they read. */
   readonly #cameWith = new Map<string, TLSSocket>()
   /** At all doors, those that have closed meanwhile too. */
@@ -48,9 +49,19 @@ export class BulkDoor {
     return this.#readers.size > 0
   }
 
-  /** Nothing runs here any more and nobody attends: a reader that takes nothing for so long is all that keeps the host. */
+  /** Nothing runs here any more and nobody attends: a reader that takes nothing for so long, whatever it says meanwhile, is all that keeps the host. */
   hurry(ms: number): void {
-    for (const socket of this.#readers) if (!socket.timeout) socket.setTimeout(ms, () => socket.destroy())
+    for (const socket of this.#readers) if (!this.#hurried.has(socket)) this.#watch(socket, ms)
+  }
+
+  #watch(socket: TLSSocket, ms: number): void {
+    this.#hurried.add(socket)
+    let written = socket.bytesWritten
+    const stop = every(this.on.clock, ms, () => {
+      if (socket.bytesWritten === written) socket.destroy()
+      written = socket.bytesWritten
+    })
+    socket.once('close', stop)
   }
 
   /** @returns the port that the holder of the ticket may come to; null when nothing can listen there. */

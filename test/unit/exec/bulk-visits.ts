@@ -17,8 +17,10 @@ export type Key = Pick<Ticket, 'id' | 'key'> & { readonly port: number }
 
 export const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 
-export function dialWith({ port, id, key }: Key): TLSSocket {
+/** @param allowHalfOpen goes on saying something when the host has said its last. */
+export function dialWith({ port, id, key }: Key, allowHalfOpen = false): TLSSocket {
   const socket = connect({
+    ...{ allowHalfOpen }, // of net.connect, which tls.connect hands it to; its types do not know
     ...{ host: '127.0.0.1', port, minVersion: 'TLSv1.3', ciphers: BULK.ciphers, checkServerIdentity: () => undefined },
     pskCallback: () => ({ psk: Buffer.from(key), identity: hex(id) }),
   })
@@ -45,8 +47,8 @@ export async function entered(ticket: Key): Promise<{ readonly whole: Promise<Bu
 }
 
 /** A reader that is in, has asked for everything from an offset on, and takes nothing. */
-export async function stuckReader(ticket: Key, from: () => Promise<number>): Promise<TLSSocket> {
-  const socket = dialWith(ticket)
+export async function stuckReader(ticket: Key, from: () => Promise<number>, allowHalfOpen = false): Promise<TLSSocket> {
+  const socket = dialWith(ticket, allowHalfOpen)
   socket.on('error', () => undefined)
   await new Promise((resolve) => socket.once('secureConnect', resolve))
   socket.write(follow(await from()))

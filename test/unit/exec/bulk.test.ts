@@ -263,3 +263,22 @@ test('a reader that never reads does not keep a host that nobody needs any more'
   expect(reader.destroyed).toBe(false)
   await until('the host is gone', () => !isRunning(pid))
 })
+
+test('a reader that has all, and goes on saying that it is there, does not keep a host that nobody needs any more', async () => {
+  const other = await openWorld({ waits: { ...WAITS, graceMs: 700 } })
+  const pid = Number((await run(other.executor, sh('echo $PPID'))).stdout)
+  const task = randomUUID()
+  const running = await other.executor.start(sh('read go; echo all', { stdin: true }), new Collector(), { task })
+  const ticket = await ticketFor(task, other)
+  const begin = async (): Promise<number> => {
+    const from = await running.hold()
+    running.endStdin()
+    return from ?? expect.unreachable('over already')
+  }
+  const reader = await stuckReader(ticket, begin, true)
+  reader.resume()
+  const saying = setInterval(() => reader.write(ALIVE), 50)
+  await running.ended
+  await other.close()
+  await until('the host is gone', () => !isRunning(pid)).finally(() => clearInterval(saying))
+})
