@@ -20,7 +20,11 @@ const { values } = parseArgs({
 })
 const [count, seed, from] = [Number(values.count), Number(values.seed), Number(values.from)]
 const cases = readCases(JSON.parse(readFileSync('protocols/authority/vectors.json', 'utf8')))
-const doors = doorsOf('.', cases).filter(({ name }) => (values.door === undefined || name === values.door) && name !== values.skip)
+const all = doorsOf('.', cases)
+for (const asked of [values.door, values.skip])
+  if (asked !== undefined && !all.some(({ name }) => name === asked))
+    throw new Error(`no door is called "${asked}"; there are: ${all.map(({ name }) => name).join(', ')}`)
+const doors = all.filter(({ name }) => (values.door === undefined || name === values.door) && name !== values.skip)
 
 process.stdout.write('door                       inputs    taken  codes  slowest ms  grown MiB  seconds\n')
 let wrong = 0

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 const HEAD = `# Guards, and the tests that notice when they are gone
 
 \`npm run mutate -- --write\` removes every guard of these files in turn, in a copy of the checkout, and runs the tests that should notice; this page is what it wrote. A guard is an \`if\` that throws or refuses (each
-operand of \`||\` by itself), a refusal in a conditional or in a chain of \`??\`, or the call of a check. Rooms and tests: \`scripts/mutate/rooms.mjs\`; what counts as a guard: \`scripts/mutate/guards.mjs\`. Hours on two cores;
+operand of \`||\` by itself), a refusal in a conditional or in a chain of \`??\`, or the call of a check. Rooms and tests: \`scripts/mutate/rooms.mjs\`; what counts as a guard: \`scripts/mutate/guards.mjs\`. A test counts when it fails twice. Hours on two cores;
 \`-- --room kernel\` or \`-- --file verify --only 3\` is one part. A survivor makes it exit 1. \`npm test\` runs a handful (\`test/unit/tooling/mutate.test.ts\`).
 `
 

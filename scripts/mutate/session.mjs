@@ -9,7 +9,7 @@ export async function openSession(tree) {
     ...{ fileParallelism: false, teardownTimeout: 2_000, onConsoleLog: () => false },
   })
   return {
-    /** @param tests paths, or the beginnings of paths. @returns the name of the first test that failed; undefined when all passed. */
+    /** @param tests paths, or the beginnings of paths. @returns the first test that failed and its file; undefined when all passed. */
     async run(tests, changed) {
       vitest.invalidateFile(changed)
       const specifications = await vitest.globTestSpecifications(tests)
@@ -20,7 +20,8 @@ export async function openSession(tree) {
       vitest.state.idMap.clear()
       vitest.state.errorsSet.clear()
       const { testModules, unhandledErrors } = await vitest.runTestSpecifications([...specifications].sort((a, b) => order(a) - order(b)))
-      return failureIn(testModules) ?? (unhandledErrors.length > 0 ? 'an error that nobody caught' : undefined)
+      const uncaught = unhandledErrors.length > 0 ? { file: tests[0], name: 'an error that nobody caught' } : undefined
+      return failureIn(testModules) ?? uncaught
     },
     forget: (file) => vitest.invalidateFile(file),
   }
@@ -29,8 +30,9 @@ export async function openSession(tree) {
 function failureIn(modules) {
   for (const module of modules) {
     const name = module.relativeModuleId.replace(/^test\//, '')
-    if (module.state() === 'failed' && module.errors().length > 0) return `${name}: it does not load`
-    for (const test of module.children.allTests('failed')) return `${name}: ${test.fullName}`
+    const file = module.relativeModuleId
+    if (module.state() === 'failed' && module.errors().length > 0) return { file, name: `${name}: it does not load` }
+    for (const test of module.children.allTests('failed')) return { file, name: `${name}: ${test.fullName}` }
   }
   return undefined
 }

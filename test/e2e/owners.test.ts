@@ -1,9 +1,7 @@
-/** More than one owner: who becomes one can do what owners do, on every device; who was taken out cannot, and what they had given goes on. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Status } from '../../protocols/local/messages.ts'
 import type { OwnerCardView, OwnerChangeView, OwnersView } from '../../protocols/local/owners.ts'
+import { filesHolding } from '../support/held.ts'
 import { jsonOf, until, type World, world } from '../support/world.ts'
 
 async function owners(w: World, home: string): Promise<OwnersView> {
@@ -84,11 +82,5 @@ test('a key under a passphrase does nothing until it is unlocked, and the passph
   await alice.stop()
   const again = await w.up(alice.home)
   expect((await owners(w, again.home)).key).toBe('locked')
-  for (const file of filesIn(w.root)) expect(readFileSync(file).includes('correct horse'), `${file} holds no passphrase`).toBe(false)
+  expect(await filesHolding(w.root, 'correct horse'), 'no file holds the passphrase').toEqual([])
 })
-
-function filesIn(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .map((name) => join(directory, name))
-    .filter((path) => statSync(path).isFile())
-}

@@ -1,21 +1,13 @@
-/** The glass is broken: the words on paper make another key the owner, the stolen one is nothing, everybody is told, and the words are spent. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import type { Status } from '../../protocols/local/messages.ts'
 import type { OwnersView } from '../../protocols/local/owners.ts'
 import { socketPathOf } from '../../src/base/paths.ts'
 import { LocalClient } from '../../src/local/client.ts'
 import { newPhrase } from '../../src/runtime/recovery-words.ts'
+import { filesHolding } from '../support/held.ts'
 import { failureOf, jsonOf, until, type World, world } from '../support/world.ts'
 
 const owners = async (w: World, home: string): Promise<OwnersView> => jsonOf<OwnersView>(await w.errand(home, 'owner', 'list', '--json'))
-
-function filesIn(directory: string): string[] {
-  return readdirSync(directory, { recursive: true, encoding: 'utf8' })
-    .map((name) => join(directory, name))
-    .filter((path) => statSync(path).isFile())
-}
 
 test('recovery words take the mesh back from a stolen owner’s key, once, and all devices say so', async () => {
   await using w = world()
@@ -54,5 +46,5 @@ test('recovery words take the mesh back from a stolen owner’s key, once, and a
     await until(`${name} has it in its log`, async () => (await w.audit(home, '--action', 'recovery.used', '--device', name)).length === 1)
   }
   const three = words.slice(0, 3).join(' ')
-  for (const file of filesIn(w.root)) expect(readFileSync(file).includes(three), `${file} holds no words`).toBe(false)
+  expect(await filesHolding(w.root, three), 'no file holds the words').toEqual([])
 })

@@ -1,6 +1,3 @@
-/** Sessions as people and their agents use them: two on one device against another one, each its own process. */
-import { readdirSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { TaskUpdate, TaskView } from '../../protocols/local/messages.ts'
 import type { SessionClosed, SessionOpened, SessionView } from '../../protocols/local/sessions.ts'
@@ -8,6 +5,7 @@ import { socketPathOf } from '../../src/base/paths.ts'
 import { ErrandError, LocalClient } from '../../src/local/client.ts'
 import { EXAMPLES } from '../../src/local/openapi-examples.ts'
 import { ROUTES } from '../../src/local/routes-table.ts'
+import { filesHolding } from '../support/held.ts'
 import { trio } from '../support/mesh.ts'
 import { failureOf, jsonOf, type Node, type Ran, until, type World } from '../support/world.ts'
 import { goneFromProc, processesWith } from './support-exec.ts'
@@ -150,8 +148,8 @@ test('its environment is for its commands where the right permits the name, for 
   expect(session.env).toEqual(['GREETING', 'OTHER'])
   expect(jsonOf<SessionView>(await withToken(session, 'session', 'list', '--json'))).toMatchObject([{ session: session.session }])
   await w.errand(alice.home, 'session', 'close', session.session)
-  expect(filesWith(alice.home, SECRET)).toEqual([])
-  expect(filesWith(alice.home, session.token)).toEqual([])
+  expect(await filesHolding(alice.home, SECRET)).toEqual([])
+  expect(await filesHolding(alice.home, session.token)).toEqual([])
 })
 
 test('closing ends what runs, what waits and who listens, on every device, within two seconds', async () => {
@@ -252,10 +250,3 @@ test('a session does not outlive its node: one that went down without a word end
   const [end] = await w.audit(alice.home, '--action', 'session.close', '--session', session.session)
   expect(end).toMatchObject({ reason: 'its node was started again' })
 })
-
-/** Files below a directory that hold a text. */
-function filesWith(directory: string, text: string): string[] {
-  return readdirSync(directory, { recursive: true })
-    .map((name) => join(directory, String(name)))
-    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile() === true && readFileSync(path).includes(text))
-}

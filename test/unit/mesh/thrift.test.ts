@@ -3,28 +3,15 @@ import { once } from 'node:events'
 import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { afterEach, expect, test } from 'vitest'
-import { systemRandom } from '../../../src/base/clock.ts'
-import { Identity } from '../../../src/identity/identity.ts'
-import { type Host, startHost } from '../../../src/mesh/host.ts'
 import { byteLink } from '../../../src/mesh/streams.ts'
 import { socketOf } from '../../../src/mesh/tcp.ts'
 import { type FrameHeader, LateWindows } from '../../../src/mesh/thrift.ts'
+import { host, stopHosts } from './hosts.ts'
 
-const MESH = new Uint8Array(32).fill(7)
 const PROTOCOL = '/test/thrift/1'
 const HALF_WINDOW = 1 << 17
-const hosts: Host[] = []
 
-afterEach(async () => {
-  await Promise.all(hosts.splice(0).map((host) => host.stop()))
-})
-
-async function host(): Promise<Host> {
-  const identity = new Identity(systemRandom(32))
-  const started = await startHost({ identity, meshId: MESH, listen: ['/ip4/127.0.0.1/tcp/0'], version: 'test', mdns: false, dht: false }, async () => undefined)
-  hosts.push(started)
-  return started
-}
+afterEach(stopHosts)
 
 const update = (streamID: number, length: number, flag = 0): FrameHeader => ({ type: 1, flag, streamID, length })
 
