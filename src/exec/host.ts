@@ -15,6 +15,7 @@ import type { HostSetup } from './control.ts'
 import { Conversation, type Desk } from './conversation.ts'
 import { Job } from './job.ts'
 import { SparePipes } from './pipes.ts'
+import { reclaiming } from './reclaim.ts'
 import { errnoOf } from './resolve.ts'
 import { type Prepared, prepare } from './spawn.ts'
 import { Sweeper } from './sweeper.ts'
@@ -31,6 +32,7 @@ export class Host implements Desk {
   readonly #silent = new Set<Socket>()
   #conversations = 0
   readonly #sweeper = new Sweeper(clock)
+  readonly #printed = reclaiming()
   readonly #server: Server
   readonly #warrants: Warrants
   /** Ids of commands that may start any moment. */
@@ -108,10 +110,12 @@ export class Host implements Desk {
   /** @throws ErrandError DENIED when it is not what was judged, and what `spawn` throws. */
   async start(order: Order, prepared: Prepared, judged: Judged): Promise<Job> {
     const { jobs } = this.setup
-    const job = await Job.start(bounded(order, prepared, judged), prepared, { clock, jobs, graceMs: this.graceMs }).catch((thrown: unknown) => {
-      this.#free(order.task)
-      throw thrown
-    })
+    const job = await Job.start(bounded(order, prepared, judged), prepared, { clock, jobs, graceMs: this.graceMs, printed: this.#printed }).catch(
+      (thrown: unknown) => {
+        this.#free(order.task)
+        throw thrown
+      },
+    )
     this.#jobs.set(order.task, job)
     this.#reserved.delete(order.task)
     void job.saved.then(() => {

@@ -36,6 +36,8 @@ export interface JobOn {
   readonly clock: Clock
   readonly jobs: string
   readonly graceMs: number
+  /** Told how many bytes were printed. */
+  readonly printed: (bytes: number) => void
 }
 
 export class Job {
@@ -158,6 +160,7 @@ export class Job {
 
   #take(fd: 1 | 2, chunk: Uint8Array): Promise<void> | undefined {
     const disk = this.spool.append(fd, chunk)
+    this.on.printed(chunk.length)
     if (this.#isTooFull()) {
       this.#isOverfull = true
       this.stop('limit')

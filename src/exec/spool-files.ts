@@ -32,7 +32,7 @@ export function headerOf({ fd, bytes }: Printed): Uint8Array {
 export async function* readSpool(directory: string, from: number): AsyncGenerator<Printed> {
   let at = from
   for (let start = await segmentFor(directory, at); start !== undefined; start = await segmentAfter(directory, start)) {
-    const file = await openSegment(directory, start)
+    const file = await openPlainly(join(directory, segmentName(start)))
     if (file === undefined) continue // dropped since it was listed
     try {
       at = Math.max(at, start)
@@ -51,10 +51,10 @@ async function* recordsOf(file: FileHandle, start: number): AsyncGenerator<Print
   let rest: Buffer = Buffer.alloc(0)
   let offset = start
   for (;;) {
-    for (let next = recordAt(rest); next !== undefined; next = recordAt(rest)) {
-      yield { ...next, offset }
-      offset += next.bytes.length
-      rest = rest.subarray(HEADER_BYTES + next.bytes.length)
+    for (const printed of recordsIn(rest, offset)) {
+      yield printed
+      offset += printed.bytes.length
+      rest = rest.subarray(HEADER_BYTES + printed.bytes.length)
     }
     const more = Buffer.allocUnsafe(READ_BYTES)
     const { bytesRead } = await file.read(more, 0, READ_BYTES)
@@ -64,20 +64,27 @@ async function* recordsOf(file: FileHandle, start: number): AsyncGenerator<Print
   }
 }
 
-/** The record that the bytes begin with, when it is there whole. */
-function recordAt(bytes: Buffer): Omit<Printed, 'offset'> | undefined {
-  if (bytes.length < HEADER_BYTES) return undefined
-  const end = HEADER_BYTES + bytes.readUInt32LE(1)
-  return bytes.length < end ? undefined : { fd: bytes[0] === 2 ? 2 : 1, bytes: bytes.subarray(HEADER_BYTES, end) }
+/** The records that are there whole, the first of which begins at an offset of the output. They share the memory of what they are read from. */
+export function recordsIn(bytes: Buffer, start: number): Printed[] {
+  const found: Printed[] = []
+  for (let at = 0, offset = start; at + HEADER_BYTES <= bytes.length; ) {
+    const end = at + HEADER_BYTES + bytes.readUInt32LE(at + 1)
+    if (end > bytes.length) break
+    const printed: Printed = { fd: bytes[at] === 2 ? 2 : 1, bytes: bytes.subarray(at + HEADER_BYTES, end), offset }
+    found.push(printed)
+    offset += printed.bytes.length
+    at = end
+  }
+  return found
 }
 
 /** A pipe would hold the reader up for ever, and a link leads to a file that the host did not write. */
 const PLAINLY = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK
 
 /** undefined for what is no file, or none any more. */
-async function openSegment(directory: string, start: number): Promise<FileHandle | undefined> {
+export async function openPlainly(path: string): Promise<FileHandle | undefined> {
   try {
-    const file = await open(join(directory, segmentName(start)), PLAINLY)
+    const file = await open(path, PLAINLY)
     if ((await file.stat()).isFile()) return file
     await file.close()
     return undefined

@@ -6,7 +6,8 @@ import { close, mkdirSync, openSync, unlink, unlinkSync, writev } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Printed } from '../tasks/ports.ts'
-import { headerOf, readSpool, SEGMENT_BYTES, segmentName } from './spool-files.ts'
+import { Segment } from './segment.ts'
+import { headerOf, SEGMENT_BYTES, segmentName } from './spool-files.ts'
 
 /** Goes to the file in one write of about this size. */
 const FLUSH_BYTES = 1 << 18
@@ -17,17 +18,11 @@ const NEAR_BYTES = 3 << 18
 /** The same two bounds for output in very small pieces. */
 const FLUSH_PIECES = 1 << 11
 const UNFLUSHED_PIECES = 1 << 13
-const READ_PIECES = 1 << 14
 
 /** Pieces up to this size become one. */
 const SMALL_BYTES = 1 << 13
 
 const write = promisify(writev)
-
-interface Segment {
-  readonly start: number
-  readonly path: string
-}
 
 export class Spool {
   /** Ascending and without holes: the newest bytes, those that are not in a file among them. */
@@ -89,18 +84,12 @@ export class Spool {
   async read(from: number): Promise<readonly Printed[]> {
     const near = this.near(from)
     if (near !== undefined) return near
-    const found: Printed[] = []
-    let bytes = 0
-    try {
-      for await (const printed of readSpool(this.directory, from)) {
-        found.push(printed)
-        bytes += printed.bytes.length
-        if (bytes >= FLUSH_BYTES || found.length >= READ_PIECES) break
-      }
-    } catch {
-      // No descriptor left, or a broken disk: the reader sees a gap, the command sees nothing.
-    }
-    return found.length > 0 ? found : this.#recent // the files lost it: what is left begins later
+    const segment = this.#segments.findLast(({ start }) => start <= from) ?? this.#segments[0]
+    const found = await segment?.read(from).catch(() => undefined) // no descriptor left, or a broken disk
+    const [first] = found ?? []
+    if (found !== undefined && first !== undefined) return [cut(first, from), ...found.slice(1)]
+    const isDropped = segment !== undefined && !this.#segments.includes(segment)
+    return isDropped ? this.read(from) : this.#recent // the files lost it: the reader sees a gap, the command sees nothing
   }
 
   /** The same without waiting: undefined when the files have to be asked. */
@@ -170,6 +159,7 @@ export class Spool {
     if (this.#fd === undefined || last === undefined || first.offset - last.start >= this.#segmentBytes) this.#nextSegment(first.offset)
     const parts = batch.flatMap((printed) => [headerOf(printed), printed.bytes])
     await writeAll(this.#fd ?? -1, parts)
+    this.#segments.at(-1)?.wrote(batch)
     this.#dropOldest()
   }
 
@@ -190,8 +180,8 @@ export class Spool {
     this.#closeFile()
     mkdirSync(this.directory, { recursive: true, mode: 0o700 })
     const path = join(this.directory, segmentName(start))
-    this.#segments.push({ start, path })
     this.#fd = openSync(path, 'ax', 0o600)
+    this.#segments.push(new Segment(start, path))
   }
 
   #dropOldest(): void {

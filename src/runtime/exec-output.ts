@@ -11,6 +11,8 @@ import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
 
 const ID_BYTES = 16
 const KEY_BYTES = 32
+/** Offered and not taken, since the reader stood still for longer than a ticket is good: offered again when so many times as much has gone here. */
+const AGAIN_AT = 16
 
 export interface OutputOn {
   readonly executor: Pick<Executor, 'admit' | 'expel' | 'follow' | 'printed'>
@@ -19,13 +21,14 @@ export interface OutputOn {
 
 export class OutputWay {
   #bytes = 0
-  #isOffered = false
-  /** The one order in which the output moves: each step once, whatever the caller says how often. */
+  /** The other door is offered when so much has gone. */
+  #offerAt: number = BULK.afterBytes
+  /** The one order in which the output moves: each step once an offer, whatever the caller says how often. */
   #where: 'here' | 'offered' | 'there' = 'there'
   #isCut = false
   #isExpelled = false
   /** What lets the reader in at the other door. */
-  #ticket: Uint8Array | undefined
+  readonly #tickets: Uint8Array[] = []
   #cut: () => void = () => undefined
   readonly #whenCut = new Promise<void>((resolve) => {
     this.#cut = resolve
@@ -46,7 +49,7 @@ export class OutputWay {
     output: (fd, chunk) => {
       if (this.#isCut) return undefined // kept where it came from, for whoever comes back
       this.#bytes += chunk.byteLength
-      if (this.#bytes > BULK.afterBytes && !this.#isOffered) void this.#offer().catch(() => undefined)
+      if (this.#bytes > this.#offerAt) void this.#offer().catch(() => undefined)
       try {
         const wait = this.answer.output(fd, chunk)
         return wait === undefined ? undefined : Promise.race([wait.catch(() => this.cut()), this.#whenCut])
@@ -76,7 +79,7 @@ export class OutputWay {
   expel(): void {
     this.cut()
     this.#isExpelled = true
-    if (this.#ticket !== undefined) this.on.executor.expel(this.at.task, this.#ticket)
+    for (const ticket of this.#tickets) this.on.executor.expel(this.at.task, ticket)
   }
 
   /** The caller has come to the other door: nothing more is sent here. */
@@ -118,14 +121,14 @@ export class OutputWay {
   }
 
   async #offer(): Promise<void> {
-    this.#isOffered = true
+    this.#offerAt *= AGAIN_AT
     const { task, address } = this.at
     if (address === null) return
     if (this.#isExpelled) return
     const [id, key] = [this.on.random(ID_BYTES), this.on.random(KEY_BYTES)]
-    this.#ticket = id
+    this.#tickets.push(id)
     const port = await this.on.executor.admit({ task, id, key, address })
-    if (port === null || this.#isExpelled) return
+    if (port === null || this.#isExpelled || this.#where === 'there') return
     this.#where = 'offered'
     await this.link.write(TAG.bulk, encode({ port, id, key }))
   }

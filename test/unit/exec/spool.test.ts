@@ -1,6 +1,6 @@
 /** The spool of a task: whatever was printed in whatever pieces, every byte that is still kept is at its offset. Real files. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -77,6 +77,9 @@ async function inFiles(path: string, from: number): Promise<Printed[]> {
   return pieces
 }
 
+/** Bytes that this process has had from `read` and its kin, ever. */
+const readByThisProcess = (): number => Number(/rchar: (\d+)/.exec(readFileSync('/proc/self/io', 'latin1'))?.[1])
+
 /** Bytes that somebody still holds. */
 function retained(): number {
   setFlagsFromString('--expose-gc')
@@ -121,6 +124,16 @@ test('whatever is printed, flushed and read in whatever order: every byte that i
     }),
     { numRuns: 25 },
   )
+})
+
+test('a reader far behind reads what it gets, and not what lies before it in the same file', async () => {
+  const [spool, printout] = [new Spool(directory(), 64 << 20), new Printout()]
+  for (let i = 0; i < 256; i++) await spool.append(1, printout.next(1, 64 * KIB))
+  await spool.flush()
+  const before = readByThisProcess()
+  expect(printout.faultOf(await readAll(spool, 0), 0)).toBeUndefined()
+  expect((readByThisProcess() - before) / printout.end).toBeLessThan(1.5)
+  await spool.close()
 })
 
 test('who prints on in the moment in which a flush ends is not forgotten', async () => {

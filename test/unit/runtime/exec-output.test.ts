@@ -63,7 +63,7 @@ const stop = async ({ running, way }: Scene): Promise<void> => {
   await running.ended
 }
 
-test('a lot of output is offered once; it moves once, and comes back once, from where the caller says', async () => {
+test('a lot of output is offered; it moves once, and comes back once, from where the caller says', async () => {
   const seen = await scene('127.0.0.1')
   const { way } = seen
   await until('it is offered', () => seen.told.length > 0)
@@ -80,6 +80,25 @@ test('a lot of output is offered once; it moves once, and comes back once, from 
   await until('it still goes on', () => seen.printed > later + BULK.afterBytes)
   expect(tags(seen)).toEqual([TAG.bulk, TAG.bulkMoved])
   expect(seen.follows).toBe(1)
+  await stop(seen)
+})
+
+test('who did not come while a ticket was good, or came back, is offered the other way again, ever more rarely, and can take it', async () => {
+  const seen = await scene('127.0.0.1')
+  await until('16 times as much has gone here', () => seen.printed > 17 * BULK.afterBytes)
+  await until('it is offered again', () => seen.told.length > 1)
+  void seen.way.moved()
+  await until('it moves', () => seen.told.length > 2)
+  seen.way.resume(atOf(seen.told[2]))
+  await until('256 times as much has gone here', () => seen.printed > 257 * BULK.afterBytes)
+  await until('it is offered again', () => seen.told.length > 3)
+  void seen.way.moved()
+  await until('it moves', () => seen.told.length > 4)
+  expect(tags(seen)).toEqual([TAG.bulk, TAG.bulk, TAG.bulkMoved, TAG.bulk, TAG.bulkMoved])
+  expect(
+    new Set(seen.told.filter(({ tag }) => tag === TAG.bulk).map(({ payload }) => Buffer.from(decodeAs(Bulk, payload.subarray(), 1_024).id).toString('hex')))
+      .size,
+  ).toBe(3)
   await stop(seen)
 })
 
