@@ -138,7 +138,7 @@ function list(mutants) {
 function finish(results, write) {
   const survivors = results.filter(({ noticed }) => noticed === undefined)
   process.stdout.write(`${results.length} guards removed in turn, ${survivors.length} survived\n`)
-  if (write) writeFileSync(join(ROOT, 'docs', 'mutation.md'), report(join(ROOT, 'docs', 'mutation.md'), results))
+  if (write) writeFileSync(join(ROOT, 'docs', 'mutation.md'), report(join(ROOT, 'docs', 'mutation.md'), results, mutantsOf()))
   return survivors.length === 0 ? 0 : 1
 }
 

@@ -148,5 +148,10 @@ function isCheck(expression, throwing) {
   const node = bare(expression)
   if (!ts.isCallExpression(node)) return false
   const name = calledName(node)
-  return CHECKS.test(name) || throwing.has(name) || throwing.has(`#${name}`)
+  return CHECKS.test(name) || (isOfThisFile(node) && (throwing.has(name) || throwing.has(`#${name}`)))
+}
+
+/** `check()` and `this.#check()`; what another object does under the same name is its own. */
+function isOfThisFile({ expression }) {
+  return !ts.isPropertyAccessExpression(expression) || expression.expression.kind === ts.SyntaxKind.ThisKeyword
 }

