@@ -75,7 +75,7 @@ export function didOfPublicKey(raw: Uint8Array): Did {
 /** The 32 raw bytes of the public key. @throws TypeError unless this is a plain Ed25519 did:key without a fragment. */
 export function publicKeyOf(did: string): Uint8Array {
   const raw = did.length <= 64 && did.startsWith('did:key:z') ? tryBase58(did.slice('did:key:'.length)) : undefined
-  if (raw === undefined || raw.length !== 34 || raw[0] !== 0xed || raw[1] !== 0x01 || isSmallOrder(raw.subarray(2)))
+  if (raw?.length !== 34 || raw[0] !== 0xed || raw[1] !== 0x01 || isSmallOrder(raw.subarray(2)))
     throw new TypeError(`not an Ed25519 did:key: ${did.slice(0, 80)}`)
   return raw.subarray(2)
 }
@@ -87,8 +87,7 @@ export function peerIdOf(did: Did): PeerIdText {
 /** @throws TypeError unless this is the PeerId of an Ed25519 key that one holder can have. */
 export function didOfPeerId(peerId: string): Did {
   const raw = peerId.length <= 64 ? tryBase58(`z${peerId}`) : undefined
-  const prefix = raw?.subarray(0, ED25519_PEER_PREFIX.length)
-  if (raw === undefined || raw.length !== 38 || prefix === undefined || Buffer.compare(prefix, ED25519_PEER_PREFIX) !== 0 || isSmallOrder(raw.subarray(6))) {
+  if (raw?.length !== 38 || Buffer.compare(raw.subarray(0, 6), ED25519_PEER_PREFIX) !== 0 || isSmallOrder(raw.subarray(6))) {
     throw new TypeError(`not the PeerId of an Ed25519 key: ${peerId.slice(0, 80)}`)
   }
   return didOfPublicKey(raw.subarray(ED25519_PEER_PREFIX.length))
@@ -98,7 +97,6 @@ const keys = new Map<string, KeyObject>()
 
 /** True when `signature` over `bytes` was made by the key that `did` names. Malformed input is false, never a throw. */
 export function verifySignature(did: string, bytes: Uint8Array, signature: Uint8Array): boolean {
-  if (signature.length !== 64) return false
   let key = keys.get(did)
   if (key === undefined) {
     try {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { RATE_META, RUNS_UNTIL_META } from '../../../protocols/authority/messages.ts'
 import { LAST_LINK, refuseChain } from '../../../src/authority/chain.ts'
 import { Revocations, revoke } from '../../../src/authority/revocations.ts'
 import { parseRight } from '../../../src/authority/rights.ts'
@@ -44,6 +45,15 @@ test('every link is signed, wherever it stands', () => {
   const links = [grant(device, owner), grant(owner, mallory), grant(mallory, laptop)]
   expect(judge(links)).toBe('admitted')
   for (const at of links.keys()) expect(judge(links.map((link, place) => (place === at ? bent(link) : link)))).toBe('BAD_SIGNATURE')
+})
+
+test.each([
+  ['bound that this device does not know', { 'errand/later': 5 }],
+  ['rate that is none', { [RATE_META]: 'often' }],
+  ['end of its work that is none', { [RUNS_UNTIL_META]: 'tomorrow' }],
+])('a grant with a %s is refused, wherever it stands: a bound that is not read must not pass for none', (_name, meta) => {
+  expect(judge(chainToLaptop({ meta }))).toBe('BAD_META')
+  expect(judge(chainToLaptop({}, { meta }))).toBe('BAD_META')
 })
 
 test('a made-up chain is refused before a signature of it is checked', () => {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { QUESTION_META } from '../../../protocols/authority/messages.ts'
 import { decodeRevocation, Revocations, revoke } from '../../../src/authority/revocations.ts'
 import { linkTo, signInvocation } from '../../../src/authority/token.ts'
 import { device, grant, laptop, mallory, nonce, owner } from './world.ts'
@@ -56,6 +57,7 @@ test.each<[string, object]>([
   ['an expiry', { exp: 1 }],
   ['a text for the link', { args: { ucan: leaf.cid } }],
   ['nothing named', { args: {} }],
+  ['the sign of a question', { meta: { [QUESTION_META]: true } }],
   ['more named', { args: { ucan: linkTo(leaf.cid), also: 1 } }],
 ])('not a revocation: one with %s', (_, change) => {
   const fields = { sub: owner.did, cmd: '/ucan/revoke', args: { ucan: linkTo(leaf.cid) }, prf: [], nonce: nonce(), exp: null }

@@ -2,9 +2,10 @@ import { expect, test } from 'vitest'
 import { BINDING, TOKEN_LIMITS, VARSIG_HEADER } from '../../../protocols/authority/messages.ts'
 import { encode } from '../../../protocols/wire.ts'
 import { parseRight } from '../../../src/authority/rights.ts'
-import { NonceMemory } from '../../../src/authority/seen.ts'
+import { NonceMemory, SEEN_LIMITS } from '../../../src/authority/seen.ts'
 import type { Delegation, InvocationFields } from '../../../src/authority/token.ts'
 import { verifyBySpec, verifyInvocation } from '../../../src/authority/verify.ts'
+import type { Did } from '../../../src/identity/identity.ts'
 import {
   boundNonce,
   CHALLENGE,
@@ -143,6 +144,15 @@ test('the memory of nonces is bounded, refuses when full and frees itself', () =
   expect(memory.take(laptop.did, small(7), NOW + 9, NOW + 1)).toBe('new')
 })
 
+test('so is the number of those whose nonces are kept: somebody new is refused, who is known is not, and who has nothing living makes room', () => {
+  const memory = new NonceMemory()
+  for (let n = 0; n < SEEN_LIMITS.issuers; n++) expect(memory.take(`did:key:${n}` as Did, nonce(), NOW + (n === 7 ? 0 : 9), NOW)).toBe('new')
+  expect(memory.take(owner.did, nonce(), NOW + 9, NOW)).toBe('full')
+  expect(memory.take('did:key:9' as Did, nonce(), NOW + 9, NOW)).toBe('new')
+  expect(memory.take(owner.did, nonce(), NOW + 9, NOW + 1)).toBe('new')
+  expect(memory.take(laptop.did, nonce(), NOW + 9, NOW + 1)).toBe('full')
+})
+
 test('what cannot be remembered is refused, not let through', () => {
   const chain = chainToLaptop()
   expect(codeOf(verify(invoke(laptop, chain), chain, { seen: { take: () => 'full' } }))).toBe('TOO_MANY')
@@ -155,6 +165,19 @@ test('garbage is an answer, not a throw', () => {
   )
   expect(codes).toEqual(['NOT_CBOR', 'BAD_TOKEN', 'NOT_CBOR', 'TOO_LARGE'])
   expect(codeOf(verifyInvocation(good, [Uint8Array.of(1)], context()))).toBe('BAD_TOKEN')
+})
+
+test('by the bare specification too nothing counts that has expired, is not signed, or is outside of a policy', () => {
+  const chain = [grant(device, owner, { exp: null, cmd: '/crud' }), grant(owner, laptop, { cmd: '/crud/read', pol: [['==', '.page', 1]] })]
+  const ask = (fields: Partial<InvocationFields>): Uint8Array => invoke(laptop, chain, { cmd: '/crud/read', args: { page: 1 }, ...fields }).bytes
+  const judged = (bytes: Uint8Array, now = NOW): string => {
+    const proofs = chain.map((link) => link.bytes)
+    return codeOf(verifyBySpec(bytes, proofs, { now }))
+  }
+  expect(judged(ask({}))).toBe('admitted')
+  expect([59, 60].map((later) => judged(ask({ exp: NOW + 60 }), NOW + later))).toEqual(['admitted', 'EXPIRED'])
+  expect(judged(ask({ args: { page: 2 } }))).toBe('POLICY')
+  expect(judged(Uint8Array.from(ask({}), (byte, at) => (at === 20 ? byte ^ 1 : byte)))).toBe('BAD_SIGNATURE')
 })
 
 test('the bare specification needs no connection and refuses no long life, and shares everything else', () => {

@@ -55,6 +55,31 @@ test.each([
   expect(() => asDid(text)).toThrow(TypeError)
 })
 
+const spelled = (bytes: readonly number[], length: number): string => base58btc.encode(Uint8Array.from({ length }, (_, i) => bytes[i] ?? i))
+
+test.each([
+  ['with a byte too many', [0xed, 0x01], 35],
+  ['with a byte too few', [0xed, 0x01], 33],
+  ['for agreeing on keys', [0xec, 0x01], 34],
+  ['of another code that begins alike', [0xed, 0x02], 34],
+])('a key %s has no DID of ours', (_name, code, length) => {
+  const text = `did:key:${spelled(code, length)}`
+  expect(() => publicKeyOf(text)).toThrow(TypeError)
+  expect(isDid(text)).toBe(false)
+})
+
+test.each([
+  ['with a byte too many', [0, 0x24, 8, 1, 0x12, 0x20], 39],
+  ['with a byte too few', [0, 0x24, 8, 1, 0x12, 0x20], 37],
+  ['of another kind', [0, 0x24, 8, 2, 0x12, 0x20], 38],
+])('a key %s has no PeerId of ours', (_name, prefix, length) => {
+  expect(() => didOfPeerId(spelled(prefix, length).slice(1))).toThrow(/not the PeerId of an Ed25519 key/)
+})
+
+test('a seed has 32 bytes, no fewer and no more', () => {
+  for (const length of [0, 31, 33, 64]) expect(() => new Identity(new Uint8Array(length))).toThrow(`32 bytes, not ${length}`)
+})
+
 test('only PeerIds of Ed25519 keys are read', () => {
   for (const text of ['', 'QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG', `${new Identity(MESH).peerId}1`]) expect(() => didOfPeerId(text)).toThrow(TypeError)
 })
@@ -66,7 +91,8 @@ test('a signature holds for its bytes and its key, and malformed ones are false,
   expect(verifySignature(a.did, Uint8Array.of(1, 3), signature)).toBe(false)
   expect(verifySignature(b.did, Uint8Array.of(1, 2), signature)).toBe(false)
   expect(verifySignature('did:key:z6Mk', Uint8Array.of(1, 2), signature)).toBe(false)
-  expect(verifySignature(a.did, Uint8Array.of(1, 2), signature.subarray(1))).toBe(false)
+  for (const length of [0, 1, 32, 63, 65, 128])
+    expect(verifySignature(a.did, Uint8Array.of(1, 2), Buffer.concat([signature, signature]).subarray(0, length)), `${length} bytes`).toBe(false)
 })
 
 test('a sealed thing opens in its own domain and mesh, and nowhere else; any changed byte is noticed', () => {
