@@ -27,6 +27,8 @@ let links: Links
 let up: Peer[]
 let served: number
 let refused: string[]
+/** What a device waits for before it takes a membership down. */
+let admitting: Promise<void>
 const attackers: Attacker[] = []
 
 beforeEach(async () => {
@@ -35,6 +37,7 @@ beforeEach(async () => {
   clock = new HandClock()
   up = []
   refused = []
+  admitting = Promise.resolve()
   served = 0
   await rooms.records.admit('members', world.founder)
   links = linksOf()
@@ -62,7 +65,11 @@ function linksOf(membership = world.founder): Links {
     directory: rooms.directory,
     company: companyOf(alice.did, rooms.directory, rooms.records.guests),
     refused: (seen) => refused.push(seen.code),
-    admitMember: async (bytes) => (await rooms.records.admit('members', bytes)).verdict,
+    admitMember: async (bytes) => {
+      const { verdict } = await rooms.records.admit('members', bytes)
+      await admitting
+      return verdict
+    },
     clock,
     random: systemRandom,
     log: () => undefined,
@@ -161,6 +168,20 @@ test('a second hello on one connection is not answered', async () => {
   await until('bob is up', () => links.of(bob.did))
   await expect(attacker.hello(connection, words)).rejects.toThrow()
   expect(up).toHaveLength(1)
+})
+
+test('whose connection closes while its membership is written down is not let in: no line that is dead is taken for one', async () => {
+  let written = (): void => {}
+  admitting = new Promise<void>((resolve) => (written = resolve))
+  const { attacker, connection } = await dialled(bob)
+  const answer = attacker.hello(connection, { membership: world.member(bob, 'bob') }).catch(() => undefined)
+  await until('its membership is known', () => rooms.directory.isMember(bob.did))
+  connection.abort(new Error('gone'))
+  await until('the line is closed', () => host.getConnections().length === 0)
+  written()
+  await answer
+  await until('its hello is judged', () => up.length + refused.length > 0)
+  expect([up, refused, links.all()]).toEqual([[], ['LINK_CLOSED'], []])
 })
 
 test('who says nothing is cut after its time; one that joins gets longer, and not for ever', async () => {

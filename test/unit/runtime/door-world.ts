@@ -159,7 +159,7 @@ export class World {
     by: Identity,
     chain: readonly Delegation[],
     args: Partial<ExecRunArgs> = {},
-    o: { challenge?: Uint8Array; env?: Record<string, string>; detached?: boolean; mandate?: Uint8Array | null } = {},
+    o: { challenge?: Uint8Array; env?: Record<string, string>; detached?: boolean; mandate?: Uint8Array | null; claims?: string } = {},
   ): Uint8Array {
     const now = Math.floor(this.clock.now() / 1_000)
     const declared = declaredAs(++this.#tasks, args)
@@ -182,6 +182,7 @@ export class World {
       env: o.env ?? {},
       ...(mandate === undefined || mandate === null ? {} : { mandate }),
       ...(o.detached === true ? { about: { detached: true } } : {}),
+      ...(o.claims === undefined ? {} : { about: { detached: false, session: o.claims } }),
     })
   }
 

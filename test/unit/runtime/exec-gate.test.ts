@@ -1,8 +1,11 @@
 /** What the gate of commands refuses although the kernel lets it through. */
 import { expect, test } from 'vitest'
 import { encode } from '../../../protocols/wire.ts'
+import { LAST_LINK } from '../../../src/authority/chain.ts'
+import { SESSION } from '../../../src/authority/session.ts'
+import { SessionCheck } from '../../../src/runtime/session-check.ts'
 import { settled } from '../base/hand-clock.ts'
-import { laptop, World } from './door-world.ts'
+import { laptop, taskId, World } from './door-world.ts'
 
 test('a right to something else is no right to run: an invocation of another command starts nothing, and is in the log', async () => {
   const world = await World.open()
@@ -19,4 +22,61 @@ test('a terminal is refused where there is none to give, and the command does no
   expect(await call.answer()).toMatchObject({ t: 'refused', code: 'UNSUPPORTED' })
   await settled()
   expect(world.executor.started).toHaveLength(0)
+})
+
+const SESSION_ID = '019aa3c1-0000-7000-8000-00000000005e'
+
+test('to name a session is not to act in it: what names one that its chain does not prove is refused, and the log says which', async () => {
+  const world = await World.open()
+  const call = world.call(laptop, world.open(laptop, [world.grant(laptop)], {}, { claims: SESSION_ID }))
+  expect(await call.answer()).toMatchObject({ t: 'refused', code: 'DENIED', message: expect.stringContaining(SESSION_ID) })
+  expect(world.executor.started).toHaveLength(0)
+  expect(world.audit.facts).toMatchObject([{ action: 'exec.denied', actor: laptop.did, session: null }])
+})
+
+test('a chain that says half of a session is refused: it acts in none, and not outside of any either', async () => {
+  const world = await World.open({ checks: [new SessionCheck()] })
+  const half = world.grant(laptop, { meta: { [SESSION]: SESSION_ID, [LAST_LINK]: true } })
+  const call = world.call(laptop, world.open(laptop, [half]))
+  expect(await call.answer()).toMatchObject({ t: 'refused', code: 'DENIED', message: expect.stringContaining('a session is named by the two last links') })
+  expect(world.executor.started).toHaveLength(0)
+  expect(world.audit.facts).toMatchObject([{ action: 'exec.denied', grant: half.cid }])
+})
+
+test('a device that stops asks nobody for proof: it says so at once, also to who may not, and writes down nothing', async () => {
+  const world = await World.open()
+  world.door.close()
+  const never = new Promise<never>(() => undefined)
+  expect(await world.call(laptop, world.open(laptop, []), { synced: never }).answer()).toMatchObject({ t: 'refused', code: 'DRAINING' })
+  expect(world.audit.facts).toEqual([])
+})
+
+test('a device that begins to stop while a request is judged does not run it', async () => {
+  const world = await World.open()
+  let synced = (): void => {}
+  const call = world.call(laptop, world.open(laptop, [world.grant(laptop)]), { synced: new Promise<void>((resolve) => (synced = resolve)) })
+  await settled()
+  world.door.close()
+  synced()
+  expect(await call.answer()).toMatchObject({ t: 'refused', code: 'DRAINING' })
+  expect(world.executor.started).toHaveLength(0)
+  expect(await world.book.list()).toMatchObject({ tasks: [] })
+})
+
+test('one task id stands in the queue once, whoever asks again for it', async () => {
+  const world = await World.open({ slots: 1, queue: 4 })
+  const grant = world.grant(laptop)
+  const first = world.call(laptop, world.open(laptop, [grant]))
+  await settled()
+  const again = (): Promise<unknown> => world.call(laptop, world.open(laptop, [grant], { task: taskId(7) })).answer()
+  const queued = again()
+  await settled()
+  expect(await again()).toMatchObject({ t: 'refused', code: 'TASK_EXISTS' })
+  expect(world.places.waiting).toBe(1)
+  world.executor.started[0]?.exit(0)
+  await first.answer()
+  await settled()
+  world.executor.started[1]?.exit(0)
+  expect(await queued).toMatchObject({ t: 'ended' })
+  expect(world.executor.started).toHaveLength(2)
 })

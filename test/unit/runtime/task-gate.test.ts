@@ -129,3 +129,9 @@ test('a right to read all tasks that stands behind a session opens none', async 
   const asked = { caller: world.caller(owner), ...world.asks(owner, '/task/read', TASK.id, { chain }) }
   await expect(world.gate.admit('/task/read', TASK, asked)).rejects.toMatchObject({ code: 'DENIED', fields: { reason: 'OTHER_SESSION' } })
 })
+
+test('a right whose links say half of a session opens no task', async () => {
+  const half = world.grant(owner, { cmd: '/task/read', meta: { [SESSION]: SESSION_ID, [LAST_LINK]: true } })
+  const asked = { caller: world.caller(owner), ...world.asks(owner, '/task/read', TASK.id, { chain: [half] }) }
+  await expect(world.gate.admit('/task/read', TASK, asked)).rejects.toMatchObject({ code: 'DENIED', fields: { reason: 'OTHER_SESSION' } })
+})
