@@ -114,6 +114,6 @@ function uncheck(code: string): Uint8Array {
   if (!BASE58.test(code)) throw damaged('it holds characters that no code has') // seen at once; the decoder may have gone all the way before
   const bytes = base58btc.decode(code.slice(JOIN.codePrefix.length))
   const body = bytes.subarray(0, -CHECK_BYTES)
-  if (bytes.length <= CHECK_BYTES || !sameBytes(checksum(body), bytes.subarray(-CHECK_BYTES))) throw damaged('a part of it is missing or mistyped')
+  if (!sameBytes(checksum(body), bytes.subarray(-CHECK_BYTES))) throw damaged('a part of it is missing or mistyped')
   return body
 }

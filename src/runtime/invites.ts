@@ -209,8 +209,8 @@ export class Invites {
     if (!seen.ok && seen.code === 'GRANT_EXPIRED') throw await this.#refused('INVITE_EXPIRED', 'this code has expired', from)
     if (!seen.ok) throw await this.#refused('JOIN_DENIED', seen.detail, from)
     const { device, name } = seen.invocation.args as { device?: unknown; name?: unknown }
-    if (seen.invocation.cmd !== '/mesh/join' || device !== from.did)
-      throw await this.#refused('JOIN_DENIED', 'the device that asks is not the one that is to join', from)
+    if (seen.invocation.cmd !== '/mesh/join') throw await this.#refused('JOIN_DENIED', `${seen.invocation.cmd} is no ask to join`, from)
+    if (device !== from.did) throw await this.#refused('JOIN_DENIED', 'the device that asks is not the one that is to join', from)
     return deviceName(typeof name === 'string' ? name : 'device')
   }
 

@@ -1,23 +1,24 @@
+import { createHash } from 'node:crypto'
 import * as fc from 'fast-check'
+import { base58btc } from 'multiformats/bases/base58'
 import { beforeEach, expect, test } from 'vitest'
 import type { Ask, Offer, Welcome } from '../../../protocols/join/messages.ts'
 import type { InviteRequest } from '../../../protocols/local/messages.ts'
+import { Membership } from '../../../protocols/member/messages.ts'
 import { DOMAIN } from '../../../protocols/wire.ts'
 import type { Fact } from '../../../src/audit/facts.ts'
 import { decodeDelegation, signDelegation } from '../../../src/authority/token.ts'
-import { seal } from '../../../src/identity/envelope.ts'
+import { open, seal } from '../../../src/identity/envelope.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
+import { foundMesh } from '../../../src/node/found.ts'
 import { offerView, readCode, writeCode } from '../../../src/runtime/invite-code.ts'
-import { InviteHold } from '../../../src/runtime/invite-hold.ts'
-import { InviteProgress } from '../../../src/runtime/invite-progress.ts'
-import { Invites } from '../../../src/runtime/invites.ts'
+import type { InviteHold } from '../../../src/runtime/invite-hold.ts'
+import type { Invites } from '../../../src/runtime/invites.ts'
 import { checkWelcome, makeAsk, readGenesis } from '../../../src/runtime/joining.ts'
-import { Keyring } from '../../../src/runtime/keyring.ts'
 import { deviceName } from '../../../src/runtime/offers.ts'
-import { Pairings } from '../../../src/runtime/pairings.ts'
+import { CHALLENGE, invitesOn } from './invite-world.ts'
 import { alice, bob, carol, MemoryShelf, MeshWorld, mallory, owner, type Rooms } from './mesh-world.ts'
 
-const CHALLENGE = new Uint8Array(16).fill(0xc4)
 let world: MeshWorld
 let rooms: Rooms
 let shelf: MemoryShelf
@@ -26,21 +27,9 @@ let invites: Invites
 let hold: InviteHold
 
 function invitesOf(device: Identity, holder?: Identity, defaultRoles: readonly string[] = []): Invites {
-  const { mesh, clock, random } = world
-  const audit = { append: (fact: Fact) => Promise.resolve(facts.push(fact)) }
-  const on = { self: device.did, progress: new InviteProgress(clock), audit }
-  hold = new InviteHold(on)
-  return new Invites({
-    ...{ hold, pairings: new Pairings({ ...on, clock, random }), audit },
-    mayAdmit: () => undefined,
-    removedAt: (did) => rooms.orders.atOf('remove', did),
-    keyring: new Keyring({ device, ...(holder === undefined ? {} : { owner: holder }), wallet: rooms.wallet, revocations: rooms.revocations, clock, random }),
-    ...{ ...rooms, clock, random, shelf },
-    mesh: { id: mesh.id, name: mesh.genesis.name, owners: () => mesh.genesis.owners, genesis: mesh.bytes },
-    addresses: () => ['/ip4/127.0.0.1/tcp/4701'],
-    defaultRoles,
-    announce: () => Promise.resolve(),
-  })
+  const made = invitesOn({ world, rooms, shelf, facts, device, holder, defaultRoles })
+  hold = made.hold
+  return made.invites
 }
 
 beforeEach(async () => {
@@ -159,6 +148,15 @@ test('any single changed character makes a code no code', async () => {
   )
 })
 
+test.each([
+  ['what does not begin like one', 'an invite from alice', 'it does not begin with errand1'],
+  ['what is longer than any', `errand1z${'1'.repeat(6_144)}`, 'it is too long'],
+  ['a checksum of nothing', `errand1${base58btc.encode(createHash('sha256').update('').digest().subarray(0, 4))}`, 'was changed or is not one'],
+  ['less than a checksum', 'errand1z2', 'missing or mistyped'],
+])('%s is no code, and is told so', (_name, code, why) => {
+  expect(() => readCode(code)).toThrowError(expect.objectContaining({ code: 'BAD_INVITE', message: expect.stringContaining(why) }))
+})
+
 test('a code may be wrapped and indented on its way', async () => {
   const code = await codeOf()
   expect(readCode(`  ${code.replace(/(.{60})/g, '$1\n   ')}\n`).inviter).toBe(alice.did)
@@ -195,6 +193,10 @@ test('a welcome into another mesh, for another device or of another kind is not 
   const elsewhere = { ...welcome, genesis: seal(mallory, DOMAIN.genesis, new Uint8Array(32), { ...world.mesh.genesis, owners: [mallory.did] }) }
   const greedy = { ...read, offer: { ...read.offer, owner: mallory.did } }
   expect(() => checkWelcome(welcome, greedy, bob.did)).toThrowError(refusal('BAD_WELCOME'))
+  const { mesh } = foundMesh({ ...{ device: alice, owner, name: 'work', deviceName: 'alice' }, clock: world.clock, random: world.random })
+  const { value } = open(Membership, DOMAIN.membership, world.mesh.id, welcome.membership)
+  const otherOfOwner = { ...welcome, genesis: mesh.bytes, membership: seal(owner, DOMAIN.membership, mesh.id, value) }
+  expect(() => checkWelcome(otherOfOwner, read, bob.did)).toThrowError(refusal('BAD_WELCOME'))
   expect(() => checkWelcome(elsewhere, read, bob.did)).toThrowError(refusal('BAD_WELCOME'))
 })
 
