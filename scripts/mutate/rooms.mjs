@@ -33,14 +33,14 @@ export const ROOMS = [
   {
     room: 'gate',
     files: /^src\/runtime\/(exec-admission|exec-start|exec-door|task-gate|checks|[a-z-]+-check)\.ts$/,
-    quick: unit('runtime/exec-door', 'runtime/task-gate', 'runtime/waiting-list'),
+    quick: unit('runtime/exec-', 'runtime/task-gate', 'runtime/waiting-list', 'runtime/rates', 'runtime/steering'),
     all: unit('runtime/'),
   },
   { room: 'hello', files: /^src\/mesh\/(links|company)\.ts$/, quick: unit('mesh/hello'), all: unit('mesh/') },
   {
     room: 'join',
     files: /^src\/runtime\/(invites|joining|invite-code|offers|admitting|guest-offer|guest-request)\.ts$/,
-    quick: unit('runtime/invites', 'runtime/joining', 'protocols/vectors'),
+    quick: unit('runtime/invites', 'runtime/guest-request', 'protocols/vectors'),
     all: unit('runtime/', 'protocols/'),
   },
   {
