@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { BINDING, TOKEN_LIMITS, VARSIG_HEADER } from '../../../protocols/authority/messages.ts'
+import { BINDING, QUESTION_META, TOKEN_LIMITS, VARSIG_HEADER } from '../../../protocols/authority/messages.ts'
 import { encode } from '../../../protocols/wire.ts'
 import { parseRight } from '../../../src/authority/rights.ts'
 import { NonceMemory, SEEN_LIMITS } from '../../../src/authority/seen.ts'
@@ -165,6 +165,13 @@ test('garbage is an answer, not a throw', () => {
   )
   expect(codes).toEqual(['NOT_CBOR', 'BAD_TOKEN', 'NOT_CBOR', 'TOO_LARGE'])
   expect(codeOf(verifyInvocation(good, [Uint8Array.of(1)], context()))).toBe('BAD_TOKEN')
+})
+
+test('a question is no order, and an order is no answer to one: what was signed to be looked at starts nothing', () => {
+  const chain = chainToLaptop()
+  const question = invoke(laptop, chain, { meta: { [QUESTION_META]: true } })
+  expect([verify(question, chain), verify(question, chain, { isQuestion: true })].map(codeOf)).toEqual(['QUESTION', 'admitted'])
+  expect(codeOf(verify(invoke(laptop, chain), chain, { isQuestion: true }))).toBe('QUESTION')
 })
 
 test('by the bare specification too nothing counts that has expired, is not signed, or is outside of a policy', () => {
