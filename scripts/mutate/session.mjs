@@ -4,6 +4,9 @@ import { join } from 'node:path'
 /** Tests of how long something takes: on a busy machine they fail with every guard in its place. */
 const OF_SPEED = /budget of time|takes less than \d+ ms/
 
+/** Without its guard many a test waits for an answer that never comes. */
+const TEST_MS = 15_000
+
 /** @returns a runner of tests in this tree. A changed file has to be named, so that its old form is forgotten. */
 export async function openSession(tree) {
   const { createVitest } = await import('vitest/node')
@@ -11,6 +14,7 @@ export async function openSession(tree) {
     ...{ root: tree, config: join(tree, 'vitest.config.ts'), watch: false, bail: 1, reporters: [{}], pool: 'forks', maxWorkers: 1, isolate: false },
     ...{ fileParallelism: false, teardownTimeout: 2_000, onConsoleLog: () => false, testNamePattern: `^(?!.*(?:${OF_SPEED.source}))` },
   })
+  for (const { config } of vitest.projects) config.testTimeout = TEST_MS
   return {
     /** @param tests paths, or the beginnings of paths. @returns the first test that failed and its file; undefined when all passed. */
     async run(tests, changed) {
