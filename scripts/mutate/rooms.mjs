@@ -14,7 +14,7 @@ export const ROOMS = [
   {
     room: 'policy',
     files: /^src\/authority\/(policy|selector|glob|commands)\.ts$/,
-    quick: unit('authority/policy.test.ts', 'authority/vectors.test.ts', 'authority/chain.test.ts', 'authority/glob.test.ts'),
+    quick: unit('authority/policy.test.ts', 'authority/commands.test.ts', 'authority/vectors.test.ts', 'authority/chain.test.ts', 'authority/glob.test.ts'),
     all: unit('authority/'),
   },
   {

@@ -79,7 +79,7 @@ function fitsOperator(op: string, operand: unknown, count: Count, depth: number)
     case '<=':
     case '>':
     case '>=':
-      if (typeof operand !== 'number' || !Number.isSafeInteger(operand)) throw new BadPolicy(`"${op}" compares with an integer`)
+      if (!Number.isSafeInteger(operand)) throw new BadPolicy(`"${op}" compares with an integer`)
       return true
     case 'like':
       if (typeof operand !== 'string' || operand.length > POLICY_LIMITS.patternChars)

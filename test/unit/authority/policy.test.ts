@@ -122,6 +122,9 @@ test('links compare by what they point to', () => {
 test.each([
   ['not a list', { '==': 1 }],
   ['a statement that is text', ['==']],
+  ['a statement that is a map, numbered like a list', [{ 0: '==', 1: '.a', 2: 1, length: 3 }]],
+  ['a selector that is a number', [['==', 5, 1]]],
+  ['a selector that is a list', [['all', ['.'], ['==', '.', 1]]]],
   ['an unknown operator', [['eq', '.a', 1]]],
   ['an operator of the prototype', [['constructor', '.a', 1]]],
   ['an operand too many', [['==', '.a', 1, 2]]],
@@ -181,6 +184,22 @@ test('a copy of a long list is paid for before it is made', () => {
   const long = { a: Array(1_600).fill(0) }
   expect(evaluate(parsePolicy([['==', '.a[0:][0:]', 0]]), long).steps).toBeGreaterThan(200)
   expect(evaluate(parsePolicy([['==', '.a[0:][0:]', 0]]), long, 150).verdict).toBe('exhausted')
+})
+
+test('a statement costs a step, also one that compares nothing', () => {
+  const empty = parsePolicy(Array(10).fill(['and', []]))
+  expect([11, 10].map((budget) => evaluate(empty, {}, budget))).toEqual([
+    { verdict: 'true', steps: 11 },
+    { verdict: 'exhausted', steps: 10 },
+  ])
+})
+
+test('what is compared is paid for: by the value, and by the length of a text or of bytes', () => {
+  const judged = (value: unknown, budget: number): string => evaluate(parsePolicy([['==', '.a', value]]), { a: value }, budget).verdict
+  for (const value of [Array(1_000).fill(1), 'a'.repeat(16_000), new Uint8Array(16_000)]) {
+    expect(judged(value, 900)).toBe('exhausted')
+    expect(judged(value, 1_100)).toBe('true')
+  }
 })
 
 test('the dearest policy over the largest arguments stays below its budget of time', () => {

@@ -95,6 +95,14 @@ test('signing is refused where the result could never be used', () => {
   expect(can({ issuer: device.did }, null)).toEqual({ ok: true, chain: [] })
 })
 
+test('what would say more than it gives is refused with the bound that it exceeds; what says as much or less is not', () => {
+  const wallet = walletOf(grant(device, laptop, { pol: [['==', '.exe', 'npm']] }))
+  expect(wallet.canDelegate({ ...WANTED, policy: [] }, NOW + 60)).toMatchObject({ ok: false, code: 'WIDENS' })
+  expect(wallet.canDelegate({ ...WANTED, policy: [['==', '.exe', 'make']] }, NOW + 60)).toMatchObject({ ok: false, code: 'WIDENS' })
+  expect(wallet.canDelegate({ ...WANTED, policy: [['==', '.exe', 'npm']] }, NOW + 60)).toMatchObject({ ok: true })
+  expect(wallet.canDelegate({ ...WANTED, command: '/task/read', policy: [] }, NOW + 60)).toMatchObject({ ok: false, code: 'NO_GRANT' })
+})
+
 test('a grant that may not be passed on carries no further one', () => {
   const wallet = walletOf(root, grant(owner, laptop, { meta: { [LAST_LINK]: true } }))
   expect(wallet.find(WANTED).ok).toBe(true)
