@@ -40,7 +40,7 @@ export const ROOMS = [
   {
     room: 'join',
     files: /^src\/runtime\/(invites|joining|invite-code|offers|admitting|guest-offer|guest-request)\.ts$/,
-    quick: unit('runtime/invites', 'runtime/guest-request', 'protocols/vectors'),
+    quick: unit('runtime/invites', 'runtime/offers', 'runtime/guest-request', 'protocols/vectors'),
     all: unit('runtime/', 'protocols/'),
   },
   {
@@ -52,7 +52,7 @@ export const ROOMS = [
   {
     room: 'exec-host',
     files: /^src\/exec\/(host|warrant|conversation)\.ts$/,
-    quick: unit('exec/host.test.ts', 'exec/private.test.ts', 'exec/rules.test.ts'),
+    quick: unit('exec/left.test.ts', 'exec/host.test.ts', 'exec/private.test.ts', 'exec/rules.test.ts'),
     all: unit('exec/'),
   },
 ]

@@ -2,13 +2,14 @@
 
 import type { Connection } from '@libp2p/interface'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { HELLO } from '../../../protocols/hello/messages.ts'
+import { HELLO, Hello } from '../../../protocols/hello/messages.ts'
 import { JOIN } from '../../../protocols/join/messages.ts'
 import { SYNC } from '../../../protocols/sync/messages.ts'
 import { systemRandom } from '../../../src/base/clock.ts'
 import type { Identity } from '../../../src/identity/identity.ts'
 import { type Host, startHost } from '../../../src/mesh/host.ts'
 import { Links, type Peer } from '../../../src/mesh/links.ts'
+import { MessageLink } from '../../../src/mesh/streams.ts'
 import { recordId } from '../../../src/registry/records.ts'
 import { companyOf } from '../../../src/runtime/guest-view.ts'
 import { Attacker, probe } from '../../e2e/support-attack.ts'
@@ -35,10 +36,7 @@ beforeEach(async () => {
   world = new MeshWorld()
   rooms = world.device()
   clock = new HandClock()
-  up = []
-  refused = []
-  admitting = Promise.resolve()
-  served = 0
+  ;[up, refused, served, admitting] = [[], [], 0, Promise.resolve()]
   await rooms.records.admit('members', world.founder)
   links = linksOf()
   host = await startHost(
@@ -228,6 +226,29 @@ test('who dials and is refused learns it, with the other side’s reason', async
     await expect(refused.ready(connection)).rejects.toMatchObject({ code: 'NOT_ADMITTED', message })
   } finally {
     await dialer.stop()
+  }
+})
+
+test('a guest that dials another guest says no hello to it', async () => {
+  for (const one of [world.guest(alice, 'alice', { at: world.clock.now() + 1 }), world.guest(bob, 'bob')]) await rooms.records.admit('members', one)
+  let heard = 0
+  const setup = { identity: bob, meshId: world.mesh.id, listen: ['/ip4/127.0.0.1/tcp/0'], version: '0.1.0', mdns: false, dht: false }
+  const there = await startHost(setup, async (made) => {
+    await made.handle([...HELLO.ids], async (stream) => {
+      const link = new MessageLink(stream, HELLO.maxBytes, AbortSignal.timeout(CUT_MS))
+      await link
+        .receive(Hello)
+        .then(() => heard++)
+        .catch(() => undefined)
+      link.abort(new Error('heard'))
+    })
+  })
+  try {
+    const connection = await host.dial(there.getMultiaddrs())
+    await expect(links.ready(connection)).rejects.toMatchObject({ code: 'NOT_ADMITTED' })
+    expect([heard, up]).toEqual([0, []])
+  } finally {
+    await there.stop()
   }
 })
 

@@ -200,6 +200,16 @@ test('a welcome into another mesh, for another device or of another kind is not 
   expect(() => checkWelcome(elsewhere, read, bob.did)).toThrowError(refusal('BAD_WELCOME'))
 })
 
+test('a welcome as a guest is not believed by who was invited as a member', async () => {
+  const code = readCode(await codeOf({ ask: ['exec: git'] }))
+  const welcome = await admit(
+    makeAsk(code, { device: bob, clock: world.clock, random: world.random, version: '0.1.0', name: 'bob', challenge: CHALLENGE }),
+    bob,
+  )
+  expect(checkWelcome(welcome, code, bob.did).membership).toMatchObject({ kind: 'member', own: false })
+  expect(() => checkWelcome({ ...welcome, membership: world.guest(bob, 'bob') }, code, bob.did)).toThrowError(refusal('BAD_WELCOME'))
+})
+
 test('a genesis that none of its owners signed begins no mesh', () => {
   const forged = seal(mallory, DOMAIN.genesis, new Uint8Array(32), world.mesh.genesis)
   expect(() => readGenesis(forged)).toThrowError(refusal('BAD_GENESIS'))
