@@ -45,7 +45,7 @@ function unknown({ with: resource, can }: Capability, why: string): OldTokenErro
   return new OldTokenError('UNKNOWN_CAPABILITY', `${JSON.stringify(can.slice(0, 80))} on ${JSON.stringify(resource.slice(0, 160))} is not taken: ${why}`, HINT)
 }
 
-export type Said = { readonly ok: true; readonly capability: Capability } | { readonly ok: false; readonly why: string }
+export type Said = { readonly ok: true; readonly capability: Capability; readonly exp: number } | { readonly ok: false; readonly why: string }
 
 /** A grant as one capability of 0.8. Refused where the older format cannot hold a bound of it: there it would be wider. */
 export function capabilityOf(grant: Delegation): Said {
@@ -59,9 +59,9 @@ export function capabilityOf(grant: Delegation): Said {
   if (exp === null) return { ok: false, why: 'it does not expire, and a token of UCAN 0.8 has to' }
   if (can === undefined) return { ok: false, why: `UCAN 0.8 tokens of errand have no ability for ${cmd}` }
   const device = `${RESOURCE_SCHEME}:${sub}`
-  if (pol.length === 0) return { ok: true, capability: { with: device, can } }
+  if (pol.length === 0) return { ok: true, capability: { with: device, can }, exp }
   const capability = { with: `${device}/${encodeURIComponent(sayRight(cmd, pol))}`, can }
-  return readsBack(capability, grant) ? { ok: true, capability } : { ok: false, why: 'its policy cannot be said in words that mean exactly the same' }
+  return readsBack(capability, grant) ? { ok: true, capability, exp } : { ok: false, why: 'its policy cannot be said in words that mean exactly the same' }
 }
 
 /** The words are taken only if they compile to this very policy again. */

@@ -108,10 +108,11 @@ function readAt(text: string, depth: number, count: { left: number }): OldToken 
   if (text.length > BRIDGE.maxChars) throw new OldTokenError('TOO_LARGE', `a token of ${text.length} characters where at most ${BRIDGE.maxChars} are allowed`)
   if (depth > BRIDGE.depth) throw new OldTokenError('TOO_DEEP', `tokens inside tokens more than ${BRIDGE.depth} deep`)
   if (count.left-- === 0) throw new OldTokenError('TOO_MANY_TOKENS', `more than ${BRIDGE.tokens} tokens in one`)
-  const [header, payload, signature, ...more] = text.split('.')
-  if (header === undefined || payload === undefined || signature === undefined || more.length > 0) {
+  const parts = text.split('.')
+  if (parts.length !== 3) {
     throw new OldTokenError('NOT_A_TOKEN', 'this is not a JWT: three parts between dots are expected', 'give the one line that ucans.encode made')
   }
+  const [header = '', payload = '', signature = ''] = parts
   // 2. Form. The algorithm first: whatever else is signed, or is not, we never look at.
   shaped(Header, jsonOf(header, 'header'), 'header')
   const { iss, aud, exp, nbf, att, fct, prf } = shaped(Payload, jsonOf(payload, 'payload'), 'payload')

@@ -77,13 +77,13 @@ export class BridgeDesk implements BridgeRoom {
     if ((link.nbf ?? 0) > now) throw cannotExport('it is not valid yet, and ucans takes no proof that began later than it was made', 'export it when it is')
     if (key === undefined) throw cannotExport(`it was given by ${this.#named(link.iss)}, whose key is not here`, 'who gave it can export it')
     const said = capabilityOf(link)
-    if (!said.ok || link.exp === null) throw cannotExport(said.ok ? 'it does not expire' : said.why)
+    if (!said.ok) throw cannotExport(said.why)
     await audit.append({
       ...{ actor: keyring.device.did, action: 'grant.export', result: 'ok', subject: link.aud, grant: link.cid },
-      details: { words: sayRight(link.cmd, link.pol), expiresAt: link.exp * 1_000, ...(link.sub === null ? {} : { device: link.sub }) },
+      details: { words: sayRight(link.cmd, link.pol), expiresAt: said.exp * 1_000, ...(link.sub === null ? {} : { device: link.sub }) },
     })
-    const jwt = sealOldToken(key, { aud: link.aud, exp: link.exp, att: [said.capability], grant: link.cid })
-    return { jwt, issuer: key.did, audience: link.aud, capability: said.capability, words: view.words, expiresAt: iso(link.exp) }
+    const jwt = sealOldToken(key, { aud: link.aud, exp: said.exp, att: [said.capability], grant: link.cid })
+    return { jwt, issuer: key.did, audience: link.aud, capability: said.capability, words: view.words, expiresAt: iso(said.exp) }
   }
 
   /** In this order: what costs comes late, and what was proven is weighed again by our own rules. */

@@ -1,7 +1,11 @@
 /** The strict reader of UCAN 0.8: what an attacker makes is refused by size, form or signature, before anything is paid for it. */
 import { generateKeyPairSync, sign } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { LAST_LINK } from '../../../src/authority/chain.ts'
+import { STALE_META } from '../../../src/authority/freshness.ts'
+import { signDelegation } from '../../../src/authority/token.ts'
 import { readOldToken } from '../../../src/authority/ucan08.ts'
+import { capabilityOf } from '../../../src/authority/ucan08-rights.ts'
 import { workedMs } from '../../support/worked.ts'
 import { alice, bob, carol, mallory } from '../runtime/mesh-world.ts'
 import { forged } from '../runtime/old-tokens.ts'
@@ -62,4 +66,21 @@ test('a key that is not Ed25519 signs nothing here', () => {
   const head = Buffer.from(JSON.stringify({ alg: 'ES256', typ: 'JWT', ucv: '0.8.1' })).toString('base64url')
   const body = Buffer.from(JSON.stringify({ ...PAYLOAD, iss: 'did:key:zDnaerx9CtbPJ1q36T5Ln5wYt3MQYeGRG5ehnPAmxcf5mDZpv' })).toString('base64url')
   expect(codeOf(`${head}.${body}.${sign('sha256', Buffer.from(`${head}.${body}`), privateKey).toString('base64url')}`)).toBe('BAD_TOKEN')
+})
+
+test.each([
+  ['of how old the knowledge of revocations may be', { meta: { [STALE_META]: 60 } }, 'how old the knowledge'],
+  ['that it may not be passed on', { meta: { [LAST_LINK]: true } }, 'may not be passed on'],
+  ['that it does not know', { meta: { 'errand/rate': '5/m' } }, 'cannot say errand/rate'],
+  ['of no device', { sub: null }, 'names no device'],
+  ['without an end', { exp: null }, 'does not expire'],
+  ['to something that has no ability', { cmd: '/config/write' }, 'no ability for /config/write'],
+])('a grant %s is not written in the older format, and the reason is its own', (_, fields, why) => {
+  const grant = signDelegation(alice, { aud: bob.did, sub: alice.did, cmd: '/exec/run', pol: [], exp: 2_000_000_000, nonce: new Uint8Array(16), ...fields })
+  expect(capabilityOf(grant)).toMatchObject({ ok: false, why: expect.stringContaining(why) })
+})
+
+test('a token is three parts between dots, no fewer and no more', () => {
+  const whole = lying({}).split('.')
+  for (const parts of [[], whole.slice(0, 1), whole.slice(0, 2), [...whole, ''], [...whole, 'e30']]) expect(codeOf(parts.join('.'))).toBe('NOT_A_TOKEN')
 })
