@@ -82,7 +82,10 @@ module.exports = {
     only('libp2p', installed('libp2p|@libp2p/(?!crypto(/|$))[^/]+|@chainsafe/[^/]+'), { say: 'mesh', path: '^src/mesh/' }),
     only('libp2p keys', installed('@libp2p/crypto'), { say: 'mesh and identity', path: '^src/(mesh|identity)/' }),
     only('LevelDB', installed('level|[a-z]+-level'), { say: 'store', path: '^src/store/' }),
-    only('child processes', '^(node:)?child_process$', { say: 'exec and the background start', path: '^src/exec/|^src/cli/background\\.ts$' }),
+    only('child processes', '^(node:)?child_process$', {
+      say: 'exec, the background start and our own terminal',
+      path: '^src/exec/|^src/cli/(background|commands/terminal)\\.ts$',
+    }),
     only('the web server', installed('fastify|@fastify/[^/]+'), { say: 'local, never in its client', path: '^src/local/(?!client)' }),
     only('gRPC', installed('@grpc/[^/]+|grpc-[^/]+'), { say: 'local, behind grpc.ts', path: '^src/local/grpc' }),
     {

@@ -23,6 +23,7 @@ export const TAG = {
   stdin: 0x10,
   stdinEnd: 0x11,
   stdinCredit: 0x12,
+  resize: 0x13,
   stdout: 0x20,
   stderr: 0x21,
   at: 0x22,

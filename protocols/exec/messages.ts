@@ -1,6 +1,6 @@
 /** `/errand/exec/1`: one command on another device. Frames, caps and the words of an outcome; see README.md beside this file. */
 import * as v from 'valibot'
-import { About } from '../task/messages.ts'
+import { About, Terminal, WindowSize } from '../task/messages.ts'
 import { Bytes, Count, ExactBytes, List, Text, WireFault } from '../wire.ts'
 
 export { EXEC, TAG } from './frames.ts'
@@ -12,6 +12,8 @@ export const Open = v.object({
   env: v.record(v.pipe(v.string(), v.maxLength(256)), Text(32_768)),
   /** What the executor runs it on without its asker: demanded of what is detached, but for what a device asks of itself. Since 0.3. */
   mandate: v.exactOptional(Bytes(8_192)),
+  /** Only where `tty` is signed; absent then: 80 × 24 of a plain kind. Since 0.4. */
+  terminal: v.exactOptional(Terminal),
   /** What comes back with the task. Absent: attached, and nothing to say. Since 0.2. */
   about: v.exactOptional(About),
 })
@@ -22,6 +24,9 @@ export const Accepted = v.object({ task: Text(64), startTime: Count })
 export type Accepted = v.InferOutput<typeof Accepted>
 
 export const Refused = WireFault
+
+/** dialer → executor: its terminal has this size from now on. Since 0.4. */
+export const Resize = WindowSize
 
 export const StdinCredit = v.object({ bytes: Count })
 export type StdinCredit = v.InferOutput<typeof StdinCredit>

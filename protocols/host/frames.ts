@@ -21,6 +21,7 @@ export const HOST_TAG = {
   stdin: 0x10,
   stdinEnd: 0x11,
   stdinCredit: 0x12,
+  resize: 0x13,
   stdout: 0x20,
   stderr: 0x21,
   at: 0x22,

@@ -1,7 +1,7 @@
 /** The socket of the exec-host: who may run, read and stop what a device executes. See README.md beside this file. */
 import * as v from 'valibot'
 import { WHY } from '../exec/messages.ts'
-import { CommandSpec } from '../task/messages.ts'
+import { CommandSpec, WindowSize } from '../task/messages.ts'
 import { Bytes, Count, DidText, ExactBytes, List, Text, WireFault } from '../wire.ts'
 
 export { BULK, HOST, HOST_TAG } from './frames.ts'
@@ -73,6 +73,7 @@ export type Ticketed = v.InferOutput<typeof Ticketed>
 
 export const Stop = v.strictObject({ why: v.picklist(WHY) })
 export type Stop = v.InferOutput<typeof Stop>
+export const Resize = WindowSize
 export const StdinCredit = v.strictObject({ bytes: Count })
 export type StdinCredit = v.InferOutput<typeof StdinCredit>
 

@@ -19,9 +19,6 @@ export const LOCAL_TAG = {
   /** On the WebSocket face only, as are those below. */
   watch: 0x07,
   update: 0x08,
-  resize: 0x13,
-  /** What the client sent is not done; the conversation goes on. */
-  unsupported: 0x32,
 } as const
 
 /** Narrows a request to a session: an id or a name, by whoever is in already. */

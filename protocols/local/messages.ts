@@ -1,6 +1,6 @@
 /** The local API's words: requests, checked at the door. Answers are in answers.ts and come from here too. See README.md beside this file. */
 import * as v from 'valibot'
-import { Context } from '../task/messages.ts'
+import { Context, Terminal } from '../task/messages.ts'
 import { Count, List, Text } from '../wire.ts'
 
 export type * from './answers.ts'
@@ -52,6 +52,9 @@ export const ExecRequest = v.strictObject({
   /** Bytes of stdout and stderr together, after which it is ended. */
   maxOutputBytes: v.optional(v.pipe(Count, v.minValue(1))),
   stdin: v.optional(v.boolean()),
+  /** A terminal for the command; `terminal` says which, else it is a plain one. */
+  tty: v.optional(v.boolean()),
+  terminal: v.optional(Terminal),
   id: v.optional(v.pipe(v.string(), v.uuid())),
   // What comes back with the task.
   idempotent: v.optional(v.boolean()),

@@ -34,6 +34,18 @@ export const TASK = {
 } as const
 
 /** A command as it is declared, bounded by policies and enforced. Every field is present; '' and 0 mean "not asked for". */
+const Cells = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(10_000))
+/** Of a terminal, in characters. */
+export const WindowSize = v.object({ columns: Cells, rows: Cells })
+export type WindowSize = v.InferOutput<typeof WindowSize>
+/** What a command gets that asked for a terminal (`tty`). */
+export const Terminal = v.object({
+  /** Its kind, as terminfo names it: TERM over there. */
+  term: v.pipe(v.string(), v.regex(/^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/, 'the name of a kind of terminal expected')),
+  ...WindowSize.entries,
+})
+export type Terminal = v.InferOutput<typeof Terminal>
+
 export const CommandSpec = v.strictObject({
   exe: v.pipe(v.string(), v.minLength(1), v.maxLength(4_096)),
   argv: List(Text(131_072), 1_024),
@@ -43,6 +55,8 @@ export const CommandSpec = v.strictObject({
   timeoutMs: Count,
   maxOutputBytes: Count,
   stdin: v.boolean(),
+  /** There exactly where `tty` was signed. */
+  terminal: v.exactOptional(Terminal),
 })
 export type CommandSpec = v.InferOutput<typeof CommandSpec>
 

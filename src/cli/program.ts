@@ -53,7 +53,7 @@ export function makeProgram(argv: readonly string[]): Parsed {
 const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['up', 'down', 'status', 'config', 'version'], addNode],
   [['devices', 'invite', 'join'], addMembers],
-  [['run', 'ps', 'task', 'logs', 'attach', 'cancel', 'pause', 'resume'], addWork],
+  [['run', 'shell', 'ps', 'task', 'logs', 'attach', 'cancel', 'pause', 'resume'], addWork],
   [['grant', 'grants', 'revoke'], addRights],
   [['why'], addWhy],
   [['policy'], addPolicy],

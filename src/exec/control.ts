@@ -15,6 +15,8 @@ export const HostSetup = v.strictObject({
   jobs: Path,
   home: Path,
   path: List(Path, 64),
+  /** Where the host finds what makes terminals; without it there are none. */
+  pty: v.exactOptional(Path),
   umask: v.pipe(Count, v.maxValue(0o777)),
   /** A link to the socket, where the socket's own path would be too long; it goes when the socket goes. */
   alias: v.exactOptional(Path),

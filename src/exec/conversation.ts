@@ -1,5 +1,5 @@
 /** One connection to the host: its first frame says what it is for, and that is all it is ever for. */
-import { Attend, type Attending, Expel, Follow, HOST, HOST_TAG, Judged, Order, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
+import { Attend, type Attending, Expel, Follow, HOST, HOST_TAG, Judged, Order, Resize, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -136,6 +136,7 @@ export class Conversation {
     const { tag, payload } = frame
     if (tag === HOST_TAG.stdin) this.#feed(job, payload.subarray())
     else if (tag === HOST_TAG.stdinEnd) job.run.endStdin()
+    else if (tag === HOST_TAG.resize) job.run.resize(bodyOf(Resize, frame))
     else if (tag === HOST_TAG.stop) job.stop(bodyOf(Stop, frame).why)
     else if (tag === HOST_TAG.pause) job.pause()
     else if (tag === HOST_TAG.resume) job.resume()

@@ -22,6 +22,7 @@ import { readRecord, SPOOL_DIR } from './records.ts'
 import { keepTidy } from './retention.ts'
 import { HostedRun, hostGone, printedOn } from './running.ts'
 import { readSpool } from './spool-files.ts'
+import { ptyModule } from './terminal.ts'
 import { Tree } from './tree.ts'
 
 const SAVED_MS = 1_000
@@ -236,7 +237,8 @@ class HostedExecutor implements DeviceExecutor {
     const socket = shortSocketPath(plain)
     if (socket !== plain) symlinkSync(socket, plain) // so that the next daemon finds it
     const setup = { device, socket, directory: this.#directory, jobs: jobsDir, home: home ?? homedir(), path: [...FIXED_PATH, ...(path ?? [])] }
-    const extra = { ...(socket === plain ? {} : { alias: plain }), ...(waits === undefined ? {} : { waits }) }
+    const pty = ptyModule()
+    const extra = { ...(socket === plain ? {} : { alias: plain }), ...(pty === undefined ? {} : { pty }), ...(waits === undefined ? {} : { waits }) }
     this.#current = await HostClient.launch(hostFile, { ...setup, umask: umask ?? process.umask(), ...extra }, clock)
     return this.#current
   }

@@ -72,8 +72,8 @@ export class Host implements Desk {
     this.#reserve(order.task)
     const free = (): void => this.#free(order.task)
     try {
-      const { home, path } = this.setup
-      const prepared = await prepare(order.task, order.spec, { pipes: this.#pipes, home, path })
+      const { home, path, pty } = this.setup
+      const prepared = await prepare(order.task, order.spec, { pipes: this.#pipes, home, path, pty, clock })
       try {
         this.#warrants.check(order)
       } catch (thrown) {

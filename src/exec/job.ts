@@ -22,6 +22,8 @@ const LAST_REPORT_MS = 50
 /** So long a reader may stand still after another one has come. */
 const STUCK_MS = 300
 const RECORD_AFTER_MS = 50
+/** A terminal has the three descriptors that terminals have. */
+const NO_PROGRESS = { over: Promise.resolve(), close: () => undefined }
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
 
 /** Somebody who reads the output. */
@@ -67,7 +69,7 @@ export class Job {
   private constructor(
     private readonly order: Order,
     private readonly on: JobOn,
-    { pid, child, ends }: Spawned,
+    { pid, onExit, ends }: Spawned,
   ) {
     const { task, spec, attached, spool } = order
     this.task = task
@@ -77,8 +79,8 @@ export class Job {
     this.spool = new Spool(join(this.#directory, SPOOL_DIR), spool.maxBytes)
     this.#tree = new Tree(pid, task)
     this.run = new Run({ spec, ends, take: (fd, chunk) => this.#take(fd, chunk), tree: this.#tree, clock: on.clock, gone: () => this.#unbind() })
-    child.once('exit', (code, signal) => this.run.exited(code, signal))
-    const progress = readProgress(ends.progress, on.clock, (line) => this.#report(line))
+    onExit((code, signal) => this.run.exited(code, signal))
+    const progress = 'progress' in ends ? readProgress(ends.progress, on.clock, (line) => this.#report(line)) : NO_PROGRESS
     const over = this.run.ended.then(async (ended) => {
       await Promise.race([progress.over, pause(on.clock, LAST_REPORT_MS)])
       progress.close()

@@ -3,10 +3,13 @@
  * Ended means: the main process is gone, nothing of its process group runs (after a stop: nothing that it ever started), and every
  * byte of output was taken.
  */
+
+import { Socket } from 'node:net'
 import type { Ended, Why } from '../../protocols/exec/messages.ts'
-import type { CommandSpec } from '../../protocols/task/messages.ts'
+import type { CommandSpec, WindowSize } from '../../protocols/task/messages.ts'
 import { type Clock, every } from '../base/clock.ts'
 import { InputPipe, OutputPipe } from './streams.ts'
+import type { Pty } from './terminal.ts'
 import type { Tree } from './tree.ts'
 
 /** From SIGTERM to SIGKILL. 5 s: what init systems and container engines give at least; most programs need milliseconds. */
@@ -23,13 +26,15 @@ const LEFTOVER_BYTES = 2 << 20
 const UNKILLABLE_MS = 2_000
 
 /** Our descriptors of its pipes. */
-export interface Ends {
+export interface PipeEnds {
   readonly stdin: number | null
   readonly stdout: number
   readonly stderr: number
   /** Descriptor 3: reports, in lines. */
   readonly progress: number
 }
+
+export type Ends = PipeEnds | Pty
 
 export interface RunParts {
   readonly spec: Pick<CommandSpec, 'timeoutMs' | 'maxOutputBytes'>
@@ -64,8 +69,14 @@ export class Run {
     this.ended = new Promise((resolve) => {
       this.#resolve = resolve
     })
-    this.#outputs = [this.#reader(1, ends.stdout), this.#reader(2, ends.stderr)]
-    this.#input = ends.stdin === null ? undefined : new InputPipe(ends.stdin)
+    if ('socket' in ends) {
+      this.#outputs = [this.#screen(ends)]
+      this.#input = new InputPipe(ends.socket, ends.endInput())
+    } else {
+      const { stdin, stdout, stderr } = ends
+      this.#outputs = [this.#reader(1, stdout), this.#reader(2, stderr)]
+      this.#input = stdin === null ? undefined : new InputPipe(new Socket({ fd: stdin, readable: false, writable: true }))
+    }
     if (spec.timeoutMs > 0) this.#later(spec.timeoutMs, () => this.stop('timeout'))
   }
 
@@ -75,6 +86,11 @@ export class Run {
 
   endStdin(): void {
     this.#input?.end()
+  }
+
+  resize(size: WindowSize): void {
+    const { ends } = this.parts
+    if ('socket' in ends) ends.resize(size)
   }
 
   stop(why: Why): void {
@@ -100,14 +116,29 @@ export class Run {
     if (!this.#isGroupGone) return
     this.#quietMs = 0
     this.parts.gone()
+    if ('socket' in this.parts.ends) this.parts.ends.finish()
   }
 
   #reader(fd: 1 | 2, source: number): OutputPipe {
     return new OutputPipe(
-      source,
+      new Socket({ fd: source, readable: true, writable: false }),
       (chunk) => this.#take(fd, chunk),
       () => this.#settle(),
     )
+  }
+
+  #screen(pty: Pty): OutputPipe {
+    const output = new OutputPipe(
+      pty.socket,
+      (chunk) => {
+        const { bytes, isOver } = pty.read(chunk)
+        const wait = bytes.length === 0 ? undefined : this.#take(1, bytes)
+        if (isOver) output.close()
+        return isOver ? undefined : wait
+      },
+      () => this.#settle(),
+    )
+    return output
   }
 
   #take(fd: 1 | 2, chunk: Uint8Array): Promise<void> | undefined {
@@ -142,7 +173,8 @@ export class Run {
   #climb(): void {
     if (this.#isStopping || this.#isGroupGone) return
     this.#isStopping = true
-    const { tree, clock } = this.parts
+    const { tree, clock, ends } = this.parts
+    if ('socket' in ends) tree.signalAll('SIGHUP') // what a terminal says that goes away: an interactive shell hears nothing else
     tree.signalAll('SIGTERM')
     tree.signalAll('SIGCONT') // a paused one could not hear it
     this.#later(STOP_GRACE_MS, () => {

@@ -1,6 +1,7 @@
 /** The daemon's end of one conversation with the exec-host: a command that runs there, its output, its input and its end. */
 import { Ended, type Why } from '../../protocols/exec/messages.ts'
 import { At, Failed, Held, HOST, HOST_TAG, Started, StdinCredit } from '../../protocols/host/messages.ts'
+import type { WindowSize } from '../../protocols/task/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import { ErrandError, fromWire } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
@@ -57,6 +58,10 @@ export class HostedRun implements RunningCommand {
 
   endStdin(): void {
     if (!this.#isOver) void this.link.write(HOST_TAG.stdinEnd)
+  }
+
+  resize(size: WindowSize): void {
+    if (!this.#isOver) void this.link.write(HOST_TAG.resize, encode(size))
   }
 
   stop(why: Why): void {

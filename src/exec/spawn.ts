@@ -3,11 +3,13 @@ import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
 import { type UserInfo, userInfo } from 'node:os'
 import type { CommandSpec } from '../../protocols/task/messages.ts'
+import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { buildEnvironment, type Household } from './environment.ts'
 import { closePipes, type Pipe, type SparePipes } from './pipes.ts'
 import { errnoOf, type Owner, resolveDirectory, resolveExecutable } from './resolve.ts'
-import type { Ends } from './run.ts'
+import type { Ends, PipeEnds } from './run.ts'
+import { Pty, type ToldOfExit } from './terminal.ts'
 import { MARKER } from './tree.ts'
 
 /** The descriptor for progress reports, and the variable that says so. */
@@ -18,6 +20,9 @@ export interface Launcher {
   readonly pipes: SparePipes
   readonly home: string
   readonly path: readonly string[]
+  /** Where terminals come from; undefined: from nowhere. */
+  readonly pty?: string | undefined
+  readonly clock: Clock
 }
 
 /** A command that needs only its start. */
@@ -33,15 +38,16 @@ export interface Prepared {
 
 export interface Spawned {
   readonly pid: number
-  readonly child: ChildProcess
   readonly ends: Ends
+  /** Calls back once it is gone, at the earliest in the next turn. */
+  readonly onExit: (told: ToldOfExit) => void
 }
 
 /** Asked once: it reads /etc/passwd. */
 let USER: UserInfo<string> | undefined
 
 /** @throws ErrandError COMMAND_NOT_FOUND, NOT_EXECUTABLE, BAD_CWD, BAD_ENV, BAD_USER or SPAWN_FAILED. */
-export async function prepare(task: string, spec: CommandSpec, { pipes, home, path }: Launcher): Promise<Prepared> {
+export async function prepare(task: string, spec: CommandSpec, { pipes, home, path, pty, clock }: Launcher): Promise<Prepared> {
   USER ??= userInfo()
   const user = USER
   if (spec.user !== '' && spec.user !== user.username) {
@@ -51,12 +57,20 @@ export async function prepare(task: string, spec: CommandSpec, { pipes, home, pa
   }
   if (spec.argv.some((argument) => argument.includes('\0'))) throw new ErrandError('SPAWN_FAILED', 'an argument holds a NUL byte')
   const house: Household = { user: user.username, home, shell: user.shell ?? '/bin/sh', path, inherited: process.env }
-  const env = { ...buildEnvironment(spec.env, house), [MARKER]: task, [PROGRESS_NAME]: String(PROGRESS_FD) }
+  const env = { ...buildEnvironment(spec.env, house), [MARKER]: task }
   const cwd = resolveDirectory(spec.cwd, home)
   const owner: Owner = { uid: user.uid, gid: user.gid }
   const file = resolveExecutable(spec.exe, path, owner)
+  const { terminal } = spec
+  if (terminal !== undefined)
+    return { file, cwd, spawn: async () => onTerminal(Pty.start(pty, { file, argv: spec.argv, env, cwd, terminal, clock })), drop: () => undefined }
   const taken = await pipes.take(spec.stdin ? 4 : 3)
-  return { file, cwd, spawn: () => start({ file, spec, env, cwd }, taken), drop: () => closePipes(taken) }
+  return { file, cwd, spawn: () => start({ file, spec, env: { ...env, [PROGRESS_NAME]: String(PROGRESS_FD) }, cwd }, taken), drop: () => closePipes(taken) }
+}
+
+/** Its end may have come before anybody listens. */
+function onTerminal(pty: Pty): Spawned {
+  return { pid: pty.pid, ends: pty, onExit: (told) => pty.onExit(told) }
 }
 
 interface Start {
@@ -70,7 +84,7 @@ function start({ file, spec, env, cwd }: Start, pipes: readonly Pipe[]): Promise
   const [stdout, stderr, progress, stdin] = pipes
   if (stdout === undefined || stderr === undefined || progress === undefined) throw new ErrandError('SPAWN_FAILED', 'no pipes for the output')
   const theirs = [stdin?.reading, stdout.writing, stderr.writing, progress.writing]
-  const ours: Ends = { stdin: stdin?.writing ?? null, stdout: stdout.reading, stderr: stderr.reading, progress: progress.reading }
+  const ours: PipeEnds = { stdin: stdin?.writing ?? null, stdout: stdout.reading, stderr: stderr.reading, progress: progress.reading }
   const closeAll = (fds: readonly (number | null | undefined)[]): void => {
     for (const fd of fds) if (typeof fd === 'number') closeSync(fd)
   }
@@ -85,7 +99,7 @@ function start({ file, spec, env, cwd }: Start, pipes: readonly Pipe[]): Promise
       const child: ChildProcess = spawn(file, spec.argv, { argv0: spec.exe, cwd, env, detached: true, stdio })
       const { pid } = child
       if (pid === undefined) child.once('error', fail)
-      else resolve({ pid, child, ends: ours })
+      else resolve({ pid, ends: ours, onExit: (told) => void child.once('exit', told) })
     } catch (cause) {
       fail(cause)
     } finally {

@@ -1,26 +1,24 @@
 /** The two directions of a running command's pipes, each with back pressure and nothing read ahead. */
-import { Socket } from 'node:net'
+import type { Socket } from 'node:net'
 
 /** One output pipe. Hands chunks over in order and reads on only when the taker is ready. */
 export class OutputPipe {
-  readonly #socket: Socket
   #waiting = false
   #over = false
 
   /**
-   * @param fd owned from here on.
+   * @param socket owned from here on; nothing was read from it.
    * @param take gets each chunk (the bytes are the taker's); a promise pauses the pipe and must not reject.
    * @param closed called once, after end of file and after the last chunk was taken, or after `close`.
    */
   constructor(
-    fd: number,
+    private readonly socket: Socket,
     private readonly take: (chunk: Uint8Array) => Promise<void> | undefined,
     private readonly closed: () => void,
   ) {
-    this.#socket = new Socket({ fd, readable: true, writable: false })
-    this.#socket.on('data', (chunk: Buffer) => this.#read(chunk))
-    this.#socket.on('error', () => undefined) // 'close' follows
-    this.#socket.on('close', () => this.#settle())
+    this.socket.on('data', (chunk: Buffer) => this.#read(chunk))
+    this.socket.on('error', () => undefined) // 'close' follows
+    this.socket.on('close', () => this.#settle())
   }
 
   /** True while the taker holds the pipe back. */
@@ -35,21 +33,21 @@ export class OutputPipe {
   /** Stops waiting for the taker; what comes from now on goes through `take` again, which may drop it. */
   release(): void {
     this.#waiting = false
-    this.#socket.resume()
-    if (this.#socket.closed) this.#settle()
+    this.socket.resume()
+    if (this.socket.closed) this.#settle()
   }
 
   /** Reads no more; writers get EPIPE. */
   close(): void {
     this.#waiting = false
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 
   #read(chunk: Uint8Array): void {
     const wait = this.take(chunk)
     if (wait === undefined) return
     this.#waiting = true
-    this.#socket.pause()
+    this.socket.pause()
     void wait.then(() => this.release())
   }
 
@@ -62,27 +60,28 @@ export class OutputPipe {
 
 /** The command's stdin. A command that closed it takes and drops everything, as it would under a shell. */
 export class InputPipe {
-  readonly #socket: Socket
-
-  /** @param fd owned from here on. */
-  constructor(fd: number) {
-    this.#socket = new Socket({ fd, readable: false, writable: true })
-    this.#socket.on('error', () => undefined) // EPIPE: the command reads no more
+  /** @param socket a terminal's: it carries the output too, and is owned by that. @param farewell what says that no more comes, where the end of the stream cannot. */
+  constructor(
+    private readonly socket: Socket,
+    private readonly farewell?: Uint8Array,
+  ) {
+    this.socket.on('error', () => undefined) // EPIPE: the command reads no more
   }
 
   /** Resolves when the pipe has taken the bytes, or will never take any. */
   write(chunk: Uint8Array): Promise<void> {
     return new Promise((resolve) => {
-      if (!this.#socket.writable) return resolve()
-      this.#socket.write(chunk, () => resolve())
+      if (!this.socket.writable) return resolve()
+      this.socket.write(chunk, () => resolve())
     })
   }
 
   end(): void {
-    this.#socket.end()
+    if (this.farewell === undefined) this.socket.end()
+    else if (this.socket.writable) this.socket.write(this.farewell)
   }
 
   close(): void {
-    this.#socket.destroy()
+    this.socket.destroy()
   }
 }

@@ -34,12 +34,12 @@ export class Warrants {
     if (!seen.ok) throw denied(seen.detail)
     if (seen.invocation.cmd !== '/exec/run') throw denied(`the invocation is for ${seen.invocation.cmd}`)
     const { env, tty, ...args } = shapeOf(ExecRunArgs, seen.invocation.args)
-    const { env: values, ...asked } = spec
+    const { env: values, terminal, ...asked } = spec
     const names = Object.keys(values).sort()
     const declared = JSON.stringify([task, ...Object.entries(asked).sort(([a], [b]) => (a < b ? -1 : 1)), names])
     const { task: signedTask, ...bounds } = args
     const signed = JSON.stringify([signedTask, ...Object.entries(bounds).sort(([a], [b]) => (a < b ? -1 : 1)), env])
-    if (declared !== signed || tty) throw denied('the order is not what the invocation says')
+    if (declared !== signed || tty !== (terminal !== undefined)) throw denied('the order is not what the invocation says')
   }
 }
 

@@ -3,6 +3,7 @@
 import { EXEC, TAG } from '../../protocols/exec/frames.ts'
 import { LOCAL_TAG } from '../../protocols/local/frames.ts'
 import type { AttachRequest, BulkOffer, ExecAccepted, ExecOutcome, ExecRequest, ExecWaits } from '../../protocols/local/messages.ts'
+import type { WindowSize } from '../../protocols/task/messages.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
 import { BulkReader } from './bulk.ts'
@@ -32,6 +33,8 @@ export interface ExecOptions {
   readonly onWaits?: (waits: ExecWaits) => void
   /** The line to the device was cut: the node dials it for so many milliseconds, and the command goes on there meanwhile. */
   readonly onLineDown?: (waitMs: number) => void
+  /** Once it runs, for one with a terminal: gets what tells the device the terminal's size from now on. */
+  readonly onTerminal?: (resize: (size: WindowSize) => void) => void
   /** So many bytes of output are not there any more. */
   readonly onSkipped?: (bytes: number) => void
   /** Asks the device to end the command; `exec` still resolves with its outcome. */
@@ -132,10 +135,7 @@ class ExecCall {
         this.#creditCame?.()
         return undefined
       case TAG.accepted:
-        this.#isAccepted = true
-        this.o.onAccepted?.(parse<ExecAccepted>(payload))
-        if (this.o.stdin !== undefined) void this.#pump(this.o.stdin)
-        return undefined
+        return this.#begin(parse<ExecAccepted>(payload))
       case TAG.queued:
         this.o.onQueued?.(parse<{ task: string; place: number }>(payload))
         return undefined
@@ -163,6 +163,13 @@ class ExecCall {
       default:
         throw new ErrandError('UNSUPPORTED', `the node sent a frame 0x${tag.toString(16)} that this client does not know`)
     }
+  }
+
+  #begin(accepted: ExecAccepted): undefined {
+    this.#isAccepted = true
+    this.o.onAccepted?.(accepted)
+    if (this.o.stdin !== undefined) void this.#pump(this.o.stdin)
+    this.o.onTerminal?.((size) => void this.link.write(TAG.resize, json(size)))
   }
 
   /** What there is by now was asked for, and there is no more: the node hangs up. */

@@ -2,6 +2,7 @@
 import * as v from 'valibot'
 import type { DeviceView, ExecOutcome, Status, TaskUpdate, TaskView } from '../../protocols/local/messages.ts'
 import { ExecRequest } from '../../protocols/local/messages.ts'
+import { Terminal } from '../../protocols/task/messages.ts'
 import { ErrandError } from '../base/errors.ts'
 import { checked } from './door.ts'
 import { endOf } from './runtime-of.ts'
@@ -21,7 +22,7 @@ const Asked = v.object({
   ).entries,
   ...v.partial(v.object({ input: v.string(), prompt: v.string(), agent: v.string(), session: v.string(), parent: v.string() })).entries,
   ...v.partial(v.object({ metadata: v.record(v.string(), v.string()), contextJson: v.string(), idempotent: v.boolean() })).entries,
-  ...v.partial(v.object({ stdin: v.instance(Uint8Array), interactive: v.boolean(), tty: v.boolean() })).entries,
+  ...v.partial(v.object({ stdin: v.instance(Uint8Array), interactive: v.boolean(), tty: v.boolean(), terminal: v.nullable(Terminal) })).entries,
 })
 
 export interface ReadRequest {
@@ -33,13 +34,22 @@ export interface ReadRequest {
 
 /** @param leftMs what is left of the call's deadline. @throws BAD_REQUEST, UNSUPPORTED */
 export function readRequest(message: unknown, leftMs: number | undefined): ReadRequest {
-  const { workDir, environment, timeout, stdin, interactive, tty, requestedBy, requestTime, contextJson, ...same } = checked(Asked, message)
-  if (tty === true) throw new ErrandError('UNSUPPORTED', 'this node gives commands no terminal yet', { hint: 'leave tty out' })
+  const { workDir, environment, timeout, stdin, interactive, terminal, requestedBy, requestTime, contextJson, ...same } = checked(Asked, message)
   const timeoutMs = shorter(timeout === undefined ? undefined : msOf(timeout), leftMs)
   const context = contextJson === undefined ? undefined : objectIn(contextJson)
   const behalf = definedOnly({ requestedBy, requestTime: requestTime === undefined ? undefined : new Date(msOf(requestTime)).toISOString() })
   const metadata = { ...same.metadata, ...behalf }
-  const said = { ...same, device: same.device ?? '', command: same.command ?? [], cwd: workDir, env: environment, timeoutMs, context, metadata: any(metadata) }
+  const said = {
+    ...same,
+    device: same.device ?? '',
+    command: same.command ?? [],
+    cwd: workDir,
+    env: environment,
+    timeoutMs,
+    terminal: terminal ?? undefined,
+    context,
+    metadata: any(metadata),
+  }
   const { stdin: _none, ...request } = checked(ExecRequest, definedOnly(said))
   return { request, stdin, isInteractive: interactive === true }
 }

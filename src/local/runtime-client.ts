@@ -2,6 +2,7 @@
  * What every face of a node offers its callers, whatever carries it: in the node's own process, over its socket, or through an adapter of
  * somebody else's. Types only. Each face passes test/contract/runtime.ts.
  */
+
 import type { ApprovalView, ApproveRequest, DecisionView, DenyRequest, RightRequest } from '../../protocols/local/approvals.ts'
 import type {
   AuditQuery,
@@ -30,6 +31,7 @@ import type {
   WhyView,
 } from '../../protocols/local/messages.ts'
 import type { SessionClosed, SessionOpened, SessionRequest, SessionView } from '../../protocols/local/sessions.ts'
+import type { Terminal } from '../../protocols/task/messages.ts'
 import type { WireError } from '../base/errors.ts'
 
 /** Aborting ends the wait, not what the node has already begun; then the call rejects with CANCELLED. */
@@ -75,8 +77,10 @@ export interface ExecuteRequest extends SubmitTaskRequest {
   readonly stdin?: Uint8Array | string
   /** Input that goes on comes by `executeInteractive`, which sets this; elsewhere true is refused. */
   readonly interactive?: boolean
-  /** A terminal. Not there yet: true is refused with UNSUPPORTED. */
+  /** A terminal for the command. Everything it prints is `stdout` then. */
   readonly tty?: boolean
+  /** Which one. Default: 80 × 24 of a plain kind. */
+  readonly terminal?: Terminal
 }
 
 /** How a command ended. Times are ISO 8601, by the clock of its device. */

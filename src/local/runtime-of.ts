@@ -142,8 +142,7 @@ class RuntimeOver implements RuntimeClient {
   }
 
   async *#exec(request: ExecuteRequest, o: ExecOptions): AsyncGenerator<ExecuteEvent> {
-    if (request.tty === true) throw unsupported('tty', 'terminals are not there yet; leave it out')
-    const { stdin: _all, interactive: _, tty: __, ...plain } = request
+    const { stdin: _all, interactive: _, ...plain } = request
     yield* heard((takers) => this.calls.exec(requestOf(plain), { ...o, ...takers }))
   }
 }

@@ -3,20 +3,16 @@
  * Loads the library; decides nothing about who may do what.
  */
 import { type WebSocket, WebSocketServer } from 'ws'
-import { LOCAL, LOCAL_TAG } from '../../protocols/local/messages.ts'
+import { LOCAL } from '../../protocols/local/messages.ts'
 import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
 import { converse } from './conversation.ts'
-import { wireOf } from './door.ts'
 import { type FaceParts, hungUp, READ_AHEAD_BYTES, refuse, type Upgrade } from './execface.ts'
 import { watchLife } from './ws-life.ts'
 import { CLOSE, WsLink } from './ws-link.ts'
 
 /** TCP asks a silent machine whether it is still there. */
 const PROBE_MS = 30_000
-
-const noTerminal = new ErrandError('UNSUPPORTED', 'there is no terminal to resize yet', { hint: 'leave resize frames out; the command goes on' })
-const NO_TERMINAL = Buffer.concat([Uint8Array.of(LOCAL_TAG.unsupported), Buffer.from(JSON.stringify(wireOf(noTerminal)))])
 
 /** Listens to nothing and keeps nothing: one for all nodes of a process. A message that says it is longer than a frame is refused before it is read. */
 const server = new WebSocketServer({
@@ -46,12 +42,7 @@ async function talk(on: FaceParts, { socket, wire, actor }: Pick<Upgrade, 'actor
   // Answers to whoever does not read them would pile up here; so there are none then.
   const ifRead = (answer: () => void): void => (wire.writableNeedDrain ? undefined : answer())
   socket.on('ping', (data) => ifRead(() => socket.pong(data)))
-  const intercept = (frame: Uint8Array): boolean => {
-    if (frame[0] !== LOCAL_TAG.resize) return false
-    ifRead(() => socket.send(NO_TERMINAL))
-    return true
-  }
-  const link = new FrameLink(new WsLink({ socket, wire, readAheadBytes: READ_AHEAD_BYTES, intercept }), LOCAL.maxFrameBytes)
+  const link = new FrameLink(new WsLink({ socket, wire, readAheadBytes: READ_AHEAD_BYTES }), LOCAL.maxFrameBytes)
   const { runtime } = on
   await converse({ ...on, actor, updates: (o) => runtime.streamTaskUpdates(o) }, link, gone.signal)
   if (on.stopping.aborted) socket.close(CLOSE.stopping, 'the node is stopping')

@@ -15,8 +15,6 @@ export interface WsLinkOn {
   readonly wire: Socket
   /** Messages wait unread in the kernel while this much waits for the reader. */
   readonly readAheadBytes: number
-  /** Looks at each message first. @returns true when it is dealt with. */
-  readonly intercept: (frame: Uint8Array) => boolean
 }
 
 export class WsLink implements ByteLink {
@@ -27,12 +25,12 @@ export class WsLink implements ByteLink {
   #allFlushed = (): void => undefined
 
   constructor(private readonly on: WsLinkOn) {
-    const { socket, readAheadBytes, intercept } = on
+    const { socket, readAheadBytes } = on
     const ahead = new ReadAhead(socket, readAheadBytes)
     this.source = prefixed(ahead.read())
     socket.on('message', (data: Buffer, isBinary: boolean) => {
       if (!isBinary) socket.close(CLOSE.unsupported, 'binary messages only')
-      else if (!intercept(data)) ahead.push(data)
+      else ahead.push(data)
     })
     // Whatever ended it, a closed socket is a terminal that was closed: its reader hears the end, and the signal of the face says why.
     socket.on('close', () => ahead.finish())

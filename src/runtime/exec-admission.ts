@@ -1,7 +1,7 @@
 /** Whether a caller may have a command run here: the kernel's verdict in words, and every no in the log. */
 import type { Open } from '../../protocols/exec/messages.ts'
 import type { Warrant } from '../../protocols/host/messages.ts'
-import type { About, CommandSpec } from '../../protocols/task/messages.ts'
+import type { About, CommandSpec, Terminal } from '../../protocols/task/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
@@ -76,6 +76,9 @@ interface Denied {
   readonly session?: string | null
 }
 
+/** For whoever asks for one and does not say which. */
+const PLAIN_TERMINAL: Terminal = { term: 'dumb', columns: 80, rows: 24 }
+
 /** How long a fresh connection's revocations are waited for before a command on it is judged with what is known. */
 export const SYNC_WAIT_MS = 5_000
 
@@ -104,7 +107,7 @@ export class ExecAdmission {
     const undeclared = Object.keys(open.env).find((name) => !args.env.includes(name)) ?? args.env.find((name) => !(name in open.env))
     if (undeclared !== undefined)
       throw await this.#denied(new ErrandError('DENIED', `the environment sent is not the one declared: ${undeclared}`), { caller, args })
-    if (args.tty) throw new ErrandError('UNSUPPORTED', 'this device has no terminals to give yet', { hint: 'run it without one' })
+    const terminal = await this.#terminal(open, args, caller)
     const session = sessionIdIn(seen.chain)
     if (open.about?.session !== undefined && open.about.session !== session)
       throw await this.#denied(claimed(open.about.session), { caller, args, grant: grantIn(seen.chain) ?? undefined, session })
@@ -112,9 +115,18 @@ export class ExecAdmission {
     const right = await this.#outliving(open, { admission: seen, warrant }, caller)
     const waits = await this.#check(right.admission, caller, { counts: true })
     const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
-    const spec = { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin }
+    const spec = { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin, ...terminal }
     const about: About = { ...(open.about ?? ATTACHED), ...(session === null ? {} : { session }) }
     return { ...right, task: args.task as TaskId, spec, about, ...(waits === undefined ? {} : { waits }) }
+  }
+
+  /** @throws DENIED for one that was not declared; UNSUPPORTED where nobody would be at it. */
+  async #terminal(open: Open, args: ExecRunArgs, caller: ExecCaller): Promise<Pick<CommandSpec, 'terminal'>> {
+    if (!args.tty && open.terminal !== undefined)
+      throw await this.#denied(new ErrandError('DENIED', 'a terminal was sent, and none is declared'), { caller, args })
+    if (!args.tty) return {}
+    if (open.about?.detached === true) throw new ErrandError('UNSUPPORTED', 'a detached command has no terminal', { hint: 'leave -t or --detach out' })
+    return { terminal: open.terminal ?? PLAIN_TERMINAL }
   }
 
   /** What is detached goes on without its asker from the first moment: on the mandate, and on nothing else. @throws DENIED */

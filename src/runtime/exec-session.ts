@@ -1,5 +1,5 @@
 /** One stream of one command: what its caller is told, what its caller may say, and what becomes of the command when the stream breaks. */
-import { At, EXEC, TAG, type Waits } from '../../protocols/exec/messages.ts'
+import { At, EXEC, Resize, TAG, type Waits } from '../../protocols/exec/messages.ts'
 import type { About } from '../../protocols/task/messages.ts'
 import { progressOf } from '../../protocols/task/progress.ts'
 import { decodeAs } from '../../protocols/wire.ts'
@@ -183,5 +183,6 @@ function absenceOf(gone: AbortSignal): Absence {
 function write({ tag, payload }: Frame, input: Input, running: RunningCommand): void {
   if (tag === TAG.stdin) input.take(payload.subarray())
   else if (tag === TAG.stdinEnd) input.end()
+  else if (tag === TAG.resize) running.resize(decodeAs(Resize, payload.subarray(), EXEC.maxFrameBytes))
   else if (tag === TAG.cancel) running.stop('cancelled')
 }

@@ -64,6 +64,8 @@ export class Line {
   #isCancelled = false
   #isInputOver = false
   #isMandated = false
+  /** Of the terminal: said again to whoever hears it next. */
+  #size: Payload | undefined
   /** Bytes of input that were sent, and of which it is not known that the command took them. */
   #untaken = 0
   /** Input that came while the line was down; its sender's window bounds it. */
@@ -87,6 +89,7 @@ export class Line {
   async say(tag: number, payload: Payload = new Uint8Array()): Promise<void> {
     if (tag === TAG.cancel) this.#isCancelled = true
     else if (tag === TAG.stdinEnd) this.#isInputOver = true
+    else if (tag === TAG.resize) this.#size = payload
     else if (tag === TAG.resumeAt) {
       this.#isMoved = false
       this.#heard = decodeAs(At, payload.subarray(), CONTROL_BYTES).offset
@@ -219,6 +222,7 @@ export class Line {
   }
 
   async #sayAgain(): Promise<void> {
+    if (this.#size !== undefined) await this.#send(TAG.resize, this.#size)
     for (const input of this.#held.splice(0)) await this.#send(TAG.stdin, input)
     if (this.#isInputOver) await this.#send(TAG.stdinEnd, new Uint8Array())
     if (this.#isCancelled) await this.#send(TAG.cancel, new Uint8Array())

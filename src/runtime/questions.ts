@@ -74,7 +74,7 @@ export class Questions {
       steps.push({ step, ok, detail, ...(verdict.ok || verdict.hint === undefined ? {} : { hint: verdict.hint }) })
       if (!ok) return steps
     }
-    return [...steps, this.#limits(admission.invocation, caller)]
+    return [...steps, this.#limits(caller)]
   }
 
   #sayRight({ chain, expiresAt }: Admission): string {
@@ -85,8 +85,7 @@ export class Questions {
     return `${left} · ${sayRight(narrowest.cmd, narrowest.pol)} · ${chain.length === 1 ? 'one grant' : `a chain of ${chain.length} grants`}`
   }
 
-  #limits({ args }: Invocation, caller: ExecCaller): WhyStep {
-    if (args['tty'] === true) return { step: 'limits', ok: false, detail: 'this device has no terminals to give yet', hint: 'ask without -t' }
+  #limits(caller: ExecCaller): WhyStep {
     return { step: 'limits', ...this.on.places.outlook(caller.did) }
   }
 

@@ -2,10 +2,10 @@
  * The submitter's side of a command: writes down what was asked, opens the stream, carries frames both ways, keeps the task's history here.
  * A command for a device that cannot be reached fails; it never runs anywhere else.
  */
-import { At, type Ended, TAG } from '../../protocols/exec/messages.ts'
+import { type Ended, TAG } from '../../protocols/exec/messages.ts'
 import type { ExecRequest } from '../../protocols/local/messages.ts'
-import type { About } from '../../protocols/task/messages.ts'
-import { encode, shapeOf } from '../../protocols/wire.ts'
+import type { About, Terminal } from '../../protocols/task/messages.ts'
+import { encode } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import type { ExecRunArgs } from '../authority/commands.ts'
 import type { Clock } from '../base/clock.ts'
@@ -16,6 +16,7 @@ import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import { type Change, endedBy, endedByError, type Task, type TaskId } from '../tasks/machine.ts'
+import { carry } from './carried.ts'
 import { declare } from './declared.ts'
 import { type FarOn, FarSide, type Mandate } from './far.ts'
 import { NearHearer, type News, NO_NEWS, QuietHearer } from './hearers.ts'
@@ -39,6 +40,7 @@ interface Submission extends LineFor {
   readonly task: TaskId
   readonly args: ExecRunArgs
   readonly env: Record<string, string>
+  readonly terminal: Terminal | undefined
   readonly about: About
   /** The caller chose the id: it may be known already. */
   readonly isGiven: boolean
@@ -138,7 +140,8 @@ export class Submitter {
     const args = { ...plain, env: Object.keys(env).sort() }
     scope?.tasks.add(task)
     const about = aboutOf(request, { detached, session: scope?.id })
-    return { task, device, name: directory.nameOf(device) ?? device, args, env, about, isGiven: request.id !== undefined, scope }
+    const terminal = args.tty ? request.terminal : undefined
+    return { task, device, name: directory.nameOf(device) ?? device, args, env, terminal, about, isGiven: request.id !== undefined, scope }
   }
 
   /**
@@ -211,13 +214,16 @@ export class Submitter {
     const far = await this.#side.open(submission.device, signal)
     const refusal = this.on.audit.refusal()
     if (refusal !== undefined) throw refusal
-    const { args, env, about, scope } = submission
+    const { args, env, terminal, about, scope } = submission
     const side = this.#side.in(scope)
     const isPlain = !about.detached && Object.keys(about).length === 1
     const signed = await side.sign(submission.device, '/exec/run', args, far)
     const mandate = (): Mandate => side.mandate(submission.device, '/exec/run', args, signed)
     const line = new Line(far, submission, { side, clock: this.on.clock, hearer, signal, ...(about.detached ? {} : { mandate }) })
-    await line.open(TAG.open, encode({ ...signed, ...(about.detached ? mandate() : {}), env, ...(isPlain ? {} : { about }) }))
+    await line.open(
+      TAG.open,
+      encode({ ...signed, ...(about.detached ? mandate() : {}), env, ...(terminal === undefined ? {} : { terminal }), ...(isPlain ? {} : { about }) }),
+    )
     return line
   }
 
@@ -225,8 +231,7 @@ export class Submitter {
   async #carryInput({ task, device, about }: Submission, near: FrameLink, line: Line): Promise<void> {
     try {
       for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
-        if (PASSED_ON.has(frame.tag)) await line.say(frame.tag, frame.payload)
-        if (frame.tag === TAG.resumeAt) await line.say(frame.tag, encode(shapeOf(At, JSON.parse(Buffer.from(frame.payload.subarray()).toString()))))
+        await carry(frame, line)
         if (frame.tag === TAG.cancel)
           await this.on.audit.append({
             actor: this.on.keyring.device.did,
@@ -284,8 +289,6 @@ export class Submitter {
 }
 
 const AGAIN_MS = 5_000
-/** Frames of the caller that go on as they are. */
-const PASSED_ON: ReadonlySet<number> = new Set([TAG.stdin, TAG.stdinEnd, TAG.cancel, TAG.bulkTake])
 const NOBODY: LineFor = { task: '', device: '' as Did, name: '' }
 const SILENT = { before: () => Promise.resolve(), ...NO_NEWS }
 

@@ -1,8 +1,8 @@
 /** Everybody's tasks as this node's user sees them: asks the device that answers for one, and falls back on what is known here. */
 import type { Answer, Ask, TaskQuestion } from '../../protocols/call/messages.ts'
-import { At, type Attach, TAG } from '../../protocols/exec/messages.ts'
+import { type Attach, TAG } from '../../protocols/exec/messages.ts'
 import type { AttachRequest, TaskView } from '../../protocols/local/messages.ts'
-import { encode, shapeOf } from '../../protocols/wire.ts'
+import { encode } from '../../protocols/wire.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
@@ -11,6 +11,7 @@ import type { Directory } from '../registry/directory.ts'
 import { noSuchTask as notInSession } from '../sessions/own-tasks.ts'
 import type { HistoryItem, TaskBook } from '../tasks/book.ts'
 import { isOver, type Task, type TaskId } from '../tasks/machine.ts'
+import { carry } from './carried.ts'
 import type { ExecCaller } from './exec-admission.ts'
 import type { FarSide, Side } from './far.ts'
 import { NearHearer, NO_NEWS } from './hearers.ts'
@@ -144,8 +145,7 @@ export class TaskDesk {
   async #passOn(near: FrameLink, line: Line): Promise<void> {
     try {
       for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
-        if (frame.tag === TAG.bulkTake) await line.say(frame.tag, frame.payload)
-        if (frame.tag === TAG.resumeAt) await line.say(frame.tag, encode(shapeOf(At, JSON.parse(Buffer.from(frame.payload.subarray()).toString()))))
+        if (frame.tag === TAG.bulkTake || frame.tag === TAG.resumeAt) await carry(frame, line)
       }
     } catch {
       // Gone, or talking nonsense; its signal says the first.

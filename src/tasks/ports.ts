@@ -2,6 +2,7 @@
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Ended, Why } from '../../protocols/exec/messages.ts'
 import type { Judged, Order, Ticket } from '../../protocols/host/messages.ts'
+import type { WindowSize } from '../../protocols/task/messages.ts'
 
 /** Takes output in order. A returned promise means: stop reading the child until it resolves. */
 export interface OutputSink {
@@ -26,6 +27,8 @@ export interface RunningCommand {
   /** Feeds the command's stdin; resolves when the command has taken the bytes. A command that closed its stdin takes and drops them. */
   stdin(chunk: Uint8Array): Promise<void>
   endStdin(): void
+  /** Its terminal has this size now; nothing where it has none. */
+  resize(size: WindowSize): void
   /** Ends every process of the command by the ladder SIGTERM → SIGKILL (5 s later); idempotent, the first reason counts. */
   stop(why: Extract<Why, 'cancelled' | 'lost' | 'revoked' | 'timeout' | 'limit'>): void
   /** SIGSTOP and SIGCONT to every process of the command. */

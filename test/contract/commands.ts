@@ -4,7 +4,7 @@ import { v4 as uuid } from 'uuid'
 import { expect, test } from 'vitest'
 import type { ExecuteEvent } from '../../src/local/runtime-client.ts'
 import { until } from '../support/world.ts'
-import { type At, codeOf, collect, ended, isOver, sh, sha256, textOf } from './subject.ts'
+import { type At, collect, ended, isOver, sh, sha256, textOf } from './subject.ts'
 
 export function commands(at: At): void {
   test('it answers with its exit code, stdout and stderr apart, and when it ran', async () => {
@@ -98,8 +98,11 @@ export function commands(at: At): void {
     expect(all.map(({ stdout, exitCode }) => [textOf(stdout), exitCode])).toEqual(Array.from({ length: 20 }, (_, i) => [String(i), i]))
   })
 
-  test('a terminal is refused while there is none', async () => {
-    expect(await codeOf(at.runtime.execute({ device: at.device, command: sh('true'), tty: true }))).toBe('UNSUPPORTED')
+  test('who asks for a terminal gets one, of the kind and size that is asked for', async () => {
+    const tty = await at.runtime.execute({ device: at.device, command: sh('stty size; echo $TERM >&2'), tty: true })
+    expect([tty.exitCode, textOf(tty.stdout)]).toEqual([0, '24 80\r\ndumb\r\n'])
+    const terminal = { term: 'xterm', columns: 120, rows: 50 }
+    expect(textOf((await at.runtime.execute({ device: at.device, command: sh('stty size'), tty: true, terminal })).stdout)).toBe('50 120\r\n')
   })
 }
 

@@ -19,7 +19,7 @@ export interface Face {
 }
 
 /** The right that a caller of another device's runtime is given. */
-export const RIGHT = `exec: sh, ${NO_SUCH_COMMAND}; env GREETING`
+export const RIGHT = `exec: sh, ${NO_SUCH_COMMAND}; env GREETING; tty`
 
 const OPEN_MS = 120_000
 

@@ -1,5 +1,5 @@
 /** `errand run`: one command on a device. Its output and exit code are the command's own; everything errand says goes to stderr. */
-import type { ExecOutcome } from '../../../protocols/local/messages.ts'
+import type { ExecOutcome, ExecRequest } from '../../../protocols/local/messages.ts'
 import { systemClock } from '../../base/clock.ts'
 import { sayDuration } from '../../base/duration.ts'
 import { asErrand, ErrandError } from '../../base/errors.ts'
@@ -12,6 +12,8 @@ import { drained, Unread } from '../writer.ts'
 
 export interface RunOptions {
   readonly interactive?: boolean
+  /** By `onTerminal` only. */
+  readonly tty?: boolean
   readonly cwd?: string
   readonly env?: Record<string, string>
   readonly user?: string
@@ -29,13 +31,26 @@ export interface RunOptions {
 const SAY_WAITING_MS = 1_000
 const STOPPERS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
+/** What is ours of a terminal over there. */
+type OurEnd = Pick<ExecOptions, 'stdin' | 'onTerminal'> & Pick<ExecRequest, 'terminal'>
+
 export async function run(context: Context, device: string, command: string[], options: RunOptions): Promise<number> {
-  if (options.detach === true) return await detach(context, device, command, options)
+  return options.detach === true ? await detach(context, device, command, options) : await attached(context, { device, command }, options)
+}
+
+export async function attached(
+  context: Context,
+  { device, command }: Pick<ExecRequest, 'device' | 'command'>,
+  options: RunOptions,
+  end: OurEnd = {},
+): Promise<number> {
+  const { terminal, ...ours } = end
   const stop = new Stop()
   try {
     const outcome = await context.client.exec(
-      { device, command, ...asked(options) },
+      { device, command, ...asked(options), terminal },
       {
+        ...ours,
         ...takers(context.json),
         ...notices(context, device),
         ...(options.interactive === true ? { stdin: process.stdin } : {}),

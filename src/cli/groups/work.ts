@@ -1,5 +1,7 @@
 /** Commands on devices, and the tasks they are. */
 import type { Command } from 'commander'
+import type { RunOptions } from '../commands/run.ts'
+import type { Context } from '../context.ts'
 import { UsageError, usageOf } from '../usage.ts'
 import { count, duration, pairs, size, uuid } from '../values.ts'
 import { type Does, inSession } from './group.ts'
@@ -10,10 +12,11 @@ export function addWork(program: Command, does: Does, argv: readonly string[]): 
     .argument('<device>', 'a name, a DID or a PeerId')
     .argument('[command...]', 'what to run there, without a shell')
     .usage(
-      'DEVICE [--detach] [-i] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--max-output SIZE] [--id UUID] [--meta K=V]… [--session S] -- COMMAND [ARG…]',
+      'DEVICE [--detach] [-i] [-t] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--max-output SIZE] [--id UUID] [--meta K=V]… [--session S] -- COMMAND [ARG…]',
     )
     .description("run one command on a device; output, input and exit code are the command's own")
     .option('-i, --interactive', 'forward stdin')
+    .option('-t, --tty', 'on a terminal of the device; every key goes there, ~? at the beginning of a line says what else')
     .option('--cwd <dir>', 'working directory there')
     .option('--env <k=v>', 'an environment variable (repeatable)', pairs)
     .option('--user <user>', 'as which user there')
@@ -26,8 +29,28 @@ export function addWork(program: Command, does: Does, argv: readonly string[]): 
     .option('--meta <k=v>', 'kept with the task (repeatable)', pairs)
     .addHelpText('after', EXIT_CODES)
   run.hook('preAction', () => demandDashes(run, argv))
-  does(...inSession(run, async () => (await import('../commands/run.ts')).run))
+  does(...inSession(run, async () => runOrTerminal))
+  addShell(program, does)
   addTasks(program, does)
+}
+
+async function runOrTerminal(context: Context, device: string, command: string[], options: RunOptions): Promise<number> {
+  if (options.tty === true) return (await import('../commands/terminal.ts')).onTerminal(context, device, command, options)
+  return (await import('../commands/run.ts')).run(context, device, command, options)
+}
+
+function addShell(program: Command, does: Does): void {
+  const shell = program
+    .command('shell')
+    .argument('<device>', 'a name, a DID or a PeerId')
+    .usage('DEVICE [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--session S]')
+    .description('a shell on a terminal of the device: bash there, else sh; ~. at the beginning of a line hangs up')
+    .option('--cwd <dir>', 'working directory there')
+    .option('--env <k=v>', 'an environment variable (repeatable)', pairs)
+    .option('--user <user>', 'as which user there')
+    .option('--timeout <duration>', 'end it after that long', duration)
+    .addHelpText('after', EXIT_CODES)
+  does(...inSession(shell, async () => (await import('../commands/terminal.ts')).shell))
 }
 
 const TASK = 'an id, or 6 characters of its beginning or end'

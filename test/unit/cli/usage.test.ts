@@ -38,10 +38,9 @@ test.each([
 })
 
 test.each([
-  ['run', '-t', 'gpu1', '--', 'ls'],
   ['run', '--on', 'gpu', '--', 'ls'],
   ['audit', 'prune'],
-  ['shell', 'gpu1'],
+  ['forward', 'gpu1'],
 ])('what belongs to later chapters is not accepted silently: %s %s', async (...args) => {
   expect((await errand.run(args)).code).toBe(2)
 })

@@ -11,6 +11,7 @@ type TagName = keyof typeof HOST_TAG
 const device = new Identity(filled(32, 2)).did
 const TASK = '019aa3c1-7b2e-7c3d-9f1a-5d2e8c4b9fa2'
 const SPEC = { exe: 'git', argv: ['status', '--short'], cwd: '/srv/app', env: { LANG: 'C' }, user: '', timeoutMs: 60_000, maxOutputBytes: 0, stdin: false }
+const TERMINAL = { term: 'xterm-256color', columns: 80, rows: 24 }
 const WARRANT = { caller: device, challenge: filled(16, 0xc4), invocation: filled(5, 0x11), proofs: [filled(2, 0x22), filled(1, 0x33)] }
 const ORDER = { v: 1, task: TASK, spec: SPEC, attached: true, spool: { maxBytes: 64 << 20, policy: 'block' }, warrant: WARRANT }
 const TICKET = { task: TASK, id: filled(16, 0xaa), key: filled(32, 0xbb), address: '192.168.1.7' }
@@ -42,6 +43,7 @@ export const hostVectors = {
   frames: [
     said('order: attached, with a warrant', 'order', ORDER),
     said('order: detached, the oldest output goes', 'order', { ...ORDER, attached: false, spool: { maxBytes: 65_536, policy: 'drop-oldest' } }),
+    said('order: on a terminal', 'order', { ...ORDER, spec: { ...SPEC, stdin: true, terminal: TERMINAL } }),
     raw('go', 'go'),
     raw('go: what was looked at, and how long it may take', 'go', encode({ file: '/usr/bin/make', cwd: '/srv/app', timeoutMs: 600_000 })),
     raw('go: there was no such program', 'go', encode({ file: null, cwd: '/srv/app' })),
@@ -54,6 +56,7 @@ export const hostVectors = {
     raw('stdin', 'stdin', text('yes\n')),
     raw('stdinEnd', 'stdinEnd'),
     said('stdinCredit', 'stdinCredit', { bytes: 4 }),
+    said('resize', 'resize', { columns: 132, rows: 43 }),
     raw('stdout', 'stdout', text('héllo\n')),
     raw('stderr', 'stderr', text('oh\n')),
     said('at: what lies before was dropped', 'at', { offset: 3_000_000 }),
@@ -81,6 +84,8 @@ export const hostVectors = {
     bad('an order with a spool of 64 KiB less one', 'order', encode({ ...ORDER, spool: { maxBytes: 65_535, policy: 'block' } })),
     bad('an order with a policy that does not exist', 'order', encode({ ...ORDER, spool: { maxBytes: 1 << 20, policy: 'drop-newest' } })),
     bad('an order with a challenge of 15 bytes', 'order', encode({ ...ORDER, warrant: { ...WARRANT, challenge: filled(15, 1) } })),
+    bad('an order on a terminal whose kind is a path', 'order', encode({ ...ORDER, spec: { ...SPEC, terminal: { ...TERMINAL, term: '../x' } } })),
+    bad('a terminal without columns', 'resize', encode({ columns: 0, rows: 24 })),
     bad('a follow of version 0', 'follow', encode({ v: 0, task: TASK, from: 0 })),
     bad('a follow from before the beginning', 'follow', encode({ v: 1, task: TASK, from: -1 })),
     bad('a ticket with a short key', 'ticket', encode({ ...TICKET, key: filled(16, 1) })),

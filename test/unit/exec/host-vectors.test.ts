@@ -13,6 +13,7 @@ import {
   HOST,
   HOST_TAG,
   Order,
+  Resize,
   Started,
   StdinCredit,
   Stop,
@@ -38,7 +39,7 @@ holdsItsVectors({
   maxFrameBytes: HOST.maxFrameBytes,
   schemas: {
     ...{ order: Order, follow: Follow, attend: Attend, ticket: Ticket, expel: Expel, stop: Stop, stdinCredit: StdinCredit, at: At, ended: Ended },
-    ...{ started: Started, failed: Failed, attending: Attending, ticketed: Ticketed, held: Held },
+    ...{ started: Started, failed: Failed, resize: Resize, attending: Attending, ticketed: Ticketed, held: Held },
   },
 })
 

@@ -9,10 +9,10 @@ import type { CommandOrder } from '../../../src/tasks/ports.ts'
 export function orderOf(identity: Identity, spec: CommandSpec, more: Partial<CommandOrder> = {}, now = Math.floor(Date.now() / 1_000)): CommandOrder {
   const task = more.task ?? randomUUID()
   const challenge = randomBytes(16)
-  const { env, ...bounds } = spec
+  const { env, terminal, ...bounds } = spec
   const invocation = signInvocation(identity, {
     ...{ sub: identity.did, aud: identity.did, cmd: '/exec/run', prf: [], iat: now, exp: now + 60 },
-    args: { ...bounds, env: Object.keys(env).sort(), tty: false, task },
+    args: { ...bounds, env: Object.keys(env).sort(), tty: terminal !== undefined, task },
     nonce: Buffer.concat([challenge, randomBytes(12)]),
   })
   const warrant = { caller: identity.did, challenge, invocation: invocation.bytes, proofs: [] }

@@ -130,8 +130,7 @@ test('requests that do not fit are refused before the runtime hears of them', as
   await using w = await grpcWorld({})
   const bad: Message[] = [{ device: 'x' }, { ...REQUEST, contextJson: '{' }, { ...REQUEST, contextJson: '[]' }, { ...REQUEST, id: '7' }]
   for (const message of bad) expect(await failureOf(w.caller.ask(EXECUTE, message)), JSON.stringify(message)).toMatchObject({ status: 3, code: 'BAD_REQUEST' })
-  for (const more of [{ tty: true }, { interactive: true }])
-    expect(await failureOf(w.caller.ask(EXECUTE, { ...REQUEST, ...more }))).toMatchObject({ status: 12, code: 'UNSUPPORTED' })
+  expect(await failureOf(w.caller.ask(EXECUTE, { ...REQUEST, interactive: true }))).toMatchObject({ status: 12, code: 'UNSUPPORTED' })
   expect(await failureOf(w.caller.ask(EXECUTE, { ...REQUEST, stdin: Buffer.alloc(1 << 20) }))).toMatchObject({ status: 8 })
 })
 

@@ -132,11 +132,12 @@ test('a wrong first message is refused with its reason, and nothing runs', async
   expect(ran).toBe(0)
 })
 
-test('resizing what is no terminal is refused, and the command goes on', async () => {
+test('a new size goes to the command', async () => {
   await using it = await world(
     execs(async (_request, link) => {
       await accept(link)
-      expect((await link.read())?.tag).toBe(TAG.stdinEnd)
+      const { tag, payload } = (await link.read()) ?? {}
+      await link.write(TAG.stdout, Buffer.concat([Uint8Array.of(tag ?? 0), payload?.subarray() ?? new Uint8Array()]))
       await end(link)
     }),
   )
@@ -144,11 +145,10 @@ test('resizing what is no terminal is refused, and the command goes on', async (
   const heard = listen(socket)
   socket.once('open', () => socket.send(REQUEST))
   await once(socket, 'message')
-  socket.send(frame(LOCAL_TAG.resize, { columns: 80, rows: 24 }))
-  socket.send(frame(TAG.stdinEnd))
+  socket.send(frame(TAG.resize, { columns: 80, rows: 24 }))
   expect(await heard.closed).toBe(1_000)
-  expect(heard.tags).toEqual([TAG.accepted, LOCAL_TAG.unsupported, TAG.ended])
-  expect(JSON.parse(String(heard.said[1]))).toMatchObject({ code: 'UNSUPPORTED' })
+  expect(heard.tags).toEqual([TAG.accepted, TAG.stdout, TAG.ended])
+  expect(String(heard.said[1])).toBe(`${String.fromCharCode(TAG.resize)}{"columns":80,"rows":24}`)
 })
 
 test('updates come from a cursor on, and end with the socket', async () => {

@@ -1,6 +1,7 @@
 /** What the gate of commands refuses although the kernel lets it through. */
 import { expect, test } from 'vitest'
-import { encode } from '../../../protocols/wire.ts'
+import { EXEC, Open } from '../../../protocols/exec/messages.ts'
+import { decodeAs, encode } from '../../../protocols/wire.ts'
 import { LAST_LINK } from '../../../src/authority/chain.ts'
 import { SESSION } from '../../../src/authority/session.ts'
 import { SessionCheck } from '../../../src/runtime/session-check.ts'
@@ -16,10 +17,18 @@ test('a right to something else is no right to run: an invocation of another com
   expect(world.audit.facts).toMatchObject([{ action: 'exec.denied', actor: laptop.did }])
 })
 
-test('a terminal is refused where there is none to give, and the command does not run without it', async () => {
+test('a terminal that was not declared, or that nobody would be at, is refused, and the command does not run without it', async () => {
   const world = await World.open()
-  const call = world.call(laptop, world.open(laptop, [world.grant(laptop)], { tty: true }))
-  expect(await call.answer()).toMatchObject({ t: 'refused', code: 'UNSUPPORTED' })
+  const terminal = { term: 'xterm', columns: 80, rows: 24 }
+  const plain = decodeAs(Open, world.open(laptop, [world.grant(laptop)]), EXEC.maxFrameBytes)
+  expect(await world.call(laptop, encode({ ...plain, terminal })).answer()).toMatchObject({
+    t: 'refused',
+    code: 'DENIED',
+    message: expect.stringContaining('terminal'),
+  })
+  const withTty = decodeAs(Open, world.open(laptop, [world.grant(laptop)], { tty: true }), EXEC.maxFrameBytes)
+  const detached = { ...withTty, about: { detached: true } }
+  expect(await world.call(laptop, encode(detached)).answer()).toMatchObject({ t: 'refused', code: 'UNSUPPORTED' })
   await settled()
   expect(world.executor.started).toHaveLength(0)
 })

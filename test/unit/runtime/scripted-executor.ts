@@ -1,7 +1,7 @@
 /** An executor that does what a test says, in the place of processes. */
 import type { Ended } from '../../../protocols/exec/messages.ts'
 import type { Judged } from '../../../protocols/host/messages.ts'
-import type { CommandSpec } from '../../../protocols/task/messages.ts'
+import type { CommandSpec, WindowSize } from '../../../protocols/task/messages.ts'
 import { ErrandError } from '../../../src/base/errors.ts'
 import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../../../src/tasks/ports.ts'
 
@@ -10,6 +10,7 @@ export class Scripted implements RunningCommand {
   readonly pid = 1
   readonly input: Uint8Array[] = []
   readonly stops: string[] = []
+  readonly sizes: WindowSize[] = []
   inputEnded = false
   holds = 0
   readonly ended: Promise<Ended>
@@ -26,6 +27,10 @@ export class Scripted implements RunningCommand {
   stdin(chunk: Uint8Array): Promise<void> {
     this.input.push(chunk)
     return Promise.resolve()
+  }
+
+  resize(size: WindowSize): void {
+    this.sizes.push(size)
   }
 
   endStdin(): void {
