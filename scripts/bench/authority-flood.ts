@@ -35,6 +35,8 @@ const VERSION = '0.1.0'
 /** Below what a device lets one peer have open at once. */
 const IN_FLIGHT = 200
 const TICK_MS = 5
+/** It waits for no answer: a stream that takes longer is reset, and the next one opened in its place. */
+const GIVE_UP_MS = 1_000
 /** More links together than a device keeps verified, so that every one of them costs it a signature. */
 const DEEP_CHAINS = 300
 const LINKS = 8
@@ -69,7 +71,8 @@ class Flood {
   }
 
   /** Signs ahead what an attack will send: the time it takes is not the device's. */
-  load(count: number): void {
+  async load(count: number): Promise<void> {
+    if (this.#session.connection.status !== 'open') await this.#enterAgain()
     const frames: Uint8Array[] = []
     const kinds = this.#kinds()
     while (frames.length < count) for (const make of kinds) frames.push(make(frames.length / kinds.length))
@@ -121,7 +124,7 @@ class Flood {
 
   async #send(frame: Uint8Array): Promise<string> {
     try {
-      const answer = await ask(this.#session.connection, frame)
+      const answer = await ask(this.#session.connection, frame, GIVE_UP_MS)
       return answer.t === 'refused' ? String(answer.reason ?? answer.code) : answer.t === 'cut' ? 'cut' : 'RAN'
     } catch {
       return 'cut'
@@ -172,7 +175,7 @@ async function answer(asked: FloodAsked): Promise<FloodTold> {
     flood = await Flood.begin(asked.code, asked.target)
     return { ...done, did: flood.peer.identity.did }
   }
-  if (asked.t === 'load') flood?.load(asked.count)
+  if (asked.t === 'load') await flood?.load(asked.count)
   if (asked.t === 'attack' && flood !== undefined) return { ...done, attacked: await flood.attack(asked.seconds, asked.perSecond) }
   return done
 }

@@ -3,6 +3,7 @@
  * beside a process that only takes as much of the machine as the attacker does, in turn; and what the device's log holds of it afterwards.
  */
 import { type ChildProcess, fork } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Did } from '../../src/identity/identity.ts'
 import type { Attacked, FloodAsked, FloodTold, Target } from './authority-flood.ts'
@@ -16,7 +17,11 @@ const ROUNDS = 2
 const HONEST_EVERY_MS = 50
 const WARM_UP = 60
 const SETTLE_MS = 3_000
+/** Linux, wherever Node runs on it. */
+const TICKS_PER_SECOND = 100
 /** DenialMeter: so many refusals of one caller are recorded one by one, then one in so many seconds. */
+/** What a device writes of it: a request that was refused, and a peer that was refused too often; metered apart. */
+const DENIALS = ['exec.denied', 'device.refused'] as const
 const METER = { atOnce: 20, everySeconds: 3 } as const
 
 const PHASES = ['alone', 'attacked', 'crowded'] as const
@@ -29,6 +34,8 @@ const WHAT: Readonly<Record<Phase, string>> = {
 
 interface Honest {
   readonly ms: Readonly<Record<Phase, Figures>>
+  /** Processor time of the device by time, in cores: what it does for the honest peer, and for the other one on top. NaN where there is no /proc. */
+  readonly cores: Readonly<Record<Phase, number>>
   /** Commands that did not run, in any phase. */
   readonly failed: number
   readonly ratio: number
@@ -59,25 +66,29 @@ export async function besiege(cleanup: Cleanup, { seconds }: { readonly seconds:
   for (let n = 0; n < WARM_UP; n++) await pair.near.run(pair.far.name, ['true'])
   await sleep(SETTLE_MS)
   const began = performance.now()
-  const held = await deniedOf(pair.far, target.did, did)
-  const { taken, attacks, failed } = await phases(pair, ask, seconds)
+  const seen = await phases(pair, ask, seconds)
+  const { attacks } = seen
   const since = (performance.now() - began) / 1_000
-  const denied = (await deniedOf(pair.far, target.did, did)).slice(held.length)
-  return { honest: honestOf(taken, failed), attack: attackOf(attacks, seconds), log: logOf(denied, attacks, since) }
+  const denied = await deniedOf(pair.far, target.did, did)
+  return { honest: honestOf(seen), attack: attackOf(attacks, seconds), log: logOf(denied, attacks, since) }
 }
 
 interface Taken {
   readonly taken: ReadonlyMap<Phase, readonly number[]>
   readonly attacks: readonly Attacked[]
   readonly failed: number
+  readonly cores: ReadonlyMap<Phase, readonly number[]>
 }
 
 async function phases(pair: Pair, ask: Ask, seconds: number): Promise<Taken> {
   const taken = new Map<Phase, number[]>(PHASES.map((phase) => [phase, []]))
   const attacks: Attacked[] = []
   let failed = 0
+  const cores = new Map<Phase, number[]>(PHASES.map((phase) => [phase, []]))
   const during = async (phase: Phase, work: Promise<unknown>): Promise<void> => {
+    const [cpu, began] = [cpuSeconds(pair.far.pid), performance.now()]
     const all = await honestly(pair, work)
+    cores.get(phase)?.push((cpuSeconds(pair.far.pid) - cpu) / ((performance.now() - began) / 1_000))
     taken.get(phase)?.push(...all.filter((ms) => !Number.isNaN(ms)))
     failed += all.filter(Number.isNaN).length
     const { p50, p99 } = figures(taken.get(phase) ?? [])
@@ -94,7 +105,16 @@ async function phases(pair: Pair, ask: Ask, seconds: number): Promise<Taken> {
     await sleep(SETTLE_MS)
     await during('crowded', ask({ t: 'burn', seconds, share: Math.min(1, attacked?.share ?? 0) }))
   }
-  return { taken, attacks, failed }
+  return { taken, attacks, failed, cores }
+}
+
+function cpuSeconds(pid: number): number {
+  try {
+    const [user, system] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ').slice(11, 13).map(Number) ?? []
+    return ((user ?? Number.NaN) + (system ?? Number.NaN)) / TICKS_PER_SECOND
+  } catch {
+    return Number.NaN
+  }
 }
 
 /** Small commands until the work is over. @returns what each took, milliseconds; NaN: it did not run. */
@@ -139,20 +159,24 @@ async function targetOf({ client }: BenchNode): Promise<Target> {
   return { did: did as Did, address }
 }
 
-/** What the device's own log holds of that caller's refusals, oldest first: how many earlier ones each entry counts. */
+/** What the device's own log holds of that caller's refusals: how many earlier ones each entry counts. */
 async function deniedOf({ client }: BenchNode, device: string, actor: Did): Promise<number[]> {
   const counted: number[] = []
-  for await (const entry of client.audit({ actor, action: 'exec.denied', limit: 100_000 })) {
-    if (entry.device === device) counted.push(Number(/\(and (\d+) more refusals before\)/.exec(JSON.stringify(entry))?.[1] ?? 0))
+  for (const action of DENIALS) {
+    for await (const entry of client.audit({ actor, action, limit: 100_000 })) {
+      if (entry.device === device) counted.push(Number(/\(and (\d+) more refusals before\)/.exec(JSON.stringify(entry))?.[1] ?? 0))
+    }
   }
   return counted
 }
 
-function honestOf(taken: Taken['taken'], failed: number): Honest {
+function honestOf({ taken, failed, cores: shares }: Taken): Honest {
+  const mean = (phase: Phase): number => round((shares.get(phase) ?? []).reduce((sum, one) => sum + one, 0) / Math.max(1, shares.get(phase)?.length ?? 0))
+  const cores = { alone: mean('alone'), attacked: mean('attacked'), crowded: mean('crowded') }
   const seen = (phase: Phase): Figures => figures(taken.get(phase) ?? [])
   const ms = { alone: seen('alone'), attacked: seen('attacked'), crowded: seen('crowded') }
   const { alone, attacked, crowded } = ms
-  return { ms, failed, ratio: round(attacked.p99 / alone.p99), ratioP50: round(attacked.p50 / alone.p50), crowdedRatio: round(crowded.p99 / alone.p99) }
+  return { ms, cores, failed, ratio: round(attacked.p99 / alone.p99), ratioP50: round(attacked.p50 / alone.p50), crowdedRatio: round(crowded.p99 / alone.p99) }
 }
 
 function attackOf(attacks: readonly Attacked[], seconds: number): Siege['attack'] {
@@ -164,17 +188,19 @@ function attackOf(attacks: readonly Attacked[], seconds: number): Siege['attack'
 
 function logOf(denied: readonly number[], attacks: readonly Attacked[], seconds: number): Siege['log'] {
   const refusals = attacks.flatMap(({ answers }) => Object.entries(answers)).reduce((all, [answer, n]) => (answer === 'cut' ? all : all + n), 0)
-  const most = METER.atOnce + Math.ceil(seconds / METER.everySeconds) + 1
+  const most = DENIALS.length * (METER.atOnce + Math.ceil(seconds / METER.everySeconds) + 1)
   const counted = denied.reduce((all, n) => all + n, 0)
   return { entries: denied.length, most, refusals, counted, byCounts: denied.length <= most && denied.length > 0 }
 }
 
 export function siegeText({ honest, attack, log }: Siege): string {
   const rows = PHASES.map((phase): Row => ({ what: WHAT[phase], figures: honest.ms[phase] }))
+  const { alone, attacked, crowded } = honest.cores
   const answers = Object.entries(attack.answers).sort(([, a], [, b]) => b - a)
   return [
     table('one small command of an honest peer', 'ms', rows),
     `  ${honest.ratio}× in its p99 and ${honest.ratioP50}× in its p50 under attack; ${honest.crowdedRatio}× in its p99 from sharing the machine alone; ${honest.failed} commands did not run`,
+    `  the device used ${alone} cores alone, ${attacked} under attack, ${crowded} on the shared machine`,
     `  ${attack.perSecond} hostile requests a second reached the device (${attack.wanted} were to be sent), ${attack.lost} connections lost: ${answers.map(([answer, n]) => `${answer} ${n}`).join(', ')}`,
     `  the log of the device grew by ${log.entries} entries for ${log.refusals} refusals; they count ${log.counted} more between them`,
     '',

@@ -23,6 +23,8 @@ export interface AuditExchangeOn {
   readonly clock: Clock
   /** Whether the people of a device hold `/audit/read`: without it a device gets heads, not entries. */
   readonly mayRead: (did: Did) => boolean
+  /** Told of a question that could not be answered. */
+  readonly refused: (did: Did) => void
   readonly log: (event: string, facts: Record<string, unknown>) => void
 }
 
@@ -141,6 +143,7 @@ export class AuditExchange {
       await link.send(allowed ? await this.on.replica.answer(request) : { t: 'none', log: request.log, from: request.from })
       await link.close()
     } catch (thrown) {
+      if (peer !== undefined) this.on.refused(peer.did)
       link.abort(asErrand(thrown))
     }
   }

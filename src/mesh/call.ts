@@ -4,6 +4,7 @@ import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
+import type { Brake } from './brake.ts'
 import { callerOf, type ExecCaller } from './exec.ts'
 import type { Host } from './host.ts'
 import type { Links, Peer } from './links.ts'
@@ -14,17 +15,20 @@ export interface CallDoor {
   answer(ask: Ask, caller: ExecCaller): Promise<Answer>
 }
 
-export async function serveCalls(host: Host, on: { links: Links; door: CallDoor; clock: Clock }): Promise<void> {
+export async function serveCalls(host: Host, on: { links: Links; brake: Brake; door: CallDoor; clock: Clock }): Promise<void> {
   await host.handle(
     [...CALL.ids],
     async (stream, connection) => {
       const peer = on.links.peerOn(connection)
       if (peer === undefined) return stream.abort(new Error('calls are served after hello only'))
       const link = new FrameLink(byteLink(stream), CALL.maxFrameBytes)
+      const refusal = on.brake.refusal(peer.did)
       try {
+        if (refusal !== undefined) throw refusal
         const ask = await readAsk(link, on.clock)
-        await link.write(CALL_TAG.answer, encode(await on.door.answer(ask, callerOf(peer))))
+        await link.write(CALL_TAG.answer, encode(await on.door.answer(ask, callerOf(peer, on.brake))))
       } catch (thrown) {
+        if (refusal === undefined) on.brake.answered(peer.did, asErrand(thrown))
         await Promise.resolve(link.write(CALL_TAG.refused, encode(asErrand(thrown).toWire('device')))).catch(() => undefined)
       }
       await link.end().catch(() => undefined)

@@ -1,10 +1,12 @@
 /** `/errand/exec/1` on libp2p: opens a stream to another device, hands inbound ones to the door. Carries frames, understands none. */
 import type { Connection, Stream } from '@libp2p/interface'
-import { EXEC } from '../../protocols/exec/messages.ts'
+import { EXEC, TAG } from '../../protocols/exec/messages.ts'
+import { encode } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
+import type { Brake } from './brake.ts'
 import type { Host } from './host.ts'
 import type { Links, Peer } from './links.ts'
 import { byteLink, LinkClosed } from './streams.ts'
@@ -18,6 +20,12 @@ export interface ExecCaller {
   readonly address: string
   /** Resolves when this device has the revocations that the caller knows. */
   readonly synced: Promise<void>
+  readonly patience: {
+    /** What it is told in the place of a verdict when it was refused too often. */
+    readonly over: () => ErrandError | undefined
+    /** Told what it is refused with, as soon as that is known. */
+    readonly refused: (error: ErrandError) => void
+  }
 }
 
 export interface ExecDoor {
@@ -25,14 +33,16 @@ export interface ExecDoor {
   serve(link: FrameLink, caller: ExecCaller, o: { signal: AbortSignal }): Promise<void>
 }
 
-export async function serveExec(host: Host, on: { links: Links; door: ExecDoor }): Promise<void> {
+export async function serveExec(host: Host, on: { links: Links; brake: Brake; door: ExecDoor }): Promise<void> {
   await host.handle(
     [...EXEC.ids],
     async (stream, connection) => {
       const link = new FrameLink(byteLink(stream), EXEC.maxFrameBytes)
       const peer = on.links.peerOn(connection)
       if (peer === undefined) return stream.abort(new Error('exec is served after hello only'))
-      await on.door.serve(link, callerOf(peer), { signal: goneSignal(stream, connection) })
+      const refusal = on.brake.refusal(peer.did)
+      if (refusal === undefined) await on.door.serve(link, callerOf(peer, on.brake), { signal: goneSignal(stream, connection) })
+      else await refuse(link, refusal)
       // All is said: what still comes is thrown away, or a caller that was refused could fill our memory through every stream it leaves half open.
       await stream.closeRead()
     },
@@ -152,8 +162,16 @@ export function openedOn(peer: Peer, link: FrameLink): OpenedExec {
   return { link, challenge: peer.theirChallenge, synced: peer.synced, host }
 }
 
-export function callerOf(peer: Peer): ExecCaller {
-  return { did: peer.did, challenge: peer.ourChallenge, address: peer.connection.remoteAddr.toString(), synced: peer.heard() }
+export function callerOf(peer: Peer, brake: Brake): ExecCaller {
+  const { did, ourChallenge: challenge, connection } = peer
+  const patience = { over: () => brake.refusal(did), refused: (error: ErrandError) => brake.answered(did, error) }
+  return { did, challenge, address: connection.remoteAddr.toString(), synced: peer.heard(), patience }
+}
+
+/** Before anything of the request is read. */
+async function refuse(link: FrameLink, refusal: ErrandError): Promise<void> {
+  await Promise.resolve(link.write(TAG.refused, encode(refusal.toWire('device')))).catch(() => undefined)
+  await link.end().catch(() => undefined)
 }
 
 /**

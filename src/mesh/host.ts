@@ -32,6 +32,8 @@ export interface HostOptions {
   readonly isGuest?: boolean
   /** Devices that are not dialled, however their address became known. */
   readonly denyDial?: (peerId: string) => boolean
+  /** Devices whose connections are ended as soon as their key is proven. */
+  readonly denyInbound?: (peerId: string) => boolean
   /** Serves devices that typed a short code; a node that only joins has none. */
   readonly pairing?: PairDoor
 }
@@ -42,6 +44,7 @@ export type Host = Libp2p<{ ping: Ping }> & { services: Services }
 /** 4 MiB: enough for 1 Gbit/s at 30 ms, and the most that a reader who stops can cost. */
 const MAX_WINDOW_BYTES = 4 << 20
 const PING_BYTES = 32
+const PING_MS = 5_000
 
 /** The short name of a mesh, in protocol names and topics. */
 export function meshTag(meshId: Uint8Array): string {
@@ -63,7 +66,8 @@ export async function startHost(o: HostOptions, prepare: (host: Host) => Promise
 }
 
 /** libp2p's ping takes whichever connection it finds; this one asks on the given one, and is content with any answer at all. */
-export async function pingOn(connection: Connection, meshId: Uint8Array, signal: AbortSignal): Promise<void> {
+export async function pingOn(connection: Connection, meshId: Uint8Array): Promise<void> {
+  const signal = AbortSignal.timeout(PING_MS)
   const stream = await connection.newStream(`/errand/${meshTag(meshId)}/ping/1.0.0`, { signal })
   stream.send(new Uint8Array(PING_BYTES))
   try {
@@ -76,6 +80,12 @@ export async function pingOn(connection: Connection, meshId: Uint8Array, signal:
   } finally {
     stream.abort(new Error('asked'))
   }
+}
+
+/** Notes how long a device takes to answer; one that does not keeps the time that it had. */
+export async function notePing(host: Host | undefined, peer: { readonly connection: Connection; rttMs: number }): Promise<void> {
+  const rtt = await host?.services.ping.ping(peer.connection.remotePeer, { signal: AbortSignal.timeout(PING_MS) }).catch(() => undefined)
+  if (rtt !== undefined) peer.rttMs = rtt
 }
 
 async function createHost(o: HostOptions): Promise<Host> {
@@ -105,6 +115,7 @@ async function createHost(o: HostOptions): Promise<Host> {
     connectionGater: {
       denyDialMultiaddr: () => false,
       denyDialPeer: (id) => o.denyDial?.(id.toString()) === true,
+      denyInboundEncryptedConnection: (id) => o.denyInbound?.(id.toString()) === true,
       denyOutboundEncryptedConnection: (id) => o.denyDial?.(id.toString()) === true,
     },
     peerDiscovery: o.mdns && o.isGuest !== true ? [mdns({ serviceTag: `_errand-${tag}._udp.local`, interval: 20_000 })] : [],

@@ -49,6 +49,8 @@ export interface LinksOn {
   readonly log: (event: string, facts: Record<string, unknown>) => void
   /** Everything of a hello that is not bound to the connection. */
   readonly ownHello: (to: Did) => Omit<Hello, 'challenge' | 't' | 'v' | 'mesh' | 'time'>
+  /** A stream has passed the gate. */
+  readonly reached: (stream: Stream) => void
   readonly onUp: (peer: Peer) => void
   readonly onDown: (did: Did) => void
 }
@@ -67,7 +69,10 @@ export class Links {
   constructor(private readonly on: LinksOn) {}
 
   async attach(libp2p: Libp2p): Promise<void> {
-    gateEveryStream(libp2p, (stream, connection) => this.#gate(stream, connection))
+    gateEveryStream(libp2p, async (stream, connection) => {
+      await this.#gate(stream, connection)
+      this.on.reached(stream)
+    })
     libp2p.addEventListener('connection:open', (event) => this.#opened(event.detail))
     libp2p.addEventListener('connection:close', (event) => this.#closed(event.detail))
     await libp2p.handle([...HELLO.ids], (stream, connection) => this.#answer(stream, connection), { maxInboundStreams: 1, maxOutboundStreams: 1 })

@@ -10,12 +10,13 @@ import { seal } from '../identity/envelope.ts'
 import { type Did, didOfPeerId } from '../identity/identity.ts'
 import type { Verdict } from '../registry/directory.ts'
 import { AuditExchange } from './audit.ts'
+import { Brake } from './brake.ts'
 import { callPeer, serveCalls } from './call.ts'
 import { isGuestLine } from './company.ts'
 import { ExecStreams, type OpenedExec, openedOn, serveExec } from './exec.ts'
 import { Gossip } from './gossip.ts'
 import { tellHeads } from './heads.ts'
-import { type Host, pingOn, startHost } from './host.ts'
+import { type Host, notePing, pingOn, startHost } from './host.ts'
 import { serveJoin } from './join.ts'
 import { Links, type Peer } from './links.ts'
 import { type Move, watchMoves } from './moves.ts'
@@ -29,7 +30,6 @@ import { localAddressOf, socketOf } from './tcp.ts'
 import type { MeshOn, MeshOptions } from './wiring.ts'
 
 const PING_EVERY_MS = 15_000
-const PING_MS = 5_000
 /** How soon a connection answers whose device has come again on another one; and one whose network has changed. */
 const SECOND_MS = 500
 const MOVED_MS = 1_000
@@ -40,6 +40,7 @@ const ANOTHER_MS = 2_000
 
 export class MeshNode {
   readonly #links: Links
+  readonly #brake: Brake
   readonly #sync: Sync
   readonly #gossip: Gossip
   readonly #rejoin: Rejoin
@@ -59,12 +60,14 @@ export class MeshNode {
     private readonly on: MeshOn,
   ) {
     const { directory, records, clock, random, log, company } = on
+    this.#brake = new Brake({ clock, isKnown: (did) => directory.isKnown(did), slowed: on.refused })
     this.#links = new Links({
       ...{ self: o.identity.did, meshId: o.meshId, directory, company, clock, random, log },
       refused: on.refused,
       removals: { of: (did) => records.removalOf(did), learn: (order) => records.admit('orders', order) },
       admitMember: (bytes) => this.#admitMember(bytes),
       ownHello: (to) => this.#ownHello(to),
+      reached: (stream) => this.#brake.reached(stream),
       onUp: (peer) => this.#up(peer),
       onDown: (did) => this.#down(did),
     })
@@ -72,7 +75,7 @@ export class MeshNode {
       ...{ clock, log },
       heard: ({ connection }) => socketOf(connection)?.bytesRead,
       isFull: ({ connection }) => (socketOf(connection)?.writableLength ?? 0) > 0,
-      ask: ({ connection }) => pingOn(connection, o.meshId, AbortSignal.timeout(PING_MS)),
+      ask: ({ connection }) => pingOn(connection, o.meshId),
     })
     this.#returning = new Returning({
       ...{ self: o.identity.did, clock },
@@ -81,27 +84,26 @@ export class MeshNode {
     })
     this.#streams = new ExecStreams({ clock, watch: (peer) => this.#pulse.watch(peer) })
     this.#sync = new Sync({
-      links: this.#links,
-      records,
-      company,
-      clock,
-      random,
+      ...{ links: this.#links, records, company, clock, random, log },
+      refused: (did, cost) => this.#brake.refused(did, cost),
       addresses: o.discovery.addressSync,
       compared: (did) => this.#compared(did),
-      log,
     })
-    this.#exchange = new AuditExchange({ self: o.identity.did, links: this.#links, company, replica: on.replica, clock, mayRead: on.mayRead, log })
-    this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
-    this.#rejoin = new Rejoin({
+    this.#exchange = new AuditExchange({
       self: o.identity.did,
       links: this.#links,
-      directory,
       company,
+      replica: on.replica,
       clock,
-      random,
+      refused: (did) => this.#brake.refused(did),
+      mayRead: on.mayRead,
+      log,
+    })
+    this.#gossip = new Gossip({ meshId: o.meshId, records, clock, describe: () => this.#announcement(), onHead: (head) => this.#exchange.heard(head) })
+    this.#rejoin = new Rejoin({
+      ...{ self: o.identity.did, links: this.#links, directory, company, clock, random, log },
       addressSync: o.discovery.addressSync,
       bootstrap: o.bootstrap,
-      log,
     })
   }
 
@@ -111,13 +113,15 @@ export class MeshNode {
     const { pairing, admit } = this.on.joins
     const { mdns, dht } = discovery
     const denyDial = (peerId: string): boolean => this.#isLeftAlone(didOfPeerId(peerId))
-    const options = { identity, meshId, listen, version, datastore, pairing, mdns, dht, isGuest: this.o.isGuest, denyDial }
+    const denyInbound = (peerId: string): boolean => this.#brake.turnsAway(didOfPeerId(peerId))
+    const options = { identity, meshId, listen, version, datastore, pairing, mdns, dht, isGuest: this.o.isGuest, denyDial, denyInbound }
     this.#host = await startHost(options, async (host) => {
+      this.#brake.attach(host)
       await this.#links.attach(host)
       await this.#sync.attach(host)
       await this.#exchange.attach(host)
-      await serveExec(host, { links: this.#links, door: this.on.door })
-      await serveCalls(host, { links: this.#links, door: this.on.calls, clock: this.on.clock })
+      await serveExec(host, { links: this.#links, brake: this.#brake, door: this.on.door })
+      await serveCalls(host, { links: this.#links, brake: this.#brake, door: this.on.calls, clock: this.on.clock })
       if (mdns && !this.o.isGuest) announceCodes(host, pairing)
       await serveJoin(host, { admit, random: this.on.random, clock: this.on.clock })
     })
@@ -126,7 +130,7 @@ export class MeshNode {
     this.#rejoin.start(this.#host)
     const moves = watchMoves({ clock: this.on.clock, addresses: this.on.machineAddresses, moved: (move) => this.#moved(move) })
     this.#stops = [
-      every(this.on.clock, PING_EVERY_MS, () => this.#pingAll()),
+      every(this.on.clock, PING_EVERY_MS, async () => void (await Promise.all(this.#links.all().map((peer) => notePing(this.#host, peer))))),
       tellHeads(this.on.auditLog, this.on.clock, (head) => this.#gossip.head(head)),
       moves,
     ]
@@ -137,6 +141,7 @@ export class MeshNode {
     for (const stop of this.#stops.splice(0)) stop()
     this.#gossip.stop()
     this.#sync.stop()
+    this.#brake.stop()
     this.#streams.stop()
     this.#pulse.stop()
     const rest = (async () => {
@@ -238,6 +243,7 @@ export class MeshNode {
 
   /** A guest that has nothing here is dialled for somebody who asks for it, and never by what libp2p does on its own. */
   #isLeftAlone(did: Did): boolean {
+    if (this.#brake.isOwing(did)) return true
     return this.on.company.isGuest(did) && !this.on.company.mayMeet(did) && !this.#rejoin.isWanted(did)
   }
 
@@ -251,7 +257,7 @@ export class MeshNode {
     peer.synced = this.#sync.catchUp(peer)
     peer.heard = async () => void (await Promise.all([peer.synced, this.#returning.ask(peer.did)]))
     void peer.synced.then(() => this.#exchange.meet(peer))
-    if (peer.connection.direction === 'inbound') void this.#ping(peer)
+    if (peer.connection.direction === 'inbound') void notePing(this.#host, peer)
     if (isGuestLine(this.on.company, peer.did)) return
     // Both sides refuse everything before hello, so identify, which tells gossip and DHT of a peer, runs now.
     void this.#host?.services.identify
@@ -287,14 +293,5 @@ export class MeshNode {
     const bytes = seal(identity, DOMAIN.announce, meshId, { v: 1, device: identity.did, seq: this.#seq, ...this.on.describe() })
     void this.on.records.admit('announcements', bytes)
     return bytes
-  }
-
-  async #pingAll(): Promise<void> {
-    await Promise.all(this.#links.all().map((peer) => this.#ping(peer)))
-  }
-
-  async #ping(peer: Peer): Promise<void> {
-    const rtt = await this.#host?.services.ping.ping(peer.connection.remotePeer, { signal: AbortSignal.timeout(PING_MS) }).catch(() => undefined)
-    if (rtt !== undefined) peer.rttMs = rtt
   }
 }

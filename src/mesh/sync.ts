@@ -41,6 +41,8 @@ export interface PushResult {
 const ANTI_ENTROPY_MS = 15_000
 /** A new record is handed on to this many others; anti-entropy reaches the rest. */
 const FORWARD_TO = 8
+/** Records that are not taken cost so much less than a request: a signature at most, and members pass on what they believed. */
+const RECORDS_A_REFUSAL = 8
 const MAX_PAGES = 64
 const FRESHEN_WITH = 3
 const FRESHEN_MS = 2_000
@@ -59,6 +61,8 @@ export class Sync {
       clock: Clock
       random: Random
       addresses: boolean
+      /** Told that a question of this peer was refused, or what it brought; as much as it cost. */
+      refused: (did: Did, cost: number) => void
       /** Told when the whole set of revocations was compared with a member. */
       compared: (did: Did) => void
       log: (event: string, facts: Record<string, unknown>) => void
@@ -185,6 +189,7 @@ export class Sync {
       await link.close()
     } catch (thrown) {
       const error = asErrand(thrown)
+      if (peer !== undefined) this.on.refused(peer.did, 1)
       await link.send({ t: 'refused', fault: { code: error.code, message: error.message } }).catch(() => undefined)
       await link.close().catch(() => undefined)
     }
@@ -199,11 +204,14 @@ export class Sync {
     if (ask.set === 'addresses' && !this.on.addresses) return { t: 'ack', accepted: 0, stopped: [] }
     const stopped: string[] = []
     const fresh: Uint8Array[] = []
+    let refused = 0
     for (const bytes of ask.records.filter((one) => this.on.records.mayBring(ask.set, one, peer.did))) {
       const seen = await this.on.records.admit(ask.set, bytes)
       stopped.push(...seen.stopped)
+      if (seen.verdict === 'refused') refused++
       if (seen.verdict === 'new') fresh.push(bytes)
     }
+    if (refused > 0) this.on.refused(peer.did, refused / RECORDS_A_REFUSAL)
     this.#forward(ask.set, fresh, peer)
     return { t: 'ack', accepted: fresh.length, stopped: stopped.slice(0, 1_024) }
   }

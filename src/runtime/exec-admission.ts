@@ -29,6 +29,8 @@ export interface ExecCaller {
   readonly address: string
   /** Resolves when this device has the revocations that the caller knows. */
   readonly synced: Promise<void>
+  /** Whether it was refused too often, for whoever counts that; this device itself is not counted. */
+  readonly patience?: { readonly over: () => ErrandError | undefined; readonly refused: (error: ErrandError) => void }
 }
 
 export interface Admitted {
@@ -94,6 +96,8 @@ export class ExecAdmission {
   async admit(open: Open, caller: ExecCaller): Promise<Admitted> {
     await this.#count(caller)
     await Promise.race([caller.synced, pause(this.on.clock, SYNC_WAIT_MS)])
+    const over = caller.patience?.over() // many wait here at once, so it is asked in the same turn as the kernel
+    if (over !== undefined) throw over
     const { self, revocations, clock } = this.on
     const now = Math.floor(clock.now() / 1_000)
     const seen = verifyInvocation(open.invocation, open.proofs, { self, peer: caller.did, challenge: caller.challenge, now, revocations, seen: this.#seen })
@@ -179,6 +183,7 @@ export class ExecAdmission {
   }
 
   async #denied(error: ErrandError, { caller, args, grant, applied, session = null }: Denied): Promise<ErrandError> {
+    caller.patience?.refused(error)
     const more = this.#denials.take(caller.did)
     if (more === undefined) return error
     const declared = args as { exe?: unknown; argv?: unknown; task?: unknown } | undefined

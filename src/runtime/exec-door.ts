@@ -53,7 +53,7 @@ export class ExecDoor {
   }
 
   async serve(link: FrameLink, caller: ExecCaller, { signal }: { signal: AbortSignal }): Promise<void> {
-    const first = await this.#first(link).catch(async (thrown: unknown) => void (await refuse(link, thrown)))
+    const first = await this.#first(link).catch(async (thrown: unknown) => void (await refuse(link, thrown, caller)))
     if (first === undefined) return await link.end().catch(() => undefined)
     // Counted from here on: a stream that was opened ahead of its command must not hold up a drain.
     const serving = this.#serve(link, { first, caller, signal }).finally(() => this.#serving.delete(serving))
@@ -66,7 +66,7 @@ export class ExecDoor {
       if (first.tag === TAG.attach) await this.on.attachments.serve(link, { asked: bodyOf(Attach, first), caller, signal })
       else await this.#run(link, { open: bodyOf(Open, first), caller, signal })
     } catch (thrown) {
-      await refuse(link, thrown)
+      await refuse(link, thrown, caller)
     } finally {
       await link.end().catch(() => undefined)
     }
@@ -96,9 +96,11 @@ function bodyOf<S extends typeof Open | typeof Attach>(schema: S, { payload }: F
   return decodeAs(schema, payload.subarray(), EXEC.maxFrameBytes)
 }
 
-async function refuse(link: FrameLink, thrown: unknown): Promise<void> {
+async function refuse(link: FrameLink, thrown: unknown, caller: ExecCaller): Promise<void> {
+  const error = asErrand(thrown)
+  caller.patience?.refused(error)
   try {
-    await link.write(TAG.refused, encode(asErrand(thrown).toWire('device')))
+    await link.write(TAG.refused, encode(error.toWire('device')))
   } catch {
     // The caller is gone; the refusal is in the log.
   }

@@ -183,8 +183,8 @@ export class ExecStream {
     readonly stream: Stream,
   ) {}
 
-  static async open(connection: Connection): Promise<ExecStream> {
-    const stream = await connection.newStream([...EXEC.ids], { signal: AbortSignal.timeout(ANSWER_MS), maxOutboundStreams: 10_000 })
+  static async open(connection: Connection, withinMs = ANSWER_MS): Promise<ExecStream> {
+    const stream = await connection.newStream([...EXEC.ids], { signal: AbortSignal.timeout(withinMs), maxOutboundStreams: 10_000 })
     return new ExecStream(new FrameLink(byteLink(stream), EXEC.maxFrameBytes), stream)
   }
 
@@ -209,11 +209,12 @@ export class ExecStream {
   }
 }
 
-/** Opens a stream, sends one `open`, and reads what becomes of it. */
-export async function ask(connection: Connection, open: Uint8Array): Promise<Answer> {
-  const stream = await ExecStream.open(connection)
+/** Opens a stream, sends one `open`, and reads what becomes of it; a stream that takes longer is reset. */
+export async function ask(connection: Connection, open: Uint8Array, withinMs = ANSWER_MS): Promise<Answer> {
+  const stream = await ExecStream.open(connection, withinMs)
+  const cancel = systemClock.after(withinMs, () => stream.stream.abort(new Error('no answer in time')))
   await stream.link.write(TAG.open, open)
-  const answer = await stream.answer()
+  const answer = await stream.answer().finally(cancel)
   await stream.stream.close().catch(() => undefined)
   return answer
 }

@@ -7,7 +7,16 @@ import { type Node, type World, world } from '../support/world.ts'
 import { type Answer, Attacker, type Crafted, chainTo, command, ExecStream, enrol, openFrame, type Papers, type Session } from './support-attack.ts'
 import { addressOf, healthy } from './support-exec.ts'
 
+/** A member that is there for one attack; what it did is held against nobody else. */
+export interface Hostile {
+  readonly papers: Papers
+  readonly session: Session
+  /** Another connection. */
+  readonly enter: () => Promise<Session>
+}
+
 export class Siege implements AsyncDisposable {
+  readonly #more: Attacker[] = []
   /** A file that no attack may bring into being. */
   readonly marker: string
 
@@ -47,14 +56,23 @@ export class Siege implements AsyncDisposable {
     return await peer.session(address, papers.membership)
   }
 
+  /** A new member without any right. */
+  async hostile(name: string): Promise<Hostile> {
+    const papers = await enrol(this.w, this.alice, name, '--ask', 'exec: true')
+    const peer = await Attacker.start(papers.meshId, papers.identity)
+    this.#more.push(peer)
+    const enter = async (): Promise<Session> => await peer.session(this.members.mallory.address, papers.membership)
+    return { papers, enter, session: await enter() }
+  }
+
   /** A valid request of Carol's, as a start for every kind of lie. */
   byCarol({ challenge }: Session, lie: Partial<Crafted> = {}): Crafted {
     return { by: this.carol.identity, to: didOf(this.alice), challenge, args: command('echo', 'hello'), chain: chainTo(this.carol, this.alice.did), ...lie }
   }
 
-  /** A request of Mallory's; nothing carries it. */
-  byMallory({ challenge }: Session): Crafted {
-    return { by: this.mallory.identity, to: didOf(this.alice), challenge, args: command('touch', this.marker) }
+  /** A request that nothing carries. */
+  by({ identity }: Papers, { challenge }: Session): Crafted {
+    return { by: identity, to: didOf(this.alice), challenge, args: command('touch', this.marker) }
   }
 
   /** A command of Carol's that runs until it is ended, with stdin declared. */
@@ -76,7 +94,7 @@ export class Siege implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { peer } of Object.values(this.members)) await peer.host.stop()
+    for (const peer of [...this.#more, ...Object.values(this.members).map((member) => member.peer)]) await peer.host.stop()
     await this.w[Symbol.asyncDispose]()
   }
 }

@@ -73,6 +73,7 @@ function linksOf(membership = world.founder): Links {
     log: () => undefined,
     ownHello: () => ({ version: '0.1.0', membership, protocols: [], digests: rooms.records.digests() }),
     onUp: (peer) => up.push(peer),
+    reached: () => undefined,
     onDown: () => undefined,
   })
 }

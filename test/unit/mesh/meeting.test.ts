@@ -40,9 +40,20 @@ async function nodeOf(world: MeshWorld, identity: Identity, o: { rooms: Rooms; r
     log: () => undefined,
     ownHello: () => ({ version: '0.1.0', membership, protocols: [], digests: rooms.records.digests() }),
     onUp: () => undefined,
+    reached: () => undefined,
     onDown: () => undefined,
   })
-  const sync = new Sync({ links, records, company, clock: systemClock, random: systemRandom, addresses: true, compared: () => undefined, log: () => undefined })
+  const sync = new Sync({
+    links,
+    records,
+    company,
+    clock: systemClock,
+    random: systemRandom,
+    addresses: true,
+    refused: () => undefined,
+    compared: () => undefined,
+    log: () => undefined,
+  })
   const options = { identity, meshId: world.mesh.id, listen: ['/ip4/127.0.0.1/tcp/0'], version: '0.1.0', mdns: false, dht: false }
   const host = await startHost(options, async (made) => {
     await links.attach(made)
