@@ -10,7 +10,7 @@ process.on('message', async (mutant) => process.send?.({ id: mutant.id, noticed:
 process.on('disconnect', () => process.exit(0))
 process.send?.({ ready: true })
 
-/** A test that fails by chance, on a machine that is busy, notices nothing: it has to fail again, and to pass with the guard. So often it may try. */
+/** A test that fails by chance, on a machine that is busy, notices nothing: the same one has to fail again, and to pass with the guard. So often it may try. */
 const CHANCES = 3
 
 /** @returns the test that failed twice without the guard and passes with it; or null: nobody noticed. */
@@ -23,7 +23,7 @@ async function judge({ file, guard, quick, all }) {
       writeFileSync(path, broken)
       const failed = await firstFailure(quick, all, path)
       if (failed === undefined) return null
-      if ((await session.run([failed.file], path)) === undefined) continue
+      if ((await session.run([failed.file], path))?.name !== failed.name) continue
       writeFileSync(path, whole)
       if ((await session.run([failed.file], path)) === undefined) return failed.name
     }
