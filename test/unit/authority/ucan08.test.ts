@@ -29,6 +29,7 @@ test.each<[string, string, string]>([
   ['no token at all', 'hello', 'NOT_A_TOKEN'],
   ['nothing', '', 'NOT_A_TOKEN'],
   ['four parts', `${lying({})}.x`, 'NOT_A_TOKEN'],
+  ['a signature of no byte', lying({}).replace(/[^.]+$/, ''), 'NOT_A_TOKEN'],
   ['200 KB', `e30.${'A'.repeat(200_000)}.AA`, 'TOO_LARGE'],
   ['a payload that is not JSON', forged({ by: carol, payload: '{"iss":' }), 'NOT_A_TOKEN'],
   ['base64 with a spare bit', lying({}).replace(/.$/, (last) => (last === 'A' ? 'B' : 'x')), 'NOT_A_TOKEN'],
