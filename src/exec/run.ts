@@ -24,6 +24,9 @@ const LINGER_MS = 10_000
 const LEFTOVER_BYTES = 2 << 20
 /** A process that SIGKILL does not end within this is stuck in the kernel; the run ends without it. */
 const UNKILLABLE_MS = 2_000
+/** The end of a terminal's input is a key: a shell that has just begun, and changes how keys are read, does not hear it the first time. */
+const ENDS_SAID = 6
+const SAID_AGAIN_MS = 200
 
 /** Our descriptors of its pipes. */
 export interface PipeEnds {
@@ -86,6 +89,7 @@ export class Run {
 
   endStdin(): void {
     this.#input?.end()
+    if ('socket' in this.parts.ends) for (let n = 1; n < ENDS_SAID; n++) this.#later(n * SAID_AGAIN_MS, () => this.#input?.end())
   }
 
   resize(size: WindowSize): void {

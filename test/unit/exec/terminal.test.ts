@@ -44,6 +44,11 @@ test('what is typed is echoed and read; Ctrl-C interrupts, Ctrl-D ends the input
   expect(seen.stdout.toString()).toMatch(/^hello\r\n/)
 })
 
+test('input that is over before a shell has begun ends it all the same', async () => {
+  const seen = await run(world.executor, command('bash', ['--norc', '-i'], { terminal, stdin: true }), (running) => running.endStdin())
+  expect(seen).toMatchObject({ exitCode: 0, why: 'exit' })
+})
+
 test('a new size reaches the command', async () => {
   const seen = await run(world.executor, tty('trap "stty size; exit 0" WINCH; echo ready; while :; do sleep 0.05; done'), async (running, out) => {
     await until('it waits', () => out.text(1).includes('ready'))
