@@ -70,6 +70,7 @@ export class Pty {
   #exit: Parameters<ToldOfExit> | undefined
   #toldOfExit: ToldOfExit | undefined
   #isClosed = false
+  #isWriting = false
 
   private constructor(native: Native, { file, argv, env, cwd, terminal, clock }: OnTerminal) {
     this.#native = native
@@ -80,8 +81,14 @@ export class Pty {
     const { fd, pid, pty } = native.fork(file, argv, words, cwd, columns, rows, -1, -1, true, '', exited)
     this.pid = pid
     this.#master = fd
-    this.socket = new ReadStream(fd)
-    this.#slave = openSync(pty, open.O_RDWR | open.O_NOCTTY | open.O_NONBLOCK)
+    try {
+      this.#slave = openSync(pty, open.O_RDWR | open.O_NOCTTY | open.O_NONBLOCK)
+      this.socket = new ReadStream(fd)
+    } catch (cause) {
+      closeSync(fd) // it hears SIGHUP
+      process.kill(pid, 'SIGKILL') // nobody could read it, or end it
+      throw cause
+    }
     this.socket.once('close', () => this.#close())
   }
 
@@ -127,7 +134,10 @@ export class Pty {
 
   #mark(rest: Uint8Array): void {
     if (this.#isClosed) return
+    this.#isWriting = true
     write(this.#slave, rest, (error, written) => {
+      this.#isWriting = false
+      if (this.#isClosed) return closeSync(this.#slave)
       const left = error === null ? rest.subarray(written) : rest
       if (left.length > 0) this.#clock.after(AGAIN_MS, () => this.#mark(left)) // full: its reader is slow
     })
@@ -141,7 +151,7 @@ export class Pty {
   #close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    closeSync(this.#slave)
+    if (!this.#isWriting) closeSync(this.#slave) // its number may be another file's as soon as it is closed
   }
 }
 
