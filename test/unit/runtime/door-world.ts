@@ -214,12 +214,13 @@ export class World {
   }
 
   /** Opens a stream as `by`; `first` is its open frame. */
-  call(by: Identity, first: Uint8Array, o: { tag?: number; synced?: Promise<void>; signal?: AbortSignal } = {}): Call {
+  call(by: Identity, first: Uint8Array, o: { tag?: number; signal?: AbortSignal } & Partial<Pick<ExecCaller, 'synced' | 'patience'>> = {}): Call {
     const [near, far] = memoryLinks()
-    const caller = { did: by.did, challenge: CHALLENGE, address: '/ip4/127.0.0.1/tcp/9', synced: o.synced ?? Promise.resolve() }
-    const served = this.door.serve(new FrameLink(far, EXEC.maxFrameBytes), caller, { signal: o.signal ?? new AbortController().signal })
+    const { tag = TAG.open, signal = new AbortController().signal, ...more } = o
+    const caller = { ...this.caller(by), ...more }
+    const served = this.door.serve(new FrameLink(far, EXEC.maxFrameBytes), caller, { signal })
     const link = new FrameLink(near, EXEC.maxFrameBytes)
-    void link.write(o.tag ?? TAG.open, first)
+    void link.write(tag, first)
     return new Call(link, served)
   }
 }

@@ -4,6 +4,7 @@ import { EXEC, Open } from '../../../protocols/exec/messages.ts'
 import { decodeAs, encode } from '../../../protocols/wire.ts'
 import { LAST_LINK } from '../../../src/authority/chain.ts'
 import { SESSION } from '../../../src/authority/session.ts'
+import { ErrandError } from '../../../src/base/errors.ts'
 import { SessionCheck } from '../../../src/runtime/session-check.ts'
 import { settled } from '../base/hand-clock.ts'
 import { laptop, taskId, World } from './door-world.ts'
@@ -34,6 +35,16 @@ test('a terminal that was not declared, or that nobody would be at, is refused, 
 })
 
 const SESSION_ID = '019aa3c1-0000-7000-8000-00000000005e'
+
+test('who was refused too often is not judged, also with a right: it is told so, and nothing is written down or run', async () => {
+  const world = await World.open()
+  const patience = { over: () => new ErrandError('TOO_BUSY', 'refused too often'), refused: () => undefined }
+  const call = world.call(laptop, world.open(laptop, [world.grant(laptop)]), { patience })
+  await settled()
+  expect(world.executor.started).toHaveLength(0)
+  expect(await call.answer()).toMatchObject({ t: 'refused', code: 'TOO_BUSY', message: 'refused too often' })
+  expect(world.audit.facts).toEqual([])
+})
 
 test('to name a session is not to act in it: what names one that its chain does not prove is refused, and the log says which', async () => {
   const world = await World.open()

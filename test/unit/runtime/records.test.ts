@@ -163,3 +163,13 @@ test('a member that signs grants without end does not fill the room of the other
   expect((await here.records.admit('delegations', world.grant(carol, bob, carol).bytes)).verdict).toBe('new')
   expect(await flood(owner, 2_049)).toBe('new')
 })
+
+test('what is held is known when it comes again, also from who has used up its share: it costs nothing of it, and is not refused', async () => {
+  const link = world.grant(bob, carol, bob)
+  for (const verdict of ['new', 'known']) expect(await here.records.admit('delegations', link.bytes)).toMatchObject({ verdict })
+  const said = Array.from({ length: 513 }, (_, i) => revoke(bob, world.grant(bob, carol, bob, { exp: 4_000_000_000 + i }).cid, world.random).bytes)
+  const verdicts: string[] = []
+  for (const bytes of said) verdicts.push((await here.records.admit('revocations', bytes)).verdict)
+  expect([verdicts.slice(0, 512).every((one) => one === 'new'), verdicts[512]]).toEqual([true, 'refused'])
+  expect(await here.records.admit('revocations', said[0] ?? new Uint8Array())).toMatchObject({ verdict: 'known' })
+})
