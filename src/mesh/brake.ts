@@ -93,9 +93,8 @@ export class Brake {
 
   /** Connections cost as well. A peer that was slowed down comes back on no new one before it has been quiet for a while. */
   turnsAway(did: Did): boolean {
-    const isOut = this.isOwing(did)
     this.refused(did, DIAL_COST)
-    return isOut
+    return this.isOwing(did)
   }
 
   /** Whether this device should leave it alone for now. */

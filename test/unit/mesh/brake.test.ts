@@ -10,6 +10,7 @@ import { Brake } from '../../../src/mesh/brake.ts'
 import { type ExecDoor, serveExec } from '../../../src/mesh/exec.ts'
 import { type Host, startHost } from '../../../src/mesh/host.ts'
 import { Links } from '../../../src/mesh/links.ts'
+import { socketOf } from '../../../src/mesh/tcp.ts'
 import { companyOf } from '../../../src/runtime/guest-view.ts'
 import { Attacker, ExecStream, probe } from '../../e2e/support-attack.ts'
 import { until } from '../../support/until.ts'
@@ -150,6 +151,36 @@ test('an answer says when to come again, and it is looked at again then', async 
   expect(await asked(connection, GOOD)).toBe('accepted')
 })
 
+test('its socket is not read, and is again when it has been quiet', async () => {
+  await entered(await started(mallory), 'mallory')
+  const [theirs] = host.getConnections()
+  const isPaused = (): boolean | undefined => theirs && socketOf(theirs)?.isPaused()
+  expect(isPaused()).toBe(false)
+  brake.refused(mallory.did, AT_ONCE)
+  expect(isPaused()).toBe(true)
+  clock.advance(5_000)
+  expect(isPaused()).toBe(false)
+})
+
+test('streams beyond it are reset at the frame that opens them, also those that came in one piece', async () => {
+  const connection = await entered(await started(mallory), 'mallory')
+  let made = 0
+  Reflect.get(host.getConnections()[0] ?? {}, 'muxer').addEventListener('stream', () => made++)
+  const muxer = Reflect.get(connection, 'muxer')
+  for (let n = 0; n < 200; n++) {
+    const stream = await muxer.createStream({})
+    await Promise.resolve() // its first frame is on its way; all of them leave in this turn
+    stream.abort(new Error('never mind'))
+  }
+  await until('it is slowed down', () => slowed.includes(mallory.did))
+  for (let n = 0; n < 60; n++) {
+    clock.advance(50)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(made).toBeGreaterThan(20)
+  expect(made).toBeLessThanOrEqual(200 / 2)
+})
+
 test('good requests in between buy nothing', async () => {
   const connection = await entered(await started(mallory), 'mallory')
   for (let n = 0; n < 10; n++)
@@ -166,8 +197,10 @@ test('coming again on another connection does not help; being quiet does', async
   const attacker = await started(mallory)
   await allAsked(await entered(attacker, 'mallory'), times(200, BAD))
   const before = judged.bad
+  let opened = 0
+  host.addEventListener('connection:open', () => opened++)
   for (let n = 0; n < 5; n++) await expect(entered(attacker, 'mallory')).rejects.toThrow()
-  expect(judged.bad).toBe(before)
+  expect([judged.bad, opened], 'closed before it is a connection').toEqual([before, 0])
   clock.advance(35_000)
   const connection = await entered(attacker, 'mallory')
   expect(await asked(connection, BAD)).toBe('DENIED')
