@@ -42,7 +42,7 @@ export const ApprovalView = v.object({
   requester: v.string(),
   requesterDid: v.string(),
   command: v.pipe(
-    v.nullable(v.object({ argv: Texts, cwd: v.string(), env: Texts, user: v.string(), timeoutMs: v.number(), stdin: v.boolean() })),
+    v.nullable(v.object({ argv: Texts, cwd: v.string(), env: Texts, user: v.string(), timeoutMs: v.number(), stdin: v.boolean(), tty: v.boolean() })),
     v.description('as it was declared, whole; null of a right'),
   ),
   right: v.nullable(v.object({ can: Texts, words: Texts, forMs: v.number() })),

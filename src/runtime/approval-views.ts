@@ -12,10 +12,10 @@ import type { WantedRight } from './rights-wanted.ts'
 type Name = (did: string) => string
 
 export function commandView({ intent, why, need, approvedBy, createdAt, expiresAt }: WaitingCommand, o: { name: Name; mayDecide: boolean }): ApprovalView {
-  const { exe, argv, cwd, env, user, timeoutMs, stdin, task } = argsOf(intent)
+  const { exe, argv, cwd, env, user, timeoutMs, stdin, tty, task } = argsOf(intent)
   return {
     ...{ id: task, kind: 'command', device: o.name(intent.device), requester: o.name(intent.requester), requesterDid: intent.requester },
-    ...{ command: { argv: [exe, ...argv], cwd, env, user, timeoutMs, stdin }, right: null, reason: why, state: 'waiting' },
+    ...{ command: { argv: [exe, ...argv], cwd, env, user, timeoutMs, stdin, tty }, right: null, reason: why, state: 'waiting' },
     ...{ approvedBy: approvedBy.map(o.name), need, mayDecide: o.mayDecide, intent: Buffer.from(digestOf(intent)).toString('hex'), answer: null },
     ...{ createdAt: iso(createdAt), expiresAt: iso(expiresAt) },
   }

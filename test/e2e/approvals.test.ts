@@ -176,3 +176,14 @@ test('requireApproval in a device’s policy.yaml: who has the whole right waits
   await until('nobody is asked any more', async () => (await refusal()) === undefined)
   expect((await w.run(dave.home, 'alice', 'touch', marker)).code).toBe(0)
 })
+
+test('whoever approves a command on a terminal is told that it is one, where its asker types on', async () => {
+  await granted('bob', 'exec: sh; tty; approval')
+  const running = w.start(bob.home, ['run', 'alice', '-t', '--', 'sh', '-c', 'tty; exit 5'])
+  const seen = await waitingFor(carol.home, 'tty; exit 5')
+  expect(seen.command).toMatchObject({ tty: true, stdin: true })
+  const shown = (await w.errand(carol.home, 'requests')).stdout
+  expect(shown).toMatch(/terminal +yes: what is typed there is not part of what you approve/)
+  expect((await w.errand(carol.home, 'approve', seen.id, '--yes')).code).toBe(0)
+  expect(await running.ended).toMatchObject({ code: 5, stdout: expect.stringContaining('/dev/pts/') })
+})

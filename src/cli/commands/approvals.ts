@@ -111,7 +111,7 @@ function byWhom({ approvedBy }: ApprovalView): string {
 }
 
 function commandLines(command: NonNullable<ApprovalView['command']>, mostChars: number): (readonly [string, string])[] {
-  const { argv, cwd, env, user, timeoutMs, stdin } = command
+  const { argv, cwd, env, user, timeoutMs, stdin, tty } = command
   const whole = quotedCommand(argv)
   const shown = whole.length <= mostChars ? whole : `${whole.slice(0, mostChars)} … and ${whole.length - mostChars} characters more: errand approve shows all`
   return [
@@ -120,7 +120,8 @@ function commandLines(command: NonNullable<ApprovalView['command']>, mostChars: 
     ['user', user === '' ? 'the node’s user' : quoted(user)],
     ['variables', env.length === 0 ? 'none' : env.map(quoted).join(', ')],
     ['time-out', timeoutMs === 0 ? 'none' : sayDuration(timeoutMs)],
-    ...(stdin ? [['input', 'yes: what it reads is not part of what you approve'] as const] : []),
+    ...(tty ? [['terminal', 'yes: what is typed there is not part of what you approve'] as const] : []),
+    ...(stdin && !tty ? [['input', 'yes: what it reads is not part of what you approve'] as const] : []),
   ]
 }
 
