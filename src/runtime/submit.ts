@@ -16,7 +16,7 @@ import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import { type Change, endedBy, endedByError, type Task, type TaskId } from '../tasks/machine.ts'
-import { carry } from './carried.ts'
+import { carryAll } from './carried.ts'
 import { declare } from './declared.ts'
 import { type FarOn, FarSide, type Mandate } from './far.ts'
 import { NearHearer, type News, NO_NEWS, QuietHearer } from './hearers.ts'
@@ -198,12 +198,16 @@ export class Submitter {
     signal.addEventListener('abort', gone, { once: true })
     try {
       if (signal.aborted) gone()
-      void this.#carryInput(submission, near, line)
+      let wrong: ErrandError | undefined
+      void carryAll(near, line, () => this.#cancelled(submission)).then((found) => {
+        wrong = found
+        if (found !== undefined) line.leave()
+      })
       const ended = await line.hear()
       await submission.note()
       if (ended === undefined) return
       this.#ended(submission, ended)
-      await hearer.ended(ended)
+      await (wrong === undefined ? hearer.ended(ended) : hearer.failed(wrong))
     } finally {
       signal.removeEventListener('abort', gone)
     }
@@ -227,24 +231,9 @@ export class Submitter {
     return line
   }
 
-  /** Stdin, its end and cancel go on as they are; nothing else comes from this side. */
-  async #carryInput({ task, device, about }: Submission, near: FrameLink, line: Line): Promise<void> {
-    try {
-      for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
-        await carry(frame, line)
-        if (frame.tag === TAG.cancel)
-          await this.on.audit.append({
-            actor: this.on.keyring.device.did,
-            action: 'task.cancel',
-            result: 'ok',
-            subject: device,
-            task,
-            session: about.session ?? null,
-          })
-      }
-    } catch {
-      // The local socket is gone: the signal of the request cancels the command.
-    }
+  #cancelled({ task, device, about }: Submission): Promise<unknown> {
+    const actor = this.on.keyring.device.did
+    return this.on.audit.append({ actor, action: 'task.cancel', result: 'ok', subject: device, task, session: about.session ?? null })
   }
 
   /** This device's own tasks are written down by its own door. */

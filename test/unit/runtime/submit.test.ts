@@ -88,7 +88,7 @@ async function submit(log: SlowLog, o: { open?: ExecRoute['open'] } = {}) {
     newTaskId: () => TASK,
   })
   const done = submitter.exec({ device: 'bob', command: ['true'] }, near, { signal: SIGNAL })
-  return { clock, far, asked: collect(far), told: collect(client), done, book, syncs: () => disk.syncs - syncs }
+  return { clock, far, client, asked: collect(far), told: collect(client), done, book, syncs: () => disk.syncs - syncs }
 }
 
 const tagsOf = (frames: readonly Frame[]): number[] => frames.map(({ tag }) => tag)
@@ -172,6 +172,33 @@ test('a record that fails meanwhile cuts the command off, and its answer is not 
   await settled()
   expect(tagsOf(told)).toEqual([TAG.refused])
   expect(() => far.write(TAG.stdout), 'the line is cut').toThrow('no space left')
+})
+
+test('a client that says what no client says has its command ended and hears why; our record says what became of it', async () => {
+  for (const [tag, said] of [
+    [TAG.resize, 'no JSON'],
+    [TAG.resize, '{"columns":0,"rows":24}'],
+    [TAG.resumeAt, '{}'],
+  ] as const) {
+    const log = new SlowLog()
+    const { clock, far, client, asked, told, done, book } = await submit(log)
+    await settled()
+    clock.advance(1)
+    log.sync()
+    await far.write(TAG.accepted, encode(ACCEPTED))
+    await settled()
+    await client.write(tag, Buffer.from(said))
+    await settled()
+    expect(tagsOf(asked)).toEqual([TAG.open, TAG.cancel])
+    await far.write(TAG.ended, encode({ ...ENDED, exitCode: null, signal: 'SIGTERM', why: 'cancelled' } satisfies Ended))
+    await done
+    await settled()
+    expect(tagsOf(told)).toEqual([TAG.accepted, TAG.refused])
+    expect(JSON.parse(Buffer.from(told[1]?.payload.subarray() ?? []).toString())).toMatchObject({ code: 'BAD_REQUEST' })
+    clock.advance(1_000)
+    await settled()
+    expect(await book.get(TASK as TaskId)).toMatchObject({ state: 'CANCELLED' })
+  }
 })
 
 test('a command on another device costs its submitter one sync before the answer, and one for all that followed a while later', async () => {
