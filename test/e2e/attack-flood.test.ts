@@ -1,10 +1,10 @@
 /** Floods: streams, frames and refusals by the thousand, from members who may do little or nothing. The node stays small, well, and open to others. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { EXEC, TAG } from '../../protocols/exec/messages.ts'
 import { until } from '../support/world.ts'
 import { type Answer, ask, ExecStream, openFrame } from './support-attack.ts'
 import { healthy, processesWith, residentBytes } from './support-exec.ts'
-import { framed, Siege, sendAll } from './support-siege.ts'
+import { besieged, framed, type Siege, sendAll } from './support-siege.ts'
 
 const GROWTH_BYTES = 64 << 20
 const GIVE_UP_MS = 1_000
@@ -14,17 +14,8 @@ const PER_SECOND = 10
 const ON_TOP = 64
 
 let siege: Siege
-
-beforeAll(async () => {
-  siege = await Siege.begin()
-})
-
-afterAll(async () => {
-  await siege[Symbol.asyncDispose]()
-})
-
-afterEach(async () => {
-  await siege.held()
+besieged((begun) => {
+  siege = begun
 })
 
 test('stdin beyond the window ends the command', async () => {

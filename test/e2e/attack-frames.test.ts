@@ -2,24 +2,15 @@
  * Members that send what is no request, or one request twice at once: refused as such, and the connection has not suffered. On a device of its
  * own, since it bears only so many refusals of one member before it slows them down.
  */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { EXEC, TAG } from '../../protocols/exec/messages.ts'
 import { encode } from '../../protocols/wire.ts'
 import { type Answer, ask, command, ExecStream, openFrame, type Session } from './support-attack.ts'
-import { framed, Siege, sendAll, varint } from './support-siege.ts'
+import { besieged, framed, type Siege, sendAll, varint } from './support-siege.ts'
 
 let siege: Siege
-
-beforeAll(async () => {
-  siege = await Siege.begin()
-})
-
-afterAll(async () => {
-  await siege[Symbol.asyncDispose]()
-})
-
-afterEach(async () => {
-  await siege.held()
+besieged((begun) => {
+  siege = begun
 })
 
 test('what is no request is refused as such: too large before it is read, unknown tags, garbage, bombs, too many proofs', async () => {

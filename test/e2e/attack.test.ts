@@ -2,27 +2,18 @@
  * Members that misuse their place: every frame is crafted here, none by our client. Whatever they send fails closed, is written down
  * where it is an act, and leaves the node well.
  */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { signDelegation } from '../../src/authority/token.ts'
 import { systemRandom } from '../../src/base/clock.ts'
 import type { Did } from '../../src/identity/identity.ts'
 import { ask, type Crafted, chainTo, command, openFrame } from './support-attack.ts'
-import { didOf, Siege } from './support-siege.ts'
+import { besieged, didOf, type Siege } from './support-siege.ts'
 
 const NOW = Math.floor(Date.now() / 1_000)
 
 let siege: Siege
-
-beforeAll(async () => {
-  siege = await Siege.begin()
-})
-
-afterAll(async () => {
-  await siege[Symbol.asyncDispose]()
-})
-
-afterEach(async () => {
-  await siege.held()
+besieged((begun) => {
+  siege = begun
 })
 
 test('the honest request works: what is refused below is refused for the lie in it', async () => {

@@ -1,6 +1,6 @@
 /** A device under siege: Alice's, by Mallory, a member without any right, and by Carol, who may run `echo` and `sleep` there and nothing else. */
 import { existsSync } from 'node:fs'
-import { expect } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect } from 'vitest'
 import { TAG } from '../../protocols/exec/messages.ts'
 import type { Did } from '../../src/identity/identity.ts'
 import { type Node, type World, world } from '../support/world.ts'
@@ -97,6 +97,17 @@ export class Siege implements AsyncDisposable {
     for (const peer of [...this.#more, ...Object.values(this.members).map((member) => member.peer)]) await peer.host.stop()
     await this.w[Symbol.asyncDispose]()
   }
+}
+
+/** The siege of a file of tests: begun before them, looked at after each, ended with them. */
+export function besieged(begun: (siege: Siege) => void): void {
+  let siege: Siege | undefined
+  beforeAll(async () => {
+    siege = await Siege.begin()
+    begun(siege)
+  })
+  afterEach(() => siege?.held())
+  afterAll(() => siege?.[Symbol.asyncDispose]())
 }
 
 export function didOf(node: Node): Did {
