@@ -56,6 +56,7 @@ export class Run {
   #resolve: (ended: Ended) => void = () => undefined
   readonly #outputs: readonly OutputPipe[]
   readonly #input: InputPipe | undefined
+  readonly #pty: Pty | undefined
   readonly #bytes = { 1: 0, 2: 0 }
   #why: Why | undefined
   #exit: { readonly code: number | null; readonly signal: string | null; readonly at: number } | undefined
@@ -73,8 +74,9 @@ export class Run {
       this.#resolve = resolve
     })
     if ('socket' in ends) {
+      this.#pty = ends
       this.#outputs = [this.#screen(ends)]
-      this.#input = new InputPipe(ends.socket, ends.endInput())
+      this.#input = new InputPipe(ends.socket, ends.endOfInput)
     } else {
       const { stdin, stdout, stderr } = ends
       this.#outputs = [this.#reader(1, stdout), this.#reader(2, stderr)]
@@ -89,12 +91,11 @@ export class Run {
 
   endStdin(): void {
     this.#input?.end()
-    if ('socket' in this.parts.ends) for (let n = 1; n < ENDS_SAID; n++) this.#later(n * SAID_AGAIN_MS, () => this.#input?.end())
+    if (this.#pty !== undefined) for (let n = 1; n < ENDS_SAID; n++) this.#later(n * SAID_AGAIN_MS, () => this.#input?.end())
   }
 
   resize(size: WindowSize): void {
-    const { ends } = this.parts
-    if ('socket' in ends) ends.resize(size)
+    this.#pty?.resize(size)
   }
 
   stop(why: Why): void {
@@ -120,7 +121,7 @@ export class Run {
     if (!this.#isGroupGone) return
     this.#quietMs = 0
     this.parts.gone()
-    if ('socket' in this.parts.ends) this.parts.ends.finish()
+    this.#pty?.finish()
   }
 
   #reader(fd: 1 | 2, source: number): OutputPipe {
@@ -177,8 +178,8 @@ export class Run {
   #climb(): void {
     if (this.#isStopping || this.#isGroupGone) return
     this.#isStopping = true
-    const { tree, clock, ends } = this.parts
-    if ('socket' in ends) tree.signalAll('SIGHUP') // what a terminal says that goes away: an interactive shell hears nothing else
+    const { tree, clock } = this.parts
+    if (this.#pty !== undefined) tree.signalAll('SIGHUP') // what a terminal says that goes away: an interactive shell hears nothing else
     tree.signalAll('SIGTERM')
     tree.signalAll('SIGCONT') // a paused one could not hear it
     this.#later(STOP_GRACE_MS, () => {

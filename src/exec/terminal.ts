@@ -62,6 +62,7 @@ export class Pty {
   readonly pid: number
   /** What the command prints comes out, what is typed goes in. */
   readonly socket: Socket
+  readonly endOfInput = END_OF_INPUT
   readonly #native: Native
   readonly #clock: Clock
   readonly #master: number
@@ -113,10 +114,6 @@ export class Pty {
 
   resize({ columns, rows }: WindowSize): void {
     if (!this.#isClosed) this.#native.resize(this.#master, columns, rows)
-  }
-
-  endInput(): Uint8Array {
-    return END_OF_INPUT
   }
 
   /** Nobody is left who prints: what comes before the mark is all there is. Not where the terminal is stopped (Ctrl-S): nothing more comes then. */

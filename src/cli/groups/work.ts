@@ -7,8 +7,7 @@ import { count, duration, pairs, size, uuid } from '../values.ts'
 import { type Does, inSession } from './group.ts'
 
 export function addWork(program: Command, does: Does, argv: readonly string[]): void {
-  const run = program
-    .command('run')
+  const run = inPlace(program.command('run'))
     .argument('<device>', 'a name, a DID or a PeerId')
     .argument('[command...]', 'what to run there, without a shell')
     .usage(
@@ -17,10 +16,6 @@ export function addWork(program: Command, does: Does, argv: readonly string[]): 
     .description("run one command on a device; output, input and exit code are the command's own")
     .option('-i, --interactive', 'forward stdin')
     .option('-t, --tty', 'on a terminal of the device; every key goes there, ~? at the beginning of a line says what else')
-    .option('--cwd <dir>', 'working directory there')
-    .option('--env <k=v>', 'an environment variable (repeatable)', pairs)
-    .option('--user <user>', 'as which user there')
-    .option('--timeout <duration>', 'end it after that long', duration)
     .option('--max-output <size>', 'end it after it printed that much, like 10MiB', size)
     .option('--detach', 'hand it over and print its task: it goes on without this program')
     .option('--id <uuid>', "the task's id; with --detach, the same id again is the same task", uuid)
@@ -40,17 +35,21 @@ async function runOrTerminal(context: Context, device: string, command: string[]
 }
 
 function addShell(program: Command, does: Does): void {
-  const shell = program
-    .command('shell')
+  const shell = inPlace(program.command('shell'))
     .argument('<device>', 'a name, a DID or a PeerId')
     .usage('DEVICE [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--session S]')
     .description('a shell on a terminal of the device: bash there, else sh; ~. at the beginning of a line hangs up')
+    .addHelpText('after', EXIT_CODES)
+  does(...inSession(shell, async () => (await import('../commands/terminal.ts')).shell))
+}
+
+/** Where and how a command is run there, with or without a terminal. */
+function inPlace(command: Command): Command {
+  return command
     .option('--cwd <dir>', 'working directory there')
     .option('--env <k=v>', 'an environment variable (repeatable)', pairs)
     .option('--user <user>', 'as which user there')
     .option('--timeout <duration>', 'end it after that long', duration)
-    .addHelpText('after', EXIT_CODES)
-  does(...inSession(shell, async () => (await import('../commands/terminal.ts')).shell))
 }
 
 const TASK = 'an id, or 6 characters of its beginning or end'

@@ -76,7 +76,7 @@ test('a slow reader holds the command up and misses nothing, its end included', 
   const slow = {
     output: (_fd: 1 | 2, chunk: { byteLength: number }) => {
       bytes += chunk.byteLength
-      return new Promise<void>((resolve) => setTimeout(resolve, 5))
+      return new Promise<void>((resolve) => setImmediate(() => setImmediate(resolve)))
     },
   }
   const running = await world.executor.prepare(orderOf(world.identity, tty("head -c 4194304 /dev/zero | tr '\\0' y"))).start(slow)
