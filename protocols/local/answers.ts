@@ -179,6 +179,8 @@ export interface TaskView {
   agent?: string
   session?: string
   parent?: string
+  /** Of one command on many devices: the tasks that it is made of. */
+  children?: { task: string; device: string }[]
   metadata?: Record<string, string>
   context?: Record<string, unknown>
   events?: readonly object[]

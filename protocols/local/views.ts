@@ -192,6 +192,7 @@ const Carried = {
   agent: v.exactOptional(v.string()),
   session: v.exactOptional(v.string()),
   parent: v.exactOptional(v.string()),
+  children: v.exactOptional(v.array(v.object({ task: v.string(), device: v.string() }))),
   metadata: v.exactOptional(v.record(v.string(), v.string())),
   context: v.exactOptional(v.record(v.string(), v.unknown())),
 }

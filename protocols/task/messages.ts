@@ -31,6 +31,7 @@ export const TASK = {
   maxProgressChars: 256,
   maxProgressDataBytes: 2_048,
   maxMessageChars: 1_024,
+  maxChildren: 512,
 } as const
 
 /** A command as it is declared, bounded by policies and enforced. Every field is present; '' and 0 mean "not asked for". */
@@ -111,6 +112,8 @@ export const Submission = v.strictObject({
   agent: v.exactOptional(Name),
   session: v.exactOptional(Name),
   parent: v.exactOptional(TaskIdText),
+  /** Of one command on many devices: the tasks that it is made of, also those that have not begun. */
+  children: v.exactOptional(List(v.strictObject({ task: TaskIdText, device: DidText }), TASK.maxChildren)),
   metadata: v.exactOptional(Metadata),
   context: v.exactOptional(Context),
   cwd: v.exactOptional(Text(4_096)),

@@ -26,7 +26,7 @@ const GRPC_PROTOS = [
  */
 export const BUNDLES = [
   { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 63 * KIB },
-  { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 448 * KIB },
+  { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 512 * KIB },
   // Keys, tokens and the words of BIP-39, for the one command in the life of a mesh that needs them in the client.
   { name: 'recovery', entry: 'src/runtime/recovery-words.ts', format: 'cjs', mustNotHold: [...HEAVY, 'commander'], maxBytes: 200 * KIB },
   { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },

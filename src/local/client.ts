@@ -30,6 +30,7 @@ import type {
 import { homeOf, socketPathOf } from '../base/paths.ts'
 import type { AttachOptions, ExecOptions } from './exec.ts'
 import { attach, exec } from './exec.ts'
+import { type FanOutcome, type FanRequest, type FanTakers, fanOut } from './fan.ts'
 import { JsonDoor } from './http.ts'
 import type { Waiting } from './runtime-client.ts'
 import { ExecFaces } from './upgrade.ts'
@@ -72,6 +73,7 @@ export type { SessionClosed, SessionOpened, SessionRequest, SessionView } from '
 export { ErrandError } from '../base/errors.ts'
 export { homeOf, socketPathOf } from '../base/paths.ts'
 export type { AttachOptions, ExecOptions, OutputTaker } from './exec.ts'
+export type { FanEnd, FanOutcome, FanRequest, FanTakers, FanView } from './fan.ts'
 export { type InviteCalls, inviteCalls } from './invite-calls.ts'
 export type {
   AttachOptions as AttachStreamOptions,
@@ -262,4 +264,10 @@ export class LocalClient {
 function within(ms: number, { signal }: Waiting): AbortSignal {
   const deadline = AbortSignal.timeout(ms)
   return signal === undefined ? deadline : AbortSignal.any([signal, deadline])
+}
+
+/** One command on many devices: which, `request` says; what they print and how they end, the takers of `o` hear. */
+export async function fan(to: Home | Address, request: FanRequest, o: FanTakers = {}): Promise<FanOutcome> {
+  const where = 'url' in to ? atAddress(to) : atSocket(to.socketPath ?? socketPathOf(homeOf(to.home)), to.session)
+  return await fanOut(new ExecFaces(where), request, o)
 }

@@ -21,6 +21,7 @@ import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { type Answer, EVENTS_TYPE, get, json, LINES_TYPE, post, type Route, route } from './route.ts'
 import { APPROVAL_ROUTES } from './routes-approvals.ts'
 import { DEVICE_ROUTES } from './routes-devices.ts'
+import { FAN_ROUTES } from './routes-fans.ts'
 import { ORDER_ROUTES } from './routes-orders.ts'
 import { OWNER_ROUTES } from './routes-owners.ts'
 import { ROLE_ROUTES } from './routes-roles.ts'
@@ -189,5 +190,6 @@ export const ROUTES: readonly Route[] = [
   ...ROLE_ROUTES,
   ...SESSION_ROUTES,
   ...APPROVAL_ROUTES,
+  ...FAN_ROUTES,
   ...AUDIT,
 ]

@@ -5,6 +5,7 @@ import type { Did } from '../identity/identity.ts'
 import type { MeshNode } from '../mesh/mesh.ts'
 import { AuditDesk } from '../runtime/audit-desk.ts'
 import type { ExecDoor } from '../runtime/exec-door.ts'
+import { FanDesk } from '../runtime/fan-desk.ts'
 import { FarSide } from '../runtime/far.ts'
 import type { LiveCommands } from '../runtime/live.ts'
 import type { Questions } from '../runtime/questions.ts'
@@ -16,8 +17,10 @@ import { TaskFinder } from '../runtime/task-finder.ts'
 import type { TaskSteward } from '../runtime/task-steward.ts'
 import { WhatIf } from '../runtime/what-if.ts'
 import { WhyDesk } from '../runtime/why-desk.ts'
+import type { Ceiling } from './ceiling.ts'
 import type { NodeParts } from './parts.ts'
 import type { Cellar, Rooms } from './rooms.ts'
+import { openViewing, type Viewing } from './viewing.ts'
 
 export interface Asking {
   readonly submitter: Submitter
@@ -27,6 +30,8 @@ export interface Asking {
   readonly sessions: SessionDesk
   readonly log: AuditDesk
   readonly side: FarSide
+  readonly viewing: Viewing
+  readonly fans: FanDesk
 }
 
 export interface AskingOn {
@@ -36,9 +41,11 @@ export interface AskingOn {
   readonly questions: Questions
   readonly rights: RightsDesk
   readonly live: LiveCommands
+  readonly ceiling: Ceiling
 }
 
-export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, { mesh, door, steward, questions, rights, live }: AskingOn): Asking {
+export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms, on: AskingOn): Asking {
+  const { mesh, door, steward, questions, rights, live } = on
   const { directory, wallet, revocations, records, book, keyring, roles } = rooms
   const { sessionForMs, sessionIdleMs, sessionLinksMs } = p.config.security
   const self = p.device.did
@@ -58,9 +65,12 @@ export function openAsking(p: NodeParts, { store, audit }: Cellar, rooms: Rooms,
     ...{ shelf: store.shelf('sessions'), defaults: { forMs: sessionForMs, idleMs: sessionIdleMs }, linkSeconds: Math.ceil(sessionLinksMs / 1_000), roles },
   })
   const refreshLogs = (): Promise<void> => mesh.refreshLogs()
+  const submitter = new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 })
+  const tasks = new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs }), clock })
+  const viewing = openViewing(p, rooms, on)
   return {
-    submitter: new Submitter({ ...far, directory, book, audit, newTaskId: uuidv7 }),
-    tasks: new TaskDesk({ ...toTasks, steward, finder: new TaskFinder({ ...toTasks, logs, refreshLogs }), clock }),
+    ...{ submitter, tasks, viewing },
+    fans: new FanDesk({ ...viewing, tasks, submitter, side, book, audit, live, newTaskId: uuidv7 }),
     log: new AuditDesk({ self, directory, logs, witnesses: rooms.replica.witnesses, refreshLogs }),
     ...{ whys, sessions },
     whatIf: new WhatIf({ self, rights, live, wallet, revocations, directory, calls: mesh, isOnline, clock, random }),

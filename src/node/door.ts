@@ -58,10 +58,19 @@ export function waitingRuntime(o: {
   }
 }
 
-function noRoles(none: () => never): Pick<Runtime, 'roles' | 'groups'> {
+function noRoles(none: () => never): Pick<Runtime, 'roles' | 'groups' | 'fans'> {
   const no = (): Promise<never> => Promise.resolve().then(none)
   const roles = { list: () => Promise.resolve([]), add: no, change: no, remove: no, assign: no, unassign: no }
-  return { roles, groups: { list: () => Promise.resolve([]), change: no } }
+  return { roles, groups: { list: () => Promise.resolve([]), change: no }, fans: { choose: no, submit: no, stand: no, run: no } }
+}
+
+function switchedFans(current: () => Pick<Runtime, 'fans'>): Runtime['fans'] {
+  return {
+    choose: (request) => current().fans.choose(request),
+    submit: (request) => current().fans.submit(request),
+    stand: (task) => current().fans.stand(task),
+    run: (request, link, o) => current().fans.run(request, link, o),
+  }
 }
 
 async function* nothing(): AsyncGenerator<never> {}
@@ -112,7 +121,7 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
   }
 }
 
-function switchedRoles(current: () => Pick<Runtime, 'roles' | 'groups'>): Pick<Runtime, 'roles' | 'groups'> {
+function switchedRoles(current: () => Pick<Runtime, 'roles' | 'groups' | 'fans'>): Pick<Runtime, 'roles' | 'groups' | 'fans'> {
   return {
     roles: {
       list: () => current().roles.list(),
@@ -123,6 +132,7 @@ function switchedRoles(current: () => Pick<Runtime, 'roles' | 'groups'>): Pick<R
       unassign: (request) => current().roles.unassign(request),
     },
     groups: { list: () => current().groups.list(), change: (request) => current().groups.change(request) },
+    fans: switchedFans(current),
   }
 }
 

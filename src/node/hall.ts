@@ -1,7 +1,6 @@
 /** The hall of a node: who decides, who runs, who answers, and how they know of each other. Builds, starts nothing. */
 import { networkInterfaces } from 'node:os'
 import { type Answer, WHAT_IF, WHY } from '../../protocols/call/messages.ts'
-import type { Membership } from '../../protocols/member/messages.ts'
 import type { Delegation } from '../authority/token.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { createExecutor } from '../exec/executor.ts'
@@ -16,6 +15,7 @@ import { BridgeDesk } from '../runtime/bridge-desk.ts'
 import { type Check, OthersCheck } from '../runtime/checks.ts'
 import { DeviceDesk } from '../runtime/device-desk.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
+import type { FanDesk } from '../runtime/fan-desk.ts'
 import { companyOf } from '../runtime/guest-view.ts'
 import { LiveCommands } from '../runtime/live.ts'
 import { LocalRuntime, type LocalRuntimeOn } from '../runtime/local.ts'
@@ -59,6 +59,7 @@ export interface Hall {
   readonly places: Places
   readonly submitter: Submitter
   readonly recovery: Recovery
+  readonly fans: FanDesk
   readonly policies: Policies
   readonly sessions: SessionDesk
   readonly approvals: Approvals
@@ -102,12 +103,13 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls, places })
   heedNews(rooms, { ceiling, live, expel: () => mesh.expel() })
   const desks = openDesks(p, cellar, rooms, { mesh, ceiling, live })
-  const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights: desks.rights, live })
-  const { submitter, side, sessions } = asking
+  const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights: desks.rights, live, ceiling })
+  const { submitter, side, sessions, fans } = asking
   const approving = openApprovalDesk(p, cellar, rooms, { approvals: waits.approvals, checks, rights: desks.rights, side, mesh })
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
   const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, approvals: approving.desk, ...asking, ...desks })
-  return { runtime, mesh, door, executor, live, places, submitter, recovery, sessions, policies, approvals: waits.approvals, approving, follow: desks.follow }
+  const parts = { mesh, door, executor, live, places, submitter, recovery, fans, sessions, policies, approving }
+  return { ...parts, runtime, approvals: waits.approvals, follow: desks.follow }
 }
 
 type Desks = RoleRooms & OwnerRooms & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge' | 'succession'> & Pick<Hall, 'follow'>
@@ -207,13 +209,6 @@ function openMesh(
   )
 }
 
-/** A guest may have met others by their own doing, its host among them; its list is what it can use. */
-function shownHere(self: Did, { directory, records }: Rooms): readonly Membership[] {
-  if (!directory.isGuest(self)) return directory.everyone()
-  const granted = records.guests.granted(self)
-  return directory.everyone().filter(({ device }) => device === self || granted.includes(device as Did))
-}
-
 function asGuest(self: Did, directory: Rooms['directory']): string | undefined {
   const until = directory.isGuest(self) ? directory.member(self)?.until : undefined
   return until === undefined
@@ -227,15 +222,10 @@ function openRuntime(
   rooms: Rooms,
   on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies } & Pick<LocalRuntimeOn, 'approvals'> & Desks & Asking,
 ): Omit<Runtime, 'pair'> {
-  const { directory, orders, book, damaged } = rooms
-  const { mesh, ceiling, inviting, policies, ...desks } = on
+  const { directory, book, damaged } = rooms
+  const { mesh, viewing, ceiling, inviting, policies, ...desks } = on
   return new LocalRuntime({
-    ...{ self: p.device.did, meshId: p.mesh.id, directory, book, audit, clock, invites: inviting.invites, hold: inviting.hold, ...desks },
-    shown: () => shownHere(p.device.did, rooms),
-    labelsOf: (did) => orders.get('label', did)?.labels ?? {},
-    trustOf: ceiling.trustOf,
-    lineTo: (did) => mesh.lineTo(did),
-    lostAt: (did) => mesh.lostAt(did),
+    ...{ ...viewing, meshId: p.mesh.id, book, audit, invites: inviting.invites, hold: inviting.hold, ...desks },
     status: () =>
       statusOf(p, {
         ...{ addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged },

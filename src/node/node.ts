@@ -103,6 +103,7 @@ async function recover(p: NodeParts, { cellar, rooms, hall }: { cellar: Cellar; 
   const failed = (thrown: unknown): void => p.log('not recovered', { why: asErrand(thrown).message })
   void endUnfinished(unknown, cellar.audit).catch(failed)
   void hall.recovery.recover(running).catch(failed)
+  void hall.fans.recover().catch(failed)
 }
 
 /** Attached commands end with the node. Detached ones are waited for, or paused; what then runs goes on in the exec-host, and the next start finds it. */

@@ -4,6 +4,7 @@ import { EXEC } from '../../protocols/exec/messages.ts'
 import { hasRoomFor, signMandate } from '../authority/mandate.ts'
 import { decodeDelegation, sealInvocation } from '../authority/token.ts'
 import { type Clock, pause, type Random } from '../base/clock.ts'
+import { asErrand } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
 import { memoryLinks } from '../base/memory-link.ts'
 import type { Did } from '../identity/identity.ts'
@@ -88,7 +89,16 @@ export class FarSide implements Side {
 
   /** Whether the device would do it, as far as this one knows. */
   may(device: Did, command: string, args: Args): boolean {
-    return this.on.keyring.prove(device, command, args).doubt === undefined
+    return this.doubt(device, command, args) === undefined
+  }
+
+  /** Why the device would refuse, as far as this one knows. */
+  doubt(device: Did, command: string, args: Args): string | undefined {
+    try {
+      return this.on.keyring.prove(device, command, args).doubt
+    } catch (thrown) {
+      return asErrand(thrown).message
+    }
   }
 
   /** The same for whatever acts in a session; outside of one, this. */

@@ -40,6 +40,7 @@ import type { AuditDesk } from './audit-desk.ts'
 import { DenialMeter } from './denial.ts'
 import type { DeviceRoom } from './device-desk.ts'
 import { type DeviceViewOn, deviceView } from './device-view.ts'
+import type { FanDesk } from './fan-desk.ts'
 import type { GroupRoom } from './group-desk.ts'
 import { offerView, readCode } from './invite-code.ts'
 import type { InviteHold } from './invite-hold.ts'
@@ -50,7 +51,7 @@ import type { OwnerRoom } from './owner-desk.ts'
 import type { RecoveryRoom } from './recovery-desk.ts'
 import type { RightsDesk } from './rights-desk.ts'
 import type { RoleRoom } from './role-desk.ts'
-import type { Actor, BridgeRoom, Runtime, SessionRoom } from './runtime.ts'
+import type { Actor, BridgeRoom, FanRoom, Runtime, SessionRoom } from './runtime.ts'
 import type { SessionDesk } from './session-desk.ts'
 import { ASK_EVERY_MS, sessionFace } from './session-face.ts'
 import type { Submitter } from './submit.ts'
@@ -73,6 +74,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly devices: DeviceRoom
   readonly roles: RoleRoom
   readonly groups: GroupRoom
+  readonly fans: FanDesk
   readonly approvals: ApprovalRoom
   readonly bridge: BridgeRoom
   readonly whys: WhyDesk
@@ -104,6 +106,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
   readonly devices: DeviceRoom
   readonly roles: RoleRoom
   readonly groups: GroupRoom
+  readonly fans: FanRoom
   readonly sessions: SessionRoom
   readonly #denials: DenialMeter
 
@@ -117,6 +120,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
     this.devices = on.devices
     this.roles = on.roles
     this.groups = on.groups
+    this.fans = on.fans.room()
     this.sessions = on.sessions
     this.#denials = new DenialMeter(on.clock)
   }

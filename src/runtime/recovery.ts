@@ -53,6 +53,7 @@ export class Recovery {
     const stoodInQueue = (task: Task): boolean => (task.why === 'queue' || task.why === 'approval') && task.device === this.on.self && !found.has(task.id)
     const looked = await Promise.allSettled(
       this.on.book.live().map(async (task) => {
+        if (task.children !== undefined) return // its desk follows what it is made of
         if (task.device !== this.on.self) this.#await(task)
         else if (!stoodInQueue(task) && (!found.has(task.id) || !(await this.#takeOver(task)))) await this.#bury(task)
       }),

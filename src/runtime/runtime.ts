@@ -2,6 +2,8 @@
  * The one door: everything that can be asked of a node, whatever the transport. Knows no HTTP, no libp2p and no command line.
  * Its faces (in-process, local socket, other devices) all come through here.
  */
+
+import type { ChooseRequest, ChosenView, FanRequest, FanStand, FanView } from '../../protocols/local/fans.ts'
 import type {
   AttachRequest,
   AuditQuery,
@@ -115,6 +117,8 @@ export interface Runtime {
   readonly roles: RoleRoom
   /** Devices under one name. */
   readonly groups: GroupRoom
+  /** One command on many devices. */
+  readonly fans: FanRoom
   /** Stops the node; with `drainMs` it takes no new work and waits that long for the running. Resolves once the stop has begun. */
   shutdown(actor: Actor, request: DownRequest): Promise<DownView>
 }
@@ -131,6 +135,18 @@ export interface SessionRoom {
   close(session: string): Promise<SessionClosed>
   /** The id of the open session that a token or a name stands for. @throws NO_SUCH_SESSION, DENIED when it is over */
   enter(credential: string): Promise<string>
+}
+
+/** One command on many devices, each a task of its own under one that is the whole. */
+export interface FanRoom {
+  /** Which devices it would go to. @throws BAD_EXPRESSION, NO_DEVICE_FITS, DENIED, NOBODY_ONLINE, TOO_FEW_DEVICES */
+  choose(request: ChooseRequest): Promise<ChosenView>
+  /** Hands it over, and returns before it has begun. @throws the same */
+  submit(request: FanRequest): Promise<FanView>
+  /** How each of its tasks stands. @throws NO_SUCH_TASK */
+  stand(task: string): Promise<FanStand>
+  /** Runs it; output and ends travel as frames on `link`. Aborting ends all of it. */
+  run(request: FanRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void>
 }
 
 /** To and from tokens of UCAN 0.8. */

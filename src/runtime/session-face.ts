@@ -11,7 +11,8 @@ import type { Did } from '../identity/identity.ts'
 import type { TaskBook } from '../tasks/book.ts'
 import type { AuditDesk } from './audit-desk.ts'
 import type { DenialMeter } from './denial.ts'
-import type { Runtime } from './runtime.ts'
+import type { FanDesk } from './fan-desk.ts'
+import type { FanRoom, Runtime } from './runtime.ts'
 import type { Session } from './session.ts'
 import type { SessionDesk } from './session-desk.ts'
 import type { Submitter } from './submit.ts'
@@ -26,6 +27,7 @@ export interface FaceOn {
   readonly sessions: SessionDesk
   readonly tasks: TaskDesk
   readonly submitter: Submitter
+  readonly fans: FanDesk
   readonly whys: WhyDesk
   readonly book: TaskBook
   readonly log: AuditDesk
@@ -65,13 +67,20 @@ function reads(session: Session, { sessions, tasks, log, devices, self, ...on }:
 }
 
 /** What a session may do. */
-function acts(session: Session, { tasks, submitter, whys }: FaceOn) {
+function acts(session: Session, { tasks, submitter, whys, fans }: FaceOn) {
   const held = async (work: () => Promise<void>): Promise<void> => {
     const release = session.hold()
     await work().finally(release)
   }
   const within = ({ signal }: { signal: AbortSignal }) => ({ signal: AbortSignal.any([signal, session.over]), scope: session })
+  const many = (): FanRoom => fans.room(session)
   return {
+    fans: {
+      choose: (request) => many().choose(request),
+      submit: (request) => many().submit(request),
+      stand: (task) => many().stand(task),
+      run: (request, link, o) => held(() => many().run(request, link, within(o))),
+    },
     why: (_actor, request) => whys.why(request, session),
     submitTask: async (_actor, request) => tasks.view(await submitter.submit(ownRequest(request, session), session)),
     cancelTask: (_actor, task) => tasks.steer(task, 'cancel', session),

@@ -18,6 +18,7 @@ import type { TaskBook } from '../tasks/book.ts'
 import { type Change, endedBy, endedByError, type Task, type TaskId } from '../tasks/machine.ts'
 import { carryAll } from './carried.ts'
 import { declare } from './declared.ts'
+import type { ExecWith } from './exec-with.ts'
 import { type FarOn, FarSide, type Mandate } from './far.ts'
 import { NearHearer, type News, NO_NEWS, QuietHearer } from './hearers.ts'
 import { Line, type LineFor } from './line.ts'
@@ -62,10 +63,11 @@ export class Submitter {
   }
 
   /** Serves one request of the local face; errors and outcome travel as frames on `near`. Never rejects. */
-  async exec(request: ExecRequest, near: FrameLink, { signal, scope }: { signal: AbortSignal; scope?: Session | undefined }): Promise<void> {
+  async exec(request: ExecRequest, near: FrameLink, { signal, scope, isFresh }: ExecWith): Promise<void> {
     let submission: Noted | undefined
     try {
-      submission = this.#toNote(this.#read(request, false, scope))
+      const read = this.#read(request, false, scope)
+      submission = this.#toNote(isFresh === true ? { ...read, isGiven: false } : read)
       await this.#attached(submission, near, signal)
     } catch (thrown) {
       const error = asErrand(thrown)

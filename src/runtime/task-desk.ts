@@ -101,7 +101,8 @@ export class TaskDesk {
     const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
     const { id, state, device, command, submittedBy, createdAt, startedAt, endedAt, exitCode, why, attempts, message, signal, progress, place } = task
     const { description, input, prompt, agent, session, parent, metadata, context, idempotent, detached, stdoutBytes, stderrBytes } = task
-    const said = { description, input, prompt, agent, session, parent, metadata, context, idempotent }
+    const children = task.children?.map((child) => ({ task: child.task, device: directory.nameOf(child.device) ?? child.device }))
+    const said = { description, input, prompt, agent, session, parent, children, metadata, context, idempotent }
     return {
       ...{ task: id, state, device: directory.nameOf(device) ?? device, command: [...command] },
       ...{ submittedBy: directory.nameOf(submittedBy) ?? submittedBy, createdAt: new Date(createdAt).toISOString() },

@@ -91,7 +91,7 @@ type Asked = Omit<RunOptions, 'interactive' | 'timeout' | 'maxOutput' | 'detach'
   metadata?: Record<string, string>
 }
 
-function asked({ interactive: _, detach: __, session: ___, timeout, maxOutput, meta, ...same }: RunOptions): Asked {
+export function asked({ interactive: _, detach: __, session: ___, timeout, maxOutput, meta, ...same }: RunOptions): Asked {
   return {
     ...same,
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),

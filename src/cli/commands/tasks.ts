@@ -1,11 +1,12 @@
 /** Tasks that were begun before: what they print, how they stand, and steering them. `run --detach` hands one over. */
+import type { FanStand } from '../../../protocols/local/fans.ts'
 import type { ExecOutcome, TaskUpdate, TaskView } from '../../../protocols/local/messages.ts'
 import { stayAwake } from '../../base/awake.ts'
 import { asErrand } from '../../base/errors.ts'
 import type { AttachOptions } from '../../local/client.ts'
 import { type Context, printError } from '../context.ts'
 import { EXIT, exitCodeOfError, exitCodeOfOutcome, exitCodeOfSignal } from '../exitcodes.ts'
-import { clean, sayCommand } from '../render.ts'
+import { clean, sayCommand, table } from '../render.ts'
 import { drained, Unread } from '../writer.ts'
 import { notices, sayEnd, takers } from './run.ts'
 import { showTasks } from './show.ts'
@@ -85,8 +86,21 @@ function show(context: Context, seen: TaskView): number {
 
 export async function task(context: Context, id: string, { events }: { readonly events?: boolean }): Promise<number> {
   const seen = await context.client.task(id, events === true ? { events } : {})
-  context.print(seen, () => taskText(seen))
+  if (seen.children === undefined) context.print(seen, () => taskText(seen))
+  else await showWhole(context, seen)
   return EXIT.ok
+}
+
+/** One command on many devices: with how it stands on each. */
+async function showWhole(context: Context, seen: TaskView): Promise<void> {
+  const { children } = await context.client.call<FanStand>('GET', `/api/runtime/fans/${seen.task}`)
+  const rows = children.map(({ task: id, device, state, result, exitCode }) => [
+    device,
+    result ?? state ?? 'waiting',
+    exitCode === null ? '-' : String(exitCode),
+    id,
+  ])
+  context.print({ ...seen, children }, () => `${taskText(seen)}\n\n${table(['DEVICE', 'STANDS', 'EXIT', 'TASK'], rows)}`)
 }
 
 function taskText(seen: TaskView): string {

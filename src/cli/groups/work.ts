@@ -1,17 +1,19 @@
 /** Commands on devices, and the tasks they are. */
 import type { Command } from 'commander'
+import type { ManyOptions } from '../commands/many.ts'
 import type { RunOptions } from '../commands/run.ts'
 import type { Context } from '../context.ts'
 import { UsageError, usageOf } from '../usage.ts'
 import { count, duration, pairs, size, uuid } from '../values.ts'
 import { type Does, inSession } from './group.ts'
+import { addMany, isChosen, manyFault, runChosen } from './many.ts'
 
 export function addWork(program: Command, does: Does, argv: readonly string[]): void {
   const run = inPlace(program.command('run'))
-    .argument('<device>', 'a name, a DID or a PeerId')
+    .argument('[device]', 'a name, a DID or a PeerId; or --on, --all')
     .argument('[command...]', 'what to run there, without a shell')
     .usage(
-      'DEVICE [--detach] [-i] [-t] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--max-output SIZE] [--id UUID] [--meta K=V]… [--session S] -- COMMAND [ARG…]',
+      'DEVICE | --on EXPR [--count N | --all] [--detach] [-i] [-t] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--max-output SIZE] [--id UUID] [--meta K=V]… [--session S] -- COMMAND [ARG…]',
     )
     .description("run one command on a device; output, input and exit code are the command's own")
     .option('-i, --interactive', 'forward stdin')
@@ -23,10 +25,16 @@ export function addWork(program: Command, does: Does, argv: readonly string[]): 
     .option('--description <text>', 'what it is for; comes back with the task')
     .option('--meta <k=v>', 'kept with the task (repeatable)', pairs)
     .addHelpText('after', EXIT_CODES)
+  addMany(run)
   run.hook('preAction', () => demandDashes(run, argv))
-  does(...inSession(run, async () => runOrTerminal))
+  does(...inSession(run, async () => runSomewhere))
   addShell(program, does)
   addTasks(program, does)
+}
+
+/** Without a device the first word of the command stands where it would. */
+async function runSomewhere(context: Context, device: string, command: string[], options: ManyOptions): Promise<number> {
+  return isChosen(options) ? await runChosen(runOrTerminal, context, [device, ...command], options) : await runOrTerminal(context, device, command, options)
 }
 
 async function runOrTerminal(context: Context, device: string, command: string[], options: RunOptions): Promise<number> {
@@ -83,7 +91,10 @@ function demandDashes(run: Command, argv: readonly string[]): void {
   const at = argv.indexOf('--')
   const behind = at < 0 ? 0 : argv.length - at - 1
   const before = run.args.length - behind
-  if (before === 1 && behind > 0) return
+  const options = run.opts<ManyOptions>()
+  const fault = manyFault(options, before, behind)
+  if (fault !== undefined) throw new UsageError(fault, usageOf(run))
+  if (isChosen(options) || (before === 1 && behind > 0)) return
   throw new UsageError(dashesFault(at < 0 && run.args.length > 1, before, behind), usageOf(run))
 }
 

@@ -5,7 +5,15 @@ const errand = await commandLine()
 
 test.each([
   [['stauts'], "unknown command 'stauts' (Did you mean status?)"],
-  [['run'], "missing required argument 'device'"],
+  [['run'], 'name the device before --'],
+  [['run', '--on', 'gpu', 'x', '--', 'ls'], 'name one device, or choose by --on'],
+  [['run', '--on', 'gpu'], 'name the command after --'],
+  [['run', '--all', '--count', '2', '--', 'ls'], '--all and --count are two different things'],
+  [['run', '--count', '0', '--', 'ls'], '--count 0 is no device at all'],
+  [['run', '--all', '--id', '019aa3c1-0000-7000-8000-000000000001', '--', 'ls'], '--id names one task'],
+  [['run', '--fail-fast', 'gpu1', '--', 'ls'], '--max-parallel, --fail-fast and --prefix are for many devices'],
+  [['run', '--all', '-t', '--', 'ls'], 'leave it out, or choose one device'],
+  [['run', '--all', '-i', '--', 'ls'], 'leave it out, or choose one device'],
   [['run', 'gpu1'], 'name the command after --'],
   [['run', 'gpu1', 'ls'], 'put -- before the command'],
   [['run', 'gpu1', 'ls', '--', 'x'], 'one device before --'],
@@ -38,7 +46,6 @@ test.each([
 })
 
 test.each([
-  ['run', '--on', 'gpu', '--', 'ls'],
   ['audit', 'prune'],
   ['forward', 'gpu1'],
 ])('what belongs to later chapters is not accepted silently: %s %s', async (...args) => {

@@ -84,6 +84,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     devices: { remove: unexpected, trust: unexpected, lockdown: unexpected },
     roles: { list: unexpected, add: unexpected, change: unexpected, remove: unexpected, assign: unexpected, unassign: unexpected },
     groups: { list: unexpected, change: unexpected },
+    fans: { choose: unexpected, submit: unexpected, stand: unexpected, run: unexpected },
     sessions: { open: unexpected, list: unexpected, get: unexpected, close: unexpected, enter: unexpected },
     inSession: () => scripted(over),
     approvals: { list: unexpected, approve: unexpected, deny: unexpected, request: unexpected },
