@@ -99,6 +99,8 @@ export const RUNS_UNTIL_META = 'errand/runs-until'
 export const SESSION_SECONDS = 86_400
 
 /** In the `meta` of a delegation, `[n, s]`: it may be used n times at once, and n times more in every s seconds. The executor counts. */
+/** What a command is held to: a map (`protocols/task/limits.ts`), every link for itself. */
+export const LIMITS_META = 'errand/limits'
 export const RATE_META = 'errand/rate'
 export const RATE = { maxCount: 1_000_000, maxSeconds: 86_400 } as const
 

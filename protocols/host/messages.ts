@@ -1,6 +1,7 @@
 /** The socket of the exec-host: who may run, read and stop what a device executes. See README.md beside this file. */
 import * as v from 'valibot'
 import { WHY } from '../exec/messages.ts'
+import { Limits } from '../task/limits.ts'
 import { CommandSpec, WindowSize } from '../task/messages.ts'
 import { Bytes, Count, DidText, ExactBytes, List, Text, WireFault } from '../wire.ts'
 
@@ -46,6 +47,8 @@ export const Judged = v.strictObject({
   cwd: v.exactOptional(v.nullable(Text(4_096))),
   /** Ends it after so long, whatever it asked for. */
   timeoutMs: v.exactOptional(v.pipe(Count, v.minValue(1))),
+  /** Holds it to these, too. */
+  limits: v.exactOptional(Limits),
 })
 export type Judged = v.InferOutput<typeof Judged>
 

@@ -1,6 +1,7 @@
 /** The vocabulary of a task: its states and reasons, what a submission says, what happens to it, and what a command may ask for. See README.md. */
 import * as v from 'valibot'
 import { Count, DidText, encode, List, Text } from '../wire.ts'
+import { Limits } from './limits.ts'
 
 export const TASK_STATES = ['PENDING', 'PLANNING', 'RUNNING', 'WAITING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const
 export type TaskState = (typeof TASK_STATES)[number]
@@ -58,6 +59,8 @@ export const CommandSpec = v.strictObject({
   stdin: v.boolean(),
   /** There exactly where `tty` was signed. */
   terminal: v.exactOptional(Terminal),
+  /** What its caller wants it held to. Since 0.4. */
+  limits: v.exactOptional(Limits),
 })
 export type CommandSpec = v.InferOutput<typeof CommandSpec>
 

@@ -3,10 +3,11 @@
  * Used by the verifier and the wallet alike, in the strict profile of this mesh or in the bare rules of the specification.
  */
 import { CID } from 'multiformats/cid'
-import { BINDING, MANDATE, MANDATE_META, RATE_META, RUNS_UNTIL_META, SESSION_SECONDS, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import { BINDING, LIMITS_META, MANDATE, MANDATE_META, RATE_META, RUNS_UNTIL_META, SESSION_SECONDS, TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
 import type { Did } from '../identity/identity.ts'
 import { covers, coversPath } from './commands.ts'
 import { badMeta, SIGNED_META } from './freshness.ts'
+import { badLimits } from './limits.ts'
 import { failing, type Statement } from './policy.ts'
 import { badRate } from './rate.ts'
 import type { AnyRecord, Delegation } from './token.ts'
@@ -44,6 +45,7 @@ const META_KEYS = [
     DIES_WITH,
     MANDATE_META,
     RATE_META,
+    LIMITS_META,
     RUNS_UNTIL_META,
     'errand/session',
     'errand/approvals',
@@ -129,7 +131,7 @@ function refuseProfile(chain: readonly Delegation[]): ChainRefusal | undefined {
     if (issuers.has(link.iss) && link !== mandate) return { code: 'CHAIN_CYCLE', detail: `${link.iss} signs twice in one chain`, link }
     issuers.add(link.iss)
     if (i > 0 && link.exp === null) return { code: 'NO_EXPIRY', detail: 'only the first link of a chain may be without expiry', link }
-    const unknown = badMeta(link.meta, META_KEYS) ?? badRate(link.meta) ?? badRunsUntil(link)
+    const unknown = badMeta(link.meta, META_KEYS) ?? badRate(link.meta) ?? badLimits(link.meta) ?? badRunsUntil(link)
     if (unknown !== undefined) return { code: 'BAD_META', detail: `a grant cannot be read whole: ${unknown}`, link }
     const odd = refuseMandate(link, chain)
     if (odd !== undefined) return { code: 'BAD_MANDATE', detail: odd, link }

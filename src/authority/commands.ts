@@ -5,6 +5,7 @@
 import * as v from 'valibot'
 import { ApprovalArgs } from '../../protocols/approval/messages.ts'
 import { CommandPath, isMap, TokenLink } from '../../protocols/authority/messages.ts'
+import { Limits } from '../../protocols/task/limits.ts'
 import { DidText, List, Text } from '../../protocols/wire.ts'
 
 export const ARGV_LIMITS = { items: 1_024, bytes: 131_072 } as const
@@ -67,6 +68,8 @@ export const ExecRunArgs = v.strictObject({
   maxOutputBytes: Milliseconds,
   tty: v.boolean(),
   stdin: v.boolean(),
+  /** Absent: none of its own; those of the right hold in any case. */
+  limits: v.exactOptional(Limits),
   task: v.pipe(v.string(), v.regex(/^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/, 'not a UUID in lower case')),
 })
 export type ExecRunArgs = v.InferOutput<typeof ExecRunArgs>

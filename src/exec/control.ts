@@ -1,6 +1,7 @@
 /** What a host is told when it is started: one argument, as JSON. Everything else comes over its socket. */
 import * as v from 'valibot'
 import { Count, DidText, List, Text } from '../../protocols/wire.ts'
+import { Means } from './means.ts'
 
 const Path = Text(4_096)
 
@@ -17,6 +18,10 @@ export const HostSetup = v.strictObject({
   path: List(Path, 64),
   /** Where the host finds what makes terminals; without it there are none. */
   pty: v.exactOptional(Path),
+  /** What a command can be held to here; without it, to nothing. */
+  means: v.exactOptional(Means),
+  /** Real paths that no sandbox shows. */
+  hidden: v.exactOptional(List(Path, 16)),
   umask: v.pipe(Count, v.maxValue(0o777)),
   /** A link to the socket, where the socket's own path would be too long; it goes when the socket goes. */
   alias: v.exactOptional(Path),

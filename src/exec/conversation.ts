@@ -6,7 +6,7 @@ import { asErrand, ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import { Follower } from './follower.ts'
 import type { Job } from './job.ts'
-import type { Prepared } from './spawn.ts'
+import type { Prepared, Ready } from './spawn.ts'
 
 /** A command's words, its environment and its proofs fit. */
 const MAX_ORDER_BYTES = HOST.maxFrameBytes
@@ -14,8 +14,8 @@ const MAX_ORDER_BYTES = HOST.maxFrameBytes
 /** What a conversation asks of the host. */
 export interface Desk {
   readonly bulk: { admit(ticket: Ticket): Promise<number | null>; expel(id: Uint8Array): void }
-  prepare(order: Order): Promise<Prepared>
-  start(order: Order, prepared: Prepared, judged: Judged): Promise<Job>
+  prepare(order: Order): Promise<Ready>
+  start(order: Order, prepared: Ready, judged: Judged): Promise<Job>
   find(task: string): Job | undefined
   attended(): () => void
   attending(): Attending

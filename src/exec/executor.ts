@@ -14,10 +14,12 @@ import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { shortSocketPath } from '../base/paths.ts'
 import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../tasks/ports.ts'
+import { clearGroups, leavePlace } from './cgroup.ts'
 import type { HostSetup } from './control.ts'
 import { FIXED_PATH } from './environment.ts'
 import { HostClient } from './host-client.ts'
 import { endStrays, hostsLeft } from './left.ts'
+import type { Means } from './means.ts'
 import { readRecord, SPOOL_DIR } from './records.ts'
 import { keepTidy } from './retention.ts'
 import { HostedRun, hostGone, printedOn } from './running.ts'
@@ -44,6 +46,10 @@ export interface ExecutorOptions {
   readonly path?: readonly string[]
   /** Of the commands. Default: this process's own. */
   readonly umask?: number
+  /** What a command can be held to here; absent: to nothing, and what asks for it is refused. */
+  readonly means?: Promise<Means>
+  /** Real paths that no sandbox shows: keys, sockets, jobs. */
+  readonly hidden?: readonly string[]
   /** For tests: shorter waits of the host. */
   readonly waits?: HostSetup['waits']
 }
@@ -98,6 +104,7 @@ class HostedExecutor implements DeviceExecutor {
     for (const host of hosts) this.#take(host, found)
     const runs = (task: string): boolean => this.#where.has(task)
     if (isWhole) endStrays(jobsDir, runs)
+    if (isWhole) await this.#clearGroups(runs)
     this.#untidy = keepTidy(jobsDir, { clock, runs })
     return found
   }
@@ -173,6 +180,14 @@ class HostedExecutor implements DeviceExecutor {
     const busy = new Set(this.#where.values())
     const hosts = [this.#current, ...this.#adopted].filter((host) => host !== undefined)
     await Promise.all(hosts.map((host) => host.close({ isIdle: !busy.has(host) })))
+    const group = (await this.options.means)?.group
+    if (group !== null && group !== undefined) leavePlace(group)
+  }
+
+  /** What a host that was killed left in them is nobody's. */
+  async #clearGroups(runs: (task: string) => boolean): Promise<void> {
+    const group = (await this.options.means)?.group
+    if (group !== null && group !== undefined) clearGroups(group, runs)
   }
 
   async #conversation(order: CommandOrder): Promise<FrameLink> {
@@ -232,13 +247,17 @@ class HostedExecutor implements DeviceExecutor {
   }
 
   async #launchOne(): Promise<HostClient> {
-    const { device, hostFile, jobsDir, home, path, umask, waits, clock } = this.options
+    const { device, hostFile, jobsDir, home, path, umask, waits, clock, hidden } = this.options
     const plain = join(this.#directory, `${process.pid}-${Math.round(clock.monotonic())}.sock`)
     const socket = shortSocketPath(plain)
     if (socket !== plain) symlinkSync(socket, plain) // so that the next daemon finds it
     const setup = { device, socket, directory: this.#directory, jobs: jobsDir, home: home ?? homedir(), path: [...FIXED_PATH, ...(path ?? [])] }
     const pty = ptyModule()
-    const extra = { ...(socket === plain ? {} : { alias: plain }), ...(pty === undefined ? {} : { pty }), ...(waits === undefined ? {} : { waits }) }
+    const means = await this.options.means
+    const extra = {
+      ...{ ...(socket === plain ? {} : { alias: plain }), ...(pty === undefined ? {} : { pty }), ...(waits === undefined ? {} : { waits }) },
+      ...{ ...(means === undefined ? {} : { means }), ...(hidden === undefined ? {} : { hidden: [...hidden] }) },
+    }
     this.#current = await HostClient.launch(hostFile, { ...setup, umask: umask ?? process.umask(), ...extra }, clock)
     return this.#current
   }

@@ -6,6 +6,8 @@ import { chmodSync, lstatSync, mkdirSync, readdirSync, rmdirSync, rmSync } from 
 import { createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type Attending, BULK, HOST, type Judged, type Order } from '../../protocols/host/messages.ts'
+import type { Limits } from '../../protocols/task/limits.ts'
+import { narrowest } from '../authority/limits.ts'
 import { systemClock as clock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { FrameLink } from '../base/frames.ts'
@@ -15,15 +17,18 @@ import { BulkDoor } from './bulk.ts'
 import type { HostSetup } from './control.ts'
 import { Conversation, type Desk } from './conversation.ts'
 import { Job } from './job.ts'
+import { NO_MEANS } from './means.ts'
 import { SparePipes } from './pipes.ts'
 import { errnoOf } from './resolve.ts'
-import { type Prepared, prepare } from './spawn.ts'
+import { type Prepared, prepare, type Ready } from './spawn.ts'
 import { Sweeper } from './sweeper.ts'
 import { Warrants } from './warrant.ts'
 
 const READ_AHEAD_BYTES = 1 << 18
 /** Connections that have not said what they are for: a daemon keeps one ready for the next command. Above this the oldest goes. */
 const MAX_SILENT = 64
+/** In the directory of a task, until it has begun. */
+const REFUSAL_FILE = 'refused'
 
 export class Host implements Desk {
   readonly bulk: BulkDoor
@@ -67,15 +72,17 @@ export class Host implements Desk {
   }
 
   /** @throws ErrandError TASK_EXISTS, DRAINING, what `prepare` throws, and DENIED when what the daemon was shown does not carry this command. */
-  async prepare(order: Order): Promise<Prepared> {
+  async prepare(order: Order): Promise<Ready> {
     if (this.#isLeft) throw new ErrandError('DRAINING', 'this exec-host ends with its last command', { retryable: true })
     this.#reserve(order.task)
     const free = (): void => this.#free(order.task)
     try {
-      const { home, path, pty } = this.setup
-      const prepared = await prepare(order.task, order.spec, { pipes: this.#pipes, home, path, pty, clock })
+      const { home, path, pty, means = NO_MEANS, hidden = [], jobs } = this.setup
+      const on = { pipes: this.#pipes, home, path, pty, clock, means, hidden, refusalOf: (task: string) => join(jobs, task, REFUSAL_FILE) }
+      const prepared = await prepare(order.task, order.spec, on)
+      let limits: Limits
       try {
-        this.#warrants.check(order)
+        limits = narrowest([this.#warrants.check(order), order.spec.limits])
       } catch (thrown) {
         prepared.drop()
         throw thrown
@@ -84,7 +91,7 @@ export class Host implements Desk {
         prepared.drop()
         free()
       }
-      return { ...prepared, spawn: () => prepared.spawn(), drop }
+      return { ...prepared, limits, drop }
     } catch (thrown) {
       free()
       throw thrown
@@ -108,9 +115,11 @@ export class Host implements Desk {
   }
 
   /** @throws ErrandError DENIED when it is not what was judged, and what `spawn` throws. */
-  async start(order: Order, prepared: Prepared, judged: Judged): Promise<Job> {
+  async start(order: Order, prepared: Ready, judged: Judged): Promise<Job> {
     const { jobs } = this.setup
-    const job = await Job.start(bounded(order, prepared, judged), prepared, { clock, jobs, graceMs: this.graceMs, printed: this.#printed }).catch(
+    const limits = narrowest([prepared.limits, judged.limits])
+    const held = { spawn: () => prepared.spawn(limits) }
+    const job = await Job.start(bounded(order, prepared, judged), held, { clock, jobs, graceMs: this.graceMs, printed: this.#printed }).catch(
       (thrown: unknown) => {
         this.#free(order.task)
         throw thrown
@@ -194,7 +203,7 @@ export class Host implements Desk {
 }
 
 /** Between the judgement and here a link may have been turned round. @throws DENIED */
-function bounded(order: Order, prepared: Prepared, { file, cwd, timeoutMs }: Judged): Order {
+function bounded(order: Order, prepared: Pick<Prepared, 'file' | 'cwd' | 'drop'>, { file, cwd, timeoutMs }: Judged): Order {
   const isOther = (judged: string | null | undefined, found: string): boolean => judged !== undefined && judged !== found
   if (isOther(file, prepared.file) || isOther(cwd, prepared.cwd)) {
     prepared.drop()

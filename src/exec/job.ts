@@ -7,10 +7,11 @@ import { join } from 'node:path'
 import type { Ended } from '../../protocols/exec/messages.ts'
 import type { Order } from '../../protocols/host/messages.ts'
 import { type Clock, pause } from '../base/clock.ts'
+import type { Held } from './held.ts'
 import { readProgress } from './progress.ts'
 import { type JobRecord, RECORD_FILE, SPOOL_DIR } from './records.ts'
 import { Run } from './run.ts'
-import type { Prepared, Spawned } from './spawn.ts'
+import type { Bounded, Spawned } from './spawn.ts'
 import { Spool } from './spool.ts'
 import { birthOf, bootId, Tree } from './tree.ts'
 
@@ -52,6 +53,7 @@ export class Job {
   readonly run: Run
   readonly pid: number
   readonly #tree: Tree
+  readonly #held: Held | undefined
   readonly #directory: string
   readonly #readers = new Set<Reader>()
   readonly #progressed = new Set<(line: Uint8Array) => void>()
@@ -69,7 +71,7 @@ export class Job {
   private constructor(
     private readonly order: Order,
     private readonly on: JobOn,
-    { pid, onExit, ends }: Spawned,
+    { pid, onExit, ends, held }: Spawned,
   ) {
     const { task, spec, attached, spool } = order
     this.task = task
@@ -77,9 +79,11 @@ export class Job {
     this.pid = pid
     this.#directory = join(on.jobs, task)
     this.spool = new Spool(join(this.#directory, SPOOL_DIR), spool.maxBytes)
-    this.#tree = new Tree(pid, task)
+    this.#held = held
+    this.#tree = held?.tree(pid, task) ?? new Tree(pid, task)
     this.run = new Run({ spec, ends, take: (fd, chunk) => this.#take(fd, chunk), tree: this.#tree, clock: on.clock, gone: () => this.#unbind() })
     onExit((code, signal) => this.run.exited(code, signal))
+    held?.watch(on.clock, () => this.stop('limit'))
     const progress = 'progress' in ends ? readProgress(ends.progress, on.clock, (line) => this.#report(line)) : NO_PROGRESS
     const over = this.run.ended.then(async (ended) => {
       await Promise.race([progress.over, pause(on.clock, LAST_REPORT_MS)])
@@ -94,7 +98,7 @@ export class Job {
   }
 
   /** @throws ErrandError what `spawn` throws; then nothing runs. */
-  static async start(order: Order, prepared: Prepared, on: JobOn): Promise<Job> {
+  static async start(order: Order, prepared: Pick<Bounded, 'spawn'>, on: JobOn): Promise<Job> {
     return new Job(order, on, await prepared.spawn())
   }
 
@@ -203,7 +207,9 @@ export class Job {
   #finish(ended: Ended): Ended {
     this.#grace?.()
     this.#noRecordYet()
-    return this.#isOverfull && ended.why === 'limit' ? { ...ended, message: `stopped: its spool of ${this.order.spool.maxBytes} bytes was full` } : ended
+    const told = this.#held?.told(ended) ?? ended
+    this.#held?.release(this.on.clock)
+    return this.#isOverfull && ended.why === 'limit' ? { ...ended, message: `stopped: its spool of ${this.order.spool.maxBytes} bytes was full` } : told
   }
 
   /** What an attached command printed was read before it was dropped. */

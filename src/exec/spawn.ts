@@ -1,13 +1,18 @@
-/** From an order to a process: resolves what was asked before anything is started, then spawns without a shell into pipes made ahead. */
+/** From an order to a process: resolves what was asked before anything is started, then spawns into pipes made ahead; what is to be held, through `enclosure.ts`. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { closeSync } from 'node:fs'
-import { type UserInfo, userInfo } from 'node:os'
+import { userInfo } from 'node:os'
 import type { CommandSpec } from '../../protocols/task/messages.ts'
+import type { Limits } from '../../protocols/task/limits.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
+import { enclosed, type Inside } from './enclosure.ts'
 import { buildEnvironment, type Household } from './environment.ts'
+import { Held } from './held.ts'
+import { type Means, planOf } from './means.ts'
+import { type Person, runsAs } from './people.ts'
 import { closePipes, type Pipe, type SparePipes } from './pipes.ts'
-import { errnoOf, type Owner, resolveDirectory, resolveExecutable } from './resolve.ts'
+import { errnoOf, resolveDirectory, resolveExecutable } from './resolve.ts'
 import type { Ends, PipeEnds } from './run.ts'
 import { Pty, type ToldOfExit } from './terminal.ts'
 import { MARKER } from './tree.ts'
@@ -23,6 +28,12 @@ export interface Launcher {
   /** Where terminals come from; undefined: from nowhere. */
   readonly pty?: string | undefined
   readonly clock: Clock
+  /** What a command can be held to here. */
+  readonly means: Means
+  /** Real paths of errand's own, which no sandbox shows. */
+  readonly hidden: readonly string[]
+  /** A path for what the first step of a held command has to say. */
+  readonly refusalOf: (task: string) => string
 }
 
 /** A command that needs only its start. */
@@ -30,42 +41,119 @@ export interface Prepared {
   /** What was found under the names of the order: real paths. */
   readonly file: string
   readonly cwd: string
-  /** @throws ErrandError NOT_EXECUTABLE or SPAWN_FAILED; then nothing runs. */
-  spawn(): Promise<Spawned>
+  /** @throws ErrandError NOT_EXECUTABLE, SPAWN_FAILED, BAD_CWD, or DENIED for limits that cannot be enforced; then nothing runs. */
+  spawn(limits: Limits): Promise<Spawned>
   /** Gives the pipes back; for one that is not started. */
   drop(): void
 }
+
+/** The same, and what its right and its caller bound it to. */
+export type Ready = Prepared & { readonly limits: Limits }
+
+/** With its limits settled. */
+export type Bounded = Pick<Prepared, 'file' | 'cwd' | 'drop'> & { spawn(): Promise<Spawned> }
 
 export interface Spawned {
   readonly pid: number
   readonly ends: Ends
   /** Calls back once it is gone, at the earliest in the next turn. */
   readonly onExit: (told: ToldOfExit) => void
+  /** Absent: nothing holds it. */
+  readonly held?: Held
 }
 
 /** Asked once: it reads /etc/passwd. */
-let USER: UserInfo<string> | undefined
+let OWN: Person | undefined
+
+function own(home: string): Person {
+  const { username, uid, gid, shell } = userInfo()
+  return { name: username, uid, gid, home, shell: shell ?? '/bin/sh' }
+}
 
 /** @throws ErrandError COMMAND_NOT_FOUND, NOT_EXECUTABLE, BAD_CWD, BAD_ENV, BAD_USER or SPAWN_FAILED. */
-export async function prepare(task: string, spec: CommandSpec, { pipes, home, path, pty, clock }: Launcher): Promise<Prepared> {
-  USER ??= userInfo()
-  const user = USER
-  if (spec.user !== '' && spec.user !== user.username) {
-    throw new ErrandError('BAD_USER', `this node runs commands as ${user.username}, not as ${JSON.stringify(spec.user.slice(0, 64))}`, {
-      hint: 'leave --user out',
-    })
-  }
+export async function prepare(task: string, spec: CommandSpec, on: Launcher): Promise<Prepared> {
+  const { pipes, home, path, pty, clock } = on
+  OWN ??= own(home)
+  const person = runsAs(spec.user, { ...OWN, home })
   if (spec.argv.some((argument) => argument.includes('\0'))) throw new ErrandError('SPAWN_FAILED', 'an argument holds a NUL byte')
-  const house: Household = { user: user.username, home, shell: user.shell ?? '/bin/sh', path, inherited: process.env }
+  const house: Household = { user: person.name, home: person.home, shell: person.shell, path, inherited: process.env }
   const env = { ...buildEnvironment(spec.env, house), [MARKER]: task }
-  const cwd = resolveDirectory(spec.cwd, home)
-  const owner: Owner = { uid: user.uid, gid: user.gid }
-  const file = resolveExecutable(spec.exe, path, owner)
+  const cwd = resolveDirectory(spec.cwd, person.home)
+  const file = resolveExecutable(spec.exe, path, person)
+  const start = { task, file, cwd, spec, person, own: OWN, on }
   const { terminal } = spec
-  if (terminal !== undefined)
-    return { file, cwd, spawn: async () => onTerminal(Pty.start(pty, { file, argv: spec.argv, env, cwd, terminal, clock })), drop: () => undefined }
+  if (terminal !== undefined) {
+    const begin = async (words: Words): Promise<Spawned> => onTerminal(Pty.start(pty, { ...words, env, cwd, terminal, clock, ...ownerOf(start) }))
+    const drop = (): void => undefined
+    return { file, cwd, spawn: (limits) => spawned(start, limits, { begin, drop }), drop }
+  }
   const taken = await pipes.take(spec.stdin ? 4 : 3)
-  return { file, cwd, spawn: () => start({ file, spec, env: { ...env, [PROGRESS_NAME]: String(PROGRESS_FD) }, cwd }, taken), drop: () => closePipes(taken) }
+  const withProgress = { ...env, [PROGRESS_NAME]: String(PROGRESS_FD) }
+  const begin = (words: Words): Promise<Spawned> => onPipes({ ...words, exe: spec.exe, env: withProgress, cwd }, taken)
+  const drop = (): void => closePipes(taken)
+  return { file, cwd, spawn: (limits) => spawned(start, limits, { begin, drop }), drop }
+}
+
+interface Starting {
+  readonly task: string
+  readonly file: string
+  readonly cwd: string
+  readonly spec: CommandSpec
+  readonly person: Person
+  readonly own: Person
+  readonly on: Launcher
+}
+
+/** What the kernel gets: the command itself, or what holds it. */
+interface Words {
+  readonly file: string
+  /** What it is called. */
+  readonly name: string
+  readonly argv: readonly string[]
+}
+
+interface Beginning {
+  /** Owns what is there for the command from the moment it is called. */
+  readonly begin: (words: Words) => Promise<Spawned>
+  readonly drop: () => void
+}
+
+async function spawned(start: Starting, limits: Limits, { begin, drop }: Beginning): Promise<Spawned> {
+  const { words, held } = wordsOf(start, limits, drop)
+  if (held === undefined) return await begin(words)
+  try {
+    return { ...(await begin(words)), held }
+  } catch (thrown) {
+    held.release(start.on.clock)
+    throw thrown
+  }
+}
+
+function wordsOf(start: Starting, limits: Limits, drop: () => void): { readonly words: Words; readonly held?: Held } {
+  const { task, file, spec, on } = start
+  let held: Held | undefined
+  try {
+    const plan = planOf(limits, ownerOf(start).user !== undefined, on.means)
+    if (plan.by === null) return { words: { file, name: spec.exe, argv: spec.argv } }
+    held = Held.begin(plan, on.means.group, { task, refusal: on.refusalOf(task) })
+    const [first = '', ...argv] = enclosed(insideOf(start), plan, { means: on.means, groups: held.entrances(), refusal: held.refusal })
+    return { words: { file: first, name: first, argv }, held }
+  } catch (thrown) {
+    held?.release(on.clock)
+    drop()
+    throw thrown
+  }
+}
+
+function insideOf(start: Starting): Inside {
+  const { file, cwd, spec, person, on } = start
+  const { exe: name, argv } = spec
+  return { file, name, argv, cwd, isNamed: spec.cwd !== '', home: person.home, ...ownerOf(start), hidden: on.hidden, path: on.path }
+}
+
+/** Nothing where it is the node's own user. */
+function ownerOf({ person, own: node }: Starting): { readonly user?: Person } {
+  return person.uid === node.uid ? {} : { user: person }
 }
 
 /** Its end may have come before anybody listens. */
@@ -73,14 +161,13 @@ function onTerminal(pty: Pty): Spawned {
   return { pid: pty.pid, ends: pty, onExit: (told) => pty.onExit(told) }
 }
 
-interface Start {
-  readonly file: string
-  readonly spec: CommandSpec
+interface Start extends Words {
+  readonly exe: string
   readonly env: Record<string, string>
   readonly cwd: string
 }
 
-function start({ file, spec, env, cwd }: Start, pipes: readonly Pipe[]): Promise<Spawned> {
+function onPipes({ file, name, argv, exe, env, cwd }: Start, pipes: readonly Pipe[]): Promise<Spawned> {
   const [stdout, stderr, progress, stdin] = pipes
   if (stdout === undefined || stderr === undefined || progress === undefined) throw new ErrandError('SPAWN_FAILED', 'no pipes for the output')
   const theirs = [stdin?.reading, stdout.writing, stderr.writing, progress.writing]
@@ -91,12 +178,12 @@ function start({ file, spec, env, cwd }: Start, pipes: readonly Pipe[]): Promise
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown): void => {
       closeAll([ours.stdin, ours.stdout, ours.stderr, ours.progress])
-      reject(spawnFault(cause, spec.exe))
+      reject(spawnFault(cause, exe))
     }
     try {
       // argv0 stays what was asked: programs with many names (busybox, rustup, a Python venv) look at it
       const stdio: StdioOptions = [theirs[0] ?? 'ignore', stdout.writing, stderr.writing, progress.writing]
-      const child: ChildProcess = spawn(file, spec.argv, { argv0: spec.exe, cwd, env, detached: true, stdio })
+      const child: ChildProcess = spawn(file, argv, { argv0: name, cwd, env, detached: true, stdio })
       const { pid } = child
       if (pid === undefined) child.once('error', fail)
       else resolve({ pid, ends: ours, onExit: (told) => void child.once('exit', told) })

@@ -4,7 +4,7 @@
  * ends. Here the slave is held open until a mark, written behind everything, has come out of the master (docs/decisions/0038).
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, constants as open, openSync, write } from 'node:fs'
+import { chownSync, closeSync, constants as open, openSync, write } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { constants } from 'node:os'
@@ -34,6 +34,8 @@ export interface OnTerminal {
   readonly cwd: string
   readonly terminal: Terminal
   readonly clock: Clock
+  /** Whose the terminal is to be; absent: the node's user. */
+  readonly user?: { readonly uid: number; readonly gid: number } | undefined
 }
 
 export type ToldOfExit = (code: number | null, signal: string | null) => void
@@ -73,7 +75,7 @@ export class Pty {
   #isClosed = false
   #isWriting = false
 
-  private constructor(native: Native, { file, argv, env, cwd, terminal, clock }: OnTerminal) {
+  private constructor(native: Native, { file, argv, env, cwd, terminal, clock, user }: OnTerminal) {
     this.#native = native
     this.#clock = clock
     const { term, columns, rows } = terminal
@@ -83,6 +85,7 @@ export class Pty {
     this.pid = pid
     this.#master = fd
     try {
+      if (user !== undefined) chownSync(pty, user.uid, user.gid)
       this.#slave = openSync(pty, open.O_RDWR | open.O_NOCTTY | open.O_NONBLOCK)
       this.socket = new ReadStream(fd)
     } catch (cause) {

@@ -3,8 +3,10 @@
  * something that nobody with a right has signed, nothing is spawned here. Revocations are the daemon's part: the host has none.
  */
 import type { Order } from '../../protocols/host/messages.ts'
+import type { Limits } from '../../protocols/task/limits.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
+import { limitsOf } from '../authority/limits.ts'
 import { NonceMemory } from '../authority/seen.ts'
 import { verifyInvocation } from '../authority/verify.ts'
 import type { Clock } from '../base/clock.ts'
@@ -19,8 +21,8 @@ export class Warrants {
     this.#device = asDid(on.device)
   }
 
-  /** @throws ErrandError DENIED */
-  check({ task, spec, warrant }: Order): void {
+  /** @returns what every link of its chain bounds it to. @throws ErrandError DENIED */
+  check({ task, spec, warrant }: Order): Limits {
     const { invocation, proofs, caller, challenge } = warrant
     const now = Math.floor(this.on.clock.now() / 1_000)
     const seen = verifyInvocation(invocation, proofs, {
@@ -40,6 +42,7 @@ export class Warrants {
     const { task: signedTask, ...bounds } = args
     const signed = JSON.stringify([signedTask, ...Object.entries(bounds).sort(([a], [b]) => (a < b ? -1 : 1)), env])
     if (declared !== signed || tty !== (terminal !== undefined)) throw denied('the order is not what the invocation says')
+    return limitsOf(seen.chain)
   }
 }
 
