@@ -32,6 +32,9 @@ export const Announcement = v.object({
   loadPercent: Count,
   version: Text(64),
   freeSlots: Count,
+  /** How far it can shut a command in, and what it can bound (`protocols/task`). Since 0.4. */
+  sandbox: v.exactOptional(Text(32)),
+  limits: v.exactOptional(List(Text(32), 16)),
   /** Since 0.2, as are the skills. */
   agents: v.exactOptional(List(Offered, 16)),
   skills: v.exactOptional(List(Offered, 32)),

@@ -36,6 +36,7 @@ export const ENTRY_TEXT = {
   reason: 384,
   intent: 64,
   approvedBy: 640,
+  sandbox: 256,
 } as const
 export const MAX_COMMAND_BYTES = 4_096
 export const MAX_COMMAND_WORDS = 256
@@ -62,6 +63,8 @@ const detailFields = {
   /** Digest of what people were asked to approve, in hex; and who did. Since 0.3. */
   intent: v.optional(Utf8(ENTRY_TEXT.intent)),
   approvedBy: v.optional(Utf8(ENTRY_TEXT.approvedBy)),
+  /** How a command was held: level, tools, bounds. Since 0.4. */
+  sandbox: v.optional(Utf8(ENTRY_TEXT.sandbox)),
   device: v.optional(DidText),
   expiresAt: v.optional(Count),
 }

@@ -30,6 +30,8 @@ export interface Status {
   problems: string[]
   /** What is in force and no fault: a lockdown. */
   notices?: string[]
+  /** Absent until it is known, in the first half second. */
+  sandbox?: SandboxView
 }
 
 export interface DownView {
@@ -49,6 +51,19 @@ export interface Capabilities {
   load: number
   version: string
   freeSlots: number
+  /** The highest level to which it can shut a command in. Absent: it did not say, or does not know yet. */
+  sandbox?: string
+  /** What it can bound: memory, cpu, processes, network, kill. */
+  limits?: string[]
+}
+
+/** What a device can hold a command to, and what it lacks for more. */
+export interface SandboxView {
+  level: string
+  limits: string[]
+  /** The tools and mechanisms that were tried and work. */
+  by: string[]
+  lacking: { what: string; why: string; how: string }[]
 }
 
 export interface DeviceView {

@@ -1,5 +1,6 @@
 /** The local API's words: requests, checked at the door. Answers are in answers.ts and come from here too. See README.md beside this file. */
 import * as v from 'valibot'
+import { Limits } from '../task/limits.ts'
 import { Context, Terminal } from '../task/messages.ts'
 import { Count, List, Text } from '../wire.ts'
 
@@ -51,6 +52,8 @@ export const ExecRequest = v.strictObject({
   timeoutMs: v.optional(Duration),
   /** Bytes of stdout and stderr together, after which it is ended. */
   maxOutputBytes: v.optional(v.pipe(Count, v.minValue(1))),
+  /** What it is held to, beside what its right says: these can only be narrower. */
+  limits: v.optional(Limits),
   stdin: v.optional(v.boolean()),
   /** A terminal for the command; `terminal` says which, else it is a plain one. */
   tty: v.optional(v.boolean()),
@@ -80,6 +83,7 @@ export const WhyRequest = v.strictObject({
   timeoutMs: v.optional(Duration),
   tty: v.optional(v.boolean()),
   stdin: v.optional(v.boolean()),
+  limits: v.optional(Limits),
 })
 export type WhyRequest = v.InferOutput<typeof WhyRequest>
 

@@ -50,6 +50,9 @@ export const Status = as<m.Status>()(
     healthy: v.boolean(),
     problems: texts,
     notices: v.exactOptional(texts),
+    sandbox: v.exactOptional(
+      v.object({ level: v.string(), limits: texts, by: texts, lacking: v.array(v.object({ what: v.string(), why: v.string(), how: v.string() })) }),
+    ),
   }),
 )
 
@@ -61,6 +64,8 @@ const Capabilities = v.object({
   load: v.number(),
   version: v.string(),
   freeSlots: v.number(),
+  sandbox: v.exactOptional(v.string()),
+  limits: v.exactOptional(texts),
 })
 
 export const DeviceView = as<m.DeviceView>()(

@@ -44,6 +44,7 @@ export interface AuditRecord {
   readonly reason: string | null
   readonly intent: string | null
   readonly approvedBy: string | null
+  readonly sandbox: string | null
   readonly subjectDevice: string | null
   readonly expiresAt: string | null
   readonly hash: string
@@ -93,6 +94,7 @@ export function recordOf(device: Did, entry: Entry, leaf: Uint8Array): AuditReco
     reason: details.reason ?? null,
     intent: details.intent ?? null,
     approvedBy: details.approvedBy ?? null,
+    sandbox: details.sandbox ?? null,
     subjectDevice: details.device ?? null,
     expiresAt: iso(details.expiresAt),
     hash: Buffer.from(leaf).toString('hex'),
@@ -130,7 +132,7 @@ function hideSecrets(word: string): string {
 
 function clipDetails(details: EntryDetails): EntryDetails {
   const clipped: EntryDetails = { ...details }
-  for (const key of ['signal', 'why', 'from', 'requestedBy', 'policyApplied', 'name', 'words', 'reason', 'intent', 'approvedBy'] as const) {
+  for (const key of ['signal', 'why', 'from', 'requestedBy', 'policyApplied', 'name', 'words', 'reason', 'intent', 'approvedBy', 'sandbox'] as const) {
     const text = details[key]
     if (text !== undefined) clipped[key] = clip(text, ENTRY_TEXT[key])
   }

@@ -12,6 +12,11 @@ const UNIT_BYTES: Readonly<Record<string, number>> = {
   MiB: 1_048_576,
   GiB: 1_073_741_824,
   TiB: 1_099_511_627_776,
+  // As systemd and container engines take them.
+  K: 1_024,
+  M: 1_048_576,
+  G: 1_073_741_824,
+  T: 1_099_511_627_776,
 }
 
 /** @returns whole bytes. @throws BAD_SIZE for anything but a number that is not negative, with or without a unit. */

@@ -51,7 +51,7 @@ export function makeProgram(argv: readonly string[]): Parsed {
 
 /** The commands, in the order of the help. */
 const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
-  [['up', 'down', 'status', 'config', 'version'], addNode],
+  [['up', 'down', 'status', 'doctor', 'config', 'version'], addNode],
   [['devices', 'invite', 'join'], addMembers],
   [['run', 'shell', 'ps', 'task', 'logs', 'attach', 'cancel', 'pause', 'resume'], addWork],
   [['grant', 'grants', 'revoke'], addRights],

@@ -1,6 +1,6 @@
 /**
  * The words in front of a command that shut it in: one builder for each tool, all behind `enclosed`. Every program is an absolute path, every path
- * is an argument of its own; no text is ever read by a shell but the two fixed scripts here. What each level promises: docs/security.md.
+ * is an argument of its own; no text is ever read by a shell but the two fixed scripts here. What each level promises: docs/sandbox.md.
  */
 import { existsSync, realpathSync } from 'node:fs'
 import { ErrandError } from '../base/errors.ts'

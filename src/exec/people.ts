@@ -25,7 +25,8 @@ export function runsAs(asked: string, own: Person): Person {
   if (asked === '' || asked === own.name) return own
   const bad = (why: string, hint: string): ErrandError => new ErrandError('BAD_USER', why, { hint })
   const said = JSON.stringify(asked.slice(0, 64))
-  if (own.uid !== 0) throw bad(`this node runs commands as ${own.name}, not as ${said}`, 'leave --user out; only a node of root can run something as another user')
+  if (own.uid !== 0)
+    throw bad(`this node runs commands as ${own.name}, not as ${said}`, 'leave --user out; only a node of root can run something as another user')
   const person = personNamed(asked)
   if (person === undefined) throw bad(`there is no user ${said} on this device`, 'name one of its /etc/passwd, or leave --user out')
   return person

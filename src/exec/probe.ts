@@ -55,7 +55,9 @@ async function probe(tag: string, secret: string): Promise<Means> {
     own('bwrap', 'processes'),
     own('bwrap', 'processes', { network: false }),
     nobody === undefined ? NO_PERSON : tried({ by: 'bwrap', level: 'files', limits: { network: false }, words: '' }, base, { secret, user: nobody }),
-    uid === 0 && nobody === undefined ? NO_PERSON : tried({ by: 'unshare', level: 'processes', limits: { network: false }, words: '' }, base, { secret, user: nobody }),
+    uid === 0 && nobody === undefined
+      ? NO_PERSON
+      : tried({ by: 'unshare', level: 'processes', limits: { network: false }, words: '' }, base, { secret, user: nobody }),
     nobody === undefined ? NO_PERSON : tried({ by: 'setpriv', level: 'privileges', limits: {}, words: '' }, base, { secret, user: nobody }),
     probeGroups(tag, base.shell),
   ])
@@ -65,7 +67,9 @@ async function probe(tag: string, secret: string): Promise<Means> {
     ...{ bwrap: bwrap === undefined ? base.bwrap : null, bwrapOfOthers: bwrapOfOthers.ok, unshare: unshare.ok ? base.unshare : null },
     ...{ setpriv: setpriv.ok ? base.setpriv : null, group: group.place },
     lacking: {
-      ...(bwrap === undefined ? {} : { bwrap: { why: bwrap.why, how: base.bwrap === null ? INSTALL : 'let users make namespaces on that device (kernel.unprivileged_userns_clone=1)' } }),
+      ...(bwrap === undefined
+        ? {}
+        : { bwrap: { why: bwrap.why, how: base.bwrap === null ? INSTALL : 'let users make namespaces on that device (kernel.unprivileged_userns_clone=1)' } }),
       ...(setpriv.ok ? {} : { setpriv: { why: setpriv.why, how: 'leave --user out; or run the node as root, with util-linux installed' } }),
       ...(group.lack === undefined ? {} : { group: group.lack }),
     },

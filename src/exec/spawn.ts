@@ -1,9 +1,9 @@
 /** From an order to a process: resolves what was asked before anything is started, then spawns into pipes made ahead; what is to be held, through `enclosure.ts`. */
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
-import { closeSync } from 'node:fs'
+import { closeSync, existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import type { CommandSpec } from '../../protocols/task/messages.ts'
 import type { Limits } from '../../protocols/task/limits.ts'
+import type { CommandSpec } from '../../protocols/task/messages.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { enclosed, type Inside } from './enclosure.ts'
@@ -78,7 +78,8 @@ export async function prepare(task: string, spec: CommandSpec, on: Launcher): Pr
   if (spec.argv.some((argument) => argument.includes('\0'))) throw new ErrandError('SPAWN_FAILED', 'an argument holds a NUL byte')
   const house: Household = { user: person.name, home: person.home, shell: person.shell, path, inherited: process.env }
   const env = { ...buildEnvironment(spec.env, house), [MARKER]: task }
-  const cwd = resolveDirectory(spec.cwd, person.home)
+  // Users of services have homes that are not there; they begin at the root then, as with sshd.
+  const cwd = resolveDirectory(spec.cwd, person.uid === OWN.uid || existsSync(person.home) ? person.home : '/')
   const file = resolveExecutable(spec.exe, path, person)
   const start = { task, file, cwd, spec, person, own: OWN, on }
   const { terminal } = spec

@@ -7,6 +7,9 @@ export function describeMachine(o: {
   labels: Record<string, string>
   version: string
   freeSlots: number
+  /** What it can hold a command to; absent until it knows. */
+  sandbox?: string
+  limits?: string[]
 }): Omit<Announcement, 'v' | 'device' | 'seq'> {
   return {
     ...o,

@@ -27,6 +27,7 @@ import { Recovery } from '../runtime/recovery.ts'
 import { RightsDesk } from '../runtime/rights-desk.ts'
 import { rolesIn } from '../runtime/roles.ts'
 import type { Runtime } from '../runtime/runtime.ts'
+import { SandboxCheck } from '../runtime/sandbox-check.ts'
 import { SessionCheck } from '../runtime/session-check.ts'
 import type { SessionDesk } from '../runtime/session-desk.ts'
 import type { Submitter } from '../runtime/submit.ts'
@@ -47,6 +48,7 @@ import type { NodeParts } from './parts.ts'
 import { openPolicies, type Policies } from './policy.ts'
 import { openRoleRooms, type RoleRooms } from './role-rooms.ts'
 import { type Cellar, isGuest, type Rooms } from './rooms.ts'
+import { openSandbox, type Sandbox } from './sandbox.ts'
 import { statusOf } from './status.ts'
 import { openSuccession, reissueHere } from './succession.ts'
 
@@ -70,9 +72,9 @@ export interface Hall {
 
 export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const { directory, revocations, records, book } = rooms
-  const [self, audit] = [p.device.did, cellar.audit]
+  const [self, audit, sandbox] = [p.device.did, cellar.audit, openSandbox(p.home)]
   const named = (text: string, reader: Did): string => records.guests.named(text, reader)
-  const executor = openExecutor(p)
+  const executor = openExecutor(p, sandbox)
   const live = new LiveCommands({ revocations, audit, book, clock })
   const ceiling = openCeiling(p, rooms)
   const rolesOf = (chain: readonly Delegation[]): readonly string[] => rolesIn(chain, (did) => rooms.owners.has(did) || rooms.owners.isFormer(did))
@@ -87,8 +89,9 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const mandates = new Mandates({ device: p.device, revocations, clock, random })
   const waiting = new WaitingList({ shelf: cellar.store.shelf('waiting'), mandates, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
+  const shut = new SandboxCheck({ hold: sandbox.hold, policyOf: (asked) => policies.limitsOf(asked) })
   const others = new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })
-  const checks: readonly Check[] = [others, ...timely, new SessionCheck(), ...ceiling.checks, ...policies.checks, approval]
+  const checks: readonly Check[] = [others, ...timely, new SessionCheck(), ...ceiling.checks, ...policies.checks, shut, approval]
   const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
     ...{ ...session, self, revocations, audit, book, named, places, waiting, mandates, rates, uses, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
@@ -100,14 +103,14 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
   const inviting = openInvites(p, cellar, rooms, { mesh: () => mesh, desks: () => desks, mayAdmit: () => ceiling.lockdown.refuse() })
   const calls = answering({ steward, questions, suppositions: new Suppositions({ live, clock, rates }), approvals: () => approving.door })
-  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls, places })
+  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls, places, sandbox })
   heedNews(rooms, { ceiling, live, expel: () => mesh.expel() })
   const desks = openDesks(p, cellar, rooms, { mesh, ceiling, live })
   const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights: desks.rights, live, ceiling })
   const { submitter, side, sessions, fans } = asking
   const approving = openApprovalDesk(p, cellar, rooms, { approvals: waits.approvals, checks, rights: desks.rights, side, mesh })
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
-  const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, approvals: approving.desk, ...asking, ...desks })
+  const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, sandbox, approvals: approving.desk, ...asking, ...desks })
   const parts = { mesh, door, executor, live, places, submitter, recovery, fans, sessions, policies, approving }
   return { ...parts, runtime, approvals: waits.approvals, follow: desks.follow }
 }
@@ -141,7 +144,7 @@ function openDesks(p: NodeParts, cellar: Cellar, rooms: Rooms, { mesh, ceiling, 
   }
 }
 
-function openExecutor(p: NodeParts): Hall['executor'] {
+function openExecutor(p: NodeParts, { means, hidden }: Sandbox): Hall['executor'] {
   return createExecutor({
     clock,
     device: p.device.did,
@@ -150,6 +153,7 @@ function openExecutor(p: NodeParts): Hall['executor'] {
     jobsDir: p.home.at('jobs'),
     path: p.config.exec.path,
     umask: p.umask,
+    ...{ means, hidden },
   })
 }
 
@@ -168,12 +172,12 @@ function openMesh(
   p: NodeParts,
   { datastore, audit }: Cellar,
   rooms: Rooms,
-  on: { door: ExecDoor; inviting: Inviting; calls: CallDoor; places: Places },
+  on: { door: ExecDoor; inviting: Inviting; calls: CallDoor; places: Places; sandbox: Sandbox },
 ): MeshNode {
   const { directory, records, replica } = rooms
   const { config, device, version, listen, log } = p
   const { labels, transport } = config
-  const { door, inviting, calls, places } = on
+  const { door, inviting, calls, places, sandbox } = on
   return new MeshNode(
     {
       identity: device,
@@ -204,7 +208,7 @@ function openMesh(
       compared: (did) => rooms.news.compared(did),
       heardTime: (did, ms) => rooms.watch.heard(did, ms),
       mayRead: (did: Did) => directory.member(did)?.own === true,
-      describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free }),
+      describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free, ...sandbox.published() }),
     },
   )
 }
@@ -220,10 +224,10 @@ function openRuntime(
   p: NodeParts,
   { audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies } & Pick<LocalRuntimeOn, 'approvals'> & Desks & Asking,
+  on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies; sandbox: Sandbox } & Pick<LocalRuntimeOn, 'approvals'> & Desks & Asking,
 ): Omit<Runtime, 'pair'> {
   const { directory, book, damaged } = rooms
-  const { mesh, viewing, ceiling, inviting, policies, ...desks } = on
+  const { mesh, viewing, ceiling, inviting, policies, sandbox, ...desks } = on
   return new LocalRuntime({
     ...{ ...viewing, meshId: p.mesh.id, book, audit, invites: inviting.invites, hold: inviting.hold, ...desks },
     status: () =>
@@ -232,6 +236,7 @@ function openRuntime(
         ...{
           policy: policies.problem(),
           time: rooms.watch.problem(),
+          sandbox: sandbox.view(),
           isRemoved: directory.isRemoved(p.device.did),
           overSince: directory.overSince(p.device.did),
         },

@@ -1,5 +1,6 @@
 /** The policies of a node: its file and who keeps an eye on it, the checks that come of them, and how much each caller may ask for. */
 import { rmSync } from 'node:fs'
+import type { Limits } from '../../protocols/task/limits.ts'
 import type { Fact } from '../audit/facts.ts'
 import { systemClock as clock, every } from '../base/clock.ts'
 import { lookAround } from '../exec/look.ts'
@@ -8,7 +9,7 @@ import { LOOK_MS, POLICY_FILE, PolicyKeeper, type PolicyNews } from '../policy/k
 import { MESH_NAME, MeshPolicy } from '../policy/mesh.ts'
 import { holds } from '../policy/permissions.ts'
 import { Workspaces } from '../policy/workspace.ts'
-import type { Check } from '../runtime/checks.ts'
+import type { Asked, Check } from '../runtime/checks.ts'
 import { GrantRates } from '../runtime/grant-rates.ts'
 import type { PlaceBounds } from '../runtime/places.ts'
 import { PolicyDesk, type Standings } from '../runtime/policy-desk.ts'
@@ -26,6 +27,8 @@ export interface Policies {
   readonly rates: RateGate
   /** How often grants were used; one of the checks. */
   readonly uses: GrantRates
+  /** What they hold a command to. */
+  limitsOf(asked: Asked): Limits
   boundsOf(caller: string): Partial<PlaceBounds>
   /** Told of a change that may let somebody in who waits. */
   onChange(changed: () => void): void
@@ -69,6 +72,7 @@ export function openPolicies(p: Pick<NodeParts, 'home' | 'config' | 'device' | '
     uses,
     rates: new RateGate({ clock, self, perMinute: () => desk.rates('now').requestsPerMinute ?? requestsPerMinute }),
     boundsOf: () => boundsIn(desk),
+    limitsOf: (asked) => desk.limitsOf(asked),
     onChange: (act) => {
       changed = act
     },

@@ -1,5 +1,5 @@
 /** How a node is, as far as only the whole node knows it. */
-import { LOCAL, type Status } from '../../protocols/local/messages.ts'
+import { LOCAL, type SandboxView, type Status } from '../../protocols/local/messages.ts'
 import { systemClock as clock } from '../base/clock.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { LocalRuntimeOn } from '../runtime/local.ts'
@@ -23,13 +23,14 @@ export interface Seen {
   /** When this guest's time was over, milliseconds since the epoch. */
   readonly overSince: number | undefined
   readonly notices: string[]
+  readonly sandbox: SandboxView | undefined
 }
 
 const REMOVED = 'this device was removed from the mesh by an owner: no other device talks to it (to come back: errand invite on an owner’s device)'
 
 export function statusOf(
   p: NodeParts,
-  { addresses, name, logRefusal, damaged, policy, time, isRemoved, overSince, notices }: Seen,
+  { addresses, name, logRefusal, damaged, policy, time, isRemoved, overSince, notices, sandbox }: Seen,
 ): ReturnType<LocalRuntimeOn['status']> {
   const { did, peerId } = p.device
   const wrong = [isRemoved ? REMOVED : undefined, overSince === undefined ? undefined : over(overSince), logRefusal, policy, time].filter(
@@ -42,6 +43,7 @@ export function statusOf(
     uptimeSeconds: Math.round((clock.monotonic() - p.startedAt) / 1_000),
     healthy: problems.length === 0,
     ...(notices.length === 0 ? {} : { notices }),
+    ...(sandbox === undefined ? {} : { sandbox }),
     api: p.api(),
     preset: p.config.transport.listen.length > 0 ? null : p.config.preset,
     localOnly: p.listen.every(isLoopback),

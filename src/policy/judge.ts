@@ -2,6 +2,8 @@
  * What policies say about one request. Pure but for what they have to see of this device (`Ground`). Every layer is asked, each can only
  * narrow: a no of one is a no, a question of one is a question, and the shortest time-out counts.
  */
+import type { Limits } from '../../protocols/task/limits.ts'
+import { narrowest, sayLimits } from '../authority/limits.ts'
 import { sayDuration } from '../base/duration.ts'
 import { allowedBy, type Command, deniedBy, type Ground, sayItem } from './commands.ts'
 import { type Conditions, type ExecPolicy, type Policy, TRUST, type Trust } from './schema.ts'
@@ -40,6 +42,8 @@ export interface ExecRequest extends Command {
   readonly timeoutMs: number
   readonly tty: boolean
   readonly stdin: boolean
+  /** What its caller wants it held to. */
+  readonly limits?: Limits | undefined
 }
 
 export interface No {
@@ -87,6 +91,21 @@ export function judgePolicy(layers: readonly Layer[], request: Request, ground: 
 export function shortest(layers: readonly Layer[]): number | null {
   const bounds = layers.flatMap(({ policy }) => policy.exec?.maxTimeout ?? [])
   return bounds.length === 0 ? null : Math.min(...bounds)
+}
+
+/** All that they hold a command to. */
+export function heldTo(layers: readonly Layer[]): Limits {
+  return narrowest(layers.map(({ policy }) => limitsIn(policy)))
+}
+
+function limitsIn({ exec }: Policy): Limits {
+  return {
+    ...(exec?.minimumSandbox === undefined ? {} : { sandbox: exec.minimumSandbox }),
+    ...(exec?.maxMemory === undefined ? {} : { memoryBytes: exec.maxMemory }),
+    ...(exec?.maxCpu === undefined ? {} : { cpuMillis: exec.maxCpu }),
+    ...(exec?.maxProcesses === undefined ? {} : { processes: exec.maxProcesses }),
+    ...(exec?.allowNetwork === false ? { network: false } : {}),
+  }
 }
 
 function no(t: No['t'], layer: Layer, { rule, why, hint }: NonNullable<Said>): No {
@@ -169,8 +188,24 @@ const shape: Rule = ({ exec }, request) => {
   }
 }
 
+/** Who asks for more than there is hears of it; who asks for nothing is held to it all the same. */
+const bounds: Rule = (policy, { exec }) => {
+  const [asked, most] = [exec?.limits ?? {}, limitsIn(policy)]
+  for (const [name, field, say] of [
+    ['memoryBytes', 'maxMemory', '--memory'],
+    ['cpuMillis', 'maxCpu', '--cpu'],
+    ['processes', 'maxProcesses', 'processes'],
+  ] as const) {
+    const [wanted, bound] = [asked[name], most[name]]
+    if (wanted === undefined || bound === undefined || wanted <= bound) continue
+    const why = `a command may take ${sayLimits({ [name]: bound })} here, and ${sayLimits({ [name]: wanted })} was asked for`
+    return { rule: ['exec', field], why, hint: `ask for no more with ${say}, or for nothing: it is held to that in any case` }
+  }
+  return undefined
+}
+
 /** In the order in which they are said. */
-const RULES: readonly Rule[] = [roles, agents, skills, commands, people, directories, shape]
+const RULES: readonly Rule[] = [roles, agents, skills, commands, people, directories, shape, bounds]
 
 function approvalFor(policy: Policy, request: Request, ground: Ground): Said {
   const dangerous = skillsOf(request).find((skill) => named(policy.skillPolicies, skill)?.dangerous === true)

@@ -4,10 +4,12 @@
  */
 import { isAbsolute } from 'node:path'
 import * as v from 'valibot'
+import { LIMITS } from '../../protocols/task/limits.ts'
 import type { ExecItem } from '../authority/items.ts'
 import { parseItem } from '../authority/rights.ts'
 import { parseDuration } from '../base/duration.ts'
 import { asErrand } from '../base/errors.ts'
+import { parseSize } from '../base/size.ts'
 import { isPermission } from './permissions.ts'
 
 export const TRUST = ['untrusted', 'verified', 'trusted'] as const
@@ -91,6 +93,25 @@ const WorkDir = v.pipe(
   v.check((path) => path !== '' && !path.includes('\0'), 'must be a directory'),
 )
 
+const MEMORY = 'must be a size of 4MiB at least, like 512MiB or 2GiB'
+const Memory = v.pipe(v.string(MEMORY), v.transform(sizeOrNaN), v.number(MEMORY), v.minValue(LIMITS.minMemoryBytes, MEMORY))
+const CPU = 'must be a number of processors from 0.01 to 1024, like 0.5 or 2'
+/** Becomes thousandths. */
+const Cpu = v.pipe(
+  v.number(CPU),
+  v.transform((cpus) => Math.round(cpus * 1_000)),
+  v.minValue(LIMITS.minCpuMillis, CPU),
+  v.maxValue(LIMITS.maxCpuMillis, CPU),
+)
+
+function sizeOrNaN(text: string): number {
+  try {
+    return parseSize(text)
+  } catch {
+    return Number.NaN
+  }
+}
+
 export const ExecPolicy = v.strictObject({
   allowedCommands: v.optional(listOf(Item, 'commands')),
   deniedCommands: v.optional(listOf(Item, 'commands')),
@@ -100,6 +121,11 @@ export const ExecPolicy = v.strictObject({
   requireApproval: v.optional(v.union([OnOff, listOf(Item, 'commands')], 'must be true, false or a list of commands')),
   allowInteractive: v.optional(OnOff),
   allowTty: v.optional(OnOff),
+  minimumSandbox: v.optional(v.picklist(['privileges', 'processes', 'files'], 'must be one of privileges, processes, files')),
+  maxMemory: v.optional(Memory),
+  maxCpu: v.optional(Cpu),
+  maxProcesses: v.optional(whole(1, LIMITS.maxProcesses)),
+  allowNetwork: v.optional(OnOff),
 })
 export type ExecPolicy = v.InferOutput<typeof ExecPolicy>
 

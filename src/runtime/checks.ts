@@ -10,7 +10,7 @@ import { ErrandError } from '../base/errors.ts'
 import type { Did } from '../identity/identity.ts'
 
 /** The order is part of the security argument: what concerns the whole device first, what a person has to be asked for last. */
-export const STEPS = ['others', 'lockdown', 'clock', 'freshness', 'session', 'trust', 'policy', 'rate', 'approval'] as const
+export const STEPS = ['others', 'lockdown', 'clock', 'freshness', 'session', 'trust', 'policy', 'sandbox', 'rate', 'approval'] as const
 export type Step = (typeof STEPS)[number]
 
 /** A request whose right is proven. */
@@ -51,6 +51,8 @@ export interface Allowed {
   readonly judged?: Judged
   /** What it went by, for the log; what is another one when it starts is no longer this yes. */
   readonly applied?: string
+  /** How it will be held while it runs, for the log. */
+  readonly held?: string
 }
 
 export type Verdict = Allowed | Refused
@@ -66,28 +68,35 @@ export interface Passed {
   readonly judged: Judged
   /** '' where nothing was gone by. */
   readonly applied: string
+  /** '' where nothing holds it. */
+  readonly held: string
 }
 
 /** `judged`, where it only waits for a yes: what the executor has to keep to once there is one. */
-export type Stopped = Refused & { readonly step: Step; readonly judged?: Judged }
+export type Stopped = Refused & { readonly step: Step; readonly judged?: Judged; readonly held?: string }
 
 /**
  * Asks all checks, up to the first that refuses. What only waits for a yes refuses nothing yet: the checks behind it are asked all the same,
  * and it is returned when none of them refuses, with the most people that any of them wants. A check that fails counts as a no: it throws.
  */
 export async function passAll(checks: readonly Check[], asked: Asked, when: 'admission' | 'start'): Promise<Passed | Stopped> {
-  let judged: Judged = {}
+  let passed: Pick<Passed, 'judged' | 'held'> = { judged: {}, held: '' }
   let waits: Stopped | undefined
   const applied: string[] = []
   for (const check of inOrder(checks)) {
     const verdict = check.judge(asked, when)
     const seen = verdict instanceof Promise ? await verdict : verdict
     if (!seen.ok && seen.waitsFor === undefined) return { ...seen, step: check.step }
-    if (seen.ok) judged = { ...judged, ...seen.judged }
+    if (seen.ok) passed = also(passed, seen)
     else waits = waits === undefined ? { ...seen, step: check.step } : both(waits, seen)
     if (seen.applied !== undefined && seen.applied !== '' && !applied.includes(seen.applied)) applied.push(seen.applied)
   }
-  return waits === undefined ? { ok: true, judged, applied: applied.join(' ') } : { ...waits, judged, applied: applied.join(' ') }
+  const said = { ...passed, applied: applied.join(' ') }
+  return waits === undefined ? { ok: true, ...said } : { ...waits, ...said }
+}
+
+function also({ judged, held }: Pick<Passed, 'judged' | 'held'>, more: Allowed): Pick<Passed, 'judged' | 'held'> {
+  return { judged: { ...judged, ...more.judged }, held: more.held ?? held }
 }
 
 function both(one: Stopped, other: Refused): Stopped {

@@ -1,6 +1,8 @@
 /** What a request declares of its command: the arguments that are signed, and that policies bound. */
 import { posix } from 'node:path'
+import type { Limits } from '../../protocols/task/limits.ts'
 import type { ExecRunArgs } from '../authority/commands.ts'
+import { isUnbounded } from '../authority/limits.ts'
 
 export interface Declared {
   readonly args: ExecRunArgs
@@ -17,13 +19,15 @@ export interface Requested {
   readonly maxOutputBytes?: number | undefined
   readonly tty?: boolean | undefined
   readonly stdin?: boolean | undefined
+  readonly limits?: Limits | undefined
 }
 
-export function declare({ command, cwd, env = [], user, timeoutMs, maxOutputBytes, tty, stdin }: Requested, task: string): Declared {
+export function declare({ command, cwd, env = [], user, timeoutMs, maxOutputBytes, tty, stdin, limits }: Requested, task: string): Declared {
   const [exe = '', ...argv] = command
   const args: ExecRunArgs = {
     ...{ exe, argv, env: [...new Set(env)].sort(), user: user ?? '', timeoutMs: timeoutMs ?? 0, task },
     ...{ cwd: cwd === undefined ? '' : plainPath(cwd), maxOutputBytes: maxOutputBytes ?? 0, tty: tty ?? false, stdin: stdin ?? false },
+    ...(limits === undefined || isUnbounded(limits) ? {} : { limits }),
   }
   return { args }
 }

@@ -47,6 +47,7 @@ export function deviceView(member: Membership, on: DeviceViewOn): DeviceView {
 }
 
 function capabilitiesOf(said: Announcement): NonNullable<DeviceView['capabilities']> {
-  const { os, arch, cpus, memoryBytes, loadPercent, version, freeSlots } = said
-  return { os, arch, cpus, memoryBytes, load: loadPercent / 100, version, freeSlots }
+  const { os, arch, cpus, memoryBytes, loadPercent, version, freeSlots, sandbox, limits } = said
+  const holds = { ...(sandbox === undefined ? {} : { sandbox }), ...(limits === undefined ? {} : { limits }) }
+  return { os, arch, cpus, memoryBytes, load: loadPercent / 100, version, freeSlots, ...holds }
 }

@@ -118,8 +118,9 @@ export class ExecAdmission {
     const warrant = { caller: caller.did, challenge: caller.challenge, invocation: open.invocation, proofs: open.proofs }
     const right = await this.#outliving(open, { admission: seen, warrant }, caller)
     const waits = await this.#check(right.admission, caller, { counts: true })
-    const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin } = args
-    const spec = { exe, argv, cwd, env: open.env, user, timeoutMs, maxOutputBytes, stdin, ...terminal }
+    const { exe, argv, cwd, user, timeoutMs, maxOutputBytes, stdin, limits } = args
+    const bounds = { timeoutMs, maxOutputBytes, stdin, ...(limits === undefined ? {} : { limits }) }
+    const spec = { exe, argv, cwd, env: open.env, user, ...bounds, ...terminal }
     const about: About = { ...(open.about ?? ATTACHED), ...(session === null ? {} : { session }) }
     return { ...right, task: args.task as TaskId, spec, about, ...(waits === undefined ? {} : { waits }) }
   }

@@ -194,11 +194,12 @@ export class Starter {
   async #start(submission: Submitted, request: Request, asker: Asker): Promise<LiveCommand> {
     const { admission, spec, task, caller, warrant, about } = request
     const at = this.on.clock.now()
-    const applied = await this.#applied(admission, caller.did)
+    const { applied, held } = await this.#applied(admission, caller.did)
     const details = {
       ...{ command: submission.command, from: caller.address, requestedBy: caller.did, startTime: at },
       policyApplied: [applied, ...admission.chain.map((one) => one.cid)].filter((one) => one !== '').join(' '),
       ...this.#restsOn(task),
+      ...(held === '' ? {} : { sandbox: held }),
     }
     const { chain } = admission
     const fact: Fact = {
@@ -261,9 +262,9 @@ export class Starter {
   }
 
   /** For the record of the start. A no is none yet: it is said, and written down, by the checks after the wait for the disk. */
-  async #applied(admission: Admission, caller: Did): Promise<string> {
+  async #applied(admission: Admission, caller: Did): Promise<{ readonly applied: string; readonly held: string }> {
     const seen = await passAll(this.on.checks, askedOf(admission, caller), 'start').catch(() => undefined)
-    return seen?.applied ?? ''
+    return { applied: seen?.applied ?? '', held: seen?.held ?? '' }
   }
 
   /** @returns what the executor has to keep to. @throws DENIED, also when what was written down is not what it went by in the end. */

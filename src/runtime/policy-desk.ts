@@ -3,12 +3,14 @@
  * the mesh's count for everything, those of workspaces for commands that run in them.
  */
 import type { Judged } from '../../protocols/host/messages.ts'
+import type { Limits } from '../../protocols/task/limits.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
+import { isUnbounded } from '../authority/limits.ts'
 import type { Delegation } from '../authority/token.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Ground } from '../policy/commands.ts'
-import { type ExecRequest, judgePolicy, judgeTrust, type Layer, type No, type Request, type Ruling, shortest } from '../policy/judge.ts'
+import { type ExecRequest, heldTo, judgePolicy, judgeTrust, type Layer, type No, type Request, type Ruling, shortest } from '../policy/judge.ts'
 import type { Standing } from '../policy/keeper.ts'
 import type { RateLimit, Trust } from '../policy/schema.ts'
 import type { BadWorkspace, Workspaces } from '../policy/workspace.ts'
@@ -74,6 +76,11 @@ export class PolicyDesk {
     }
   }
 
+  /** What the policies hold a command to, as they are in this pass. */
+  limitsOf(asked: Asked): Limits {
+    return heldTo(this.#caseOf(asked).layers)
+  }
+
   #check(step: Step, judge: (one: Case) => Verdict): Check {
     return { step, judge: (asked) => judge(this.#caseOf(asked)) }
   }
@@ -124,8 +131,8 @@ export class PolicyDesk {
     return { request: this.#request(asked, exec), layers, cwd, closed, spoilt: found.ok ? undefined : found, applied }
   }
 
-  #exec({ exe, argv, user, timeoutMs, tty, stdin }: ExecRunArgs, cwd: string | null): ExecRequest {
-    return { exe, argv, program: this.on.ground.program(exe), cwd, user, timeoutMs, tty, stdin }
+  #exec({ exe, argv, user, timeoutMs, tty, stdin, limits }: ExecRunArgs, cwd: string | null): ExecRequest {
+    return { exe, argv, program: this.on.ground.program(exe), cwd, user, timeoutMs, tty, stdin, limits }
   }
 
   #request({ caller, args, admission: { chain } }: Asked, exec: ExecRequest | undefined): Request {
@@ -146,10 +153,12 @@ export class PolicyDesk {
 function judgedOf(ruling: Ruling, { request, layers, cwd }: Pick<Case, 'request' | 'layers' | 'cwd'>): Judged {
   if (cwd === undefined) return {}
   const bound = ruling.t === 'allow' ? ruling.timeoutMs : shortest(layers)
+  const limits = heldTo(layers)
   return {
     cwd,
     ...(request.exec === undefined ? {} : { file: request.exec.program.file }),
     ...(bound === null ? {} : { timeoutMs: bound }),
+    ...(isUnbounded(limits) ? {} : { limits }),
   }
 }
 

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly user?: string
   readonly timeout?: number
   readonly maxOutput?: number
+  /** Gathered from the options that say them. */
+  readonly limits?: ExecRequest['limits']
   readonly id?: string
   readonly detach?: boolean
   readonly idempotent?: boolean

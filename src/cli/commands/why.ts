@@ -1,5 +1,5 @@
 /** `errand why`: the way of a command, step by step, as one reads it aloud. */
-import type { PathView, WhyStepView, WhyView } from '../../../protocols/local/messages.ts'
+import type { PathView, WhyRequest, WhyStepView, WhyView } from '../../../protocols/local/messages.ts'
 import type { Context } from '../context.ts'
 import { clean, shortCid } from '../render.ts'
 
@@ -10,13 +10,14 @@ interface WhyOptions {
   readonly env?: Record<string, string>
   readonly user?: string
   readonly timeout?: number
+  readonly limits?: WhyRequest['limits']
 }
 
 /** Steps of the way to the device; the others are about the right. */
 const ON_THE_WAY: ReadonlySet<string> = new Set(['discovery', 'dial', 'relay'])
 
 export async function why(context: Context, device: string, command: string[], options: WhyOptions): Promise<number> {
-  const { cwd, user, env, timeout, tty, interactive } = options
+  const { cwd, user, env, timeout, tty, interactive, limits } = options
   const seen = await context.client.call<WhyView>('POST', '/api/runtime/why', {
     device,
     ...(command.length === 0 ? {} : { command }),
@@ -25,6 +26,7 @@ export async function why(context: Context, device: string, command: string[], o
     ...(env === undefined ? {} : { env: Object.keys(env) }),
     ...(timeout === undefined ? {} : { timeoutMs: timeout }),
     ...(tty === true ? { tty } : {}),
+    ...(limits === undefined ? {} : { limits }),
     ...(interactive === true ? { stdin: true } : {}),
   })
   context.print(seen, () => whyText(context, seen))

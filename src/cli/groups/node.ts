@@ -21,6 +21,7 @@ export function addNode(program: Command, does: Does): void {
   down.option('--drain <duration>', 'take no new work and wait that long for what runs', duration)
   does(down, async () => (await import('../commands/down.ts')).down)
   does(plain(program, 'status').description('how the node is'), async () => (await import('../commands/show.ts')).status)
+  does(plain(program, 'doctor').description('what is wrong, and what this device can enforce'), async () => (await import('../commands/doctor.ts')).doctor)
   const config = program.command('config').usage('list | get KEY | set KEY VALUE').description('the settings of this home')
   strict(config)
   does(plain(config, 'list').description('every setting, its value and where that comes from'), async () => (await import('../commands/config.ts')).list)

@@ -6,6 +6,7 @@ import type { Context } from '../context.ts'
 import { UsageError, usageOf } from '../usage.ts'
 import { count, duration, pairs, size, uuid } from '../values.ts'
 import { type Does, inSession } from './group.ts'
+import { addLimits, gathered, LIMITS_USAGE, type LimitOptions } from './limits.ts'
 import { addMany, isChosen, manyFault, runChosen } from './many.ts'
 
 export function addWork(program: Command, does: Does, argv: readonly string[]): void {
@@ -13,7 +14,7 @@ export function addWork(program: Command, does: Does, argv: readonly string[]): 
     .argument('[device]', 'a name, a DID or a PeerId; or --on, --all')
     .argument('[command...]', 'what to run there, without a shell')
     .usage(
-      'DEVICE | --on EXPR [--count N | --all] [--detach] [-i] [-t] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--max-output SIZE] [--id UUID] [--meta K=V]… [--session S] -- COMMAND [ARG…]',
+      `DEVICE | --on EXPR [--count N | --all] [--detach] [-i] [-t] [--cwd D] [--env K=V]… [--user U] [--timeout DURATION] [--max-output SIZE] ${LIMITS_USAGE} [--id UUID] [--meta K=V]… [--session S] -- COMMAND [ARG…]`,
     )
     .description("run one command on a device; output, input and exit code are the command's own")
     .option('-i, --interactive', 'forward stdin')
@@ -26,14 +27,15 @@ export function addWork(program: Command, does: Does, argv: readonly string[]): 
     .option('--meta <k=v>', 'kept with the task (repeatable)', pairs)
     .addHelpText('after', EXIT_CODES)
   addMany(run)
-  run.hook('preAction', () => demandDashes(run, argv))
+  addLimits(run).hook('preAction', () => demandDashes(run, argv))
   does(...inSession(run, async () => runSomewhere))
   addShell(program, does)
   addTasks(program, does)
 }
 
 /** Without a device the first word of the command stands where it would. */
-async function runSomewhere(context: Context, device: string, command: string[], options: ManyOptions): Promise<number> {
+async function runSomewhere(context: Context, device: string, command: string[], given: ManyOptions & LimitOptions): Promise<number> {
+  const options = gathered(given)
   return isChosen(options) ? await runChosen(runOrTerminal, context, [device, ...command], options) : await runOrTerminal(context, device, command, options)
 }
 
