@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { APPROVAL } from '../approval/messages.ts'
 import { RATE } from '../authority/messages.ts'
 import { DeviceName } from '../member/messages.ts'
+import { Limits } from '../task/limits.ts'
 import { Bytes, Count, DidText, ExactBytes, List, Text, WireFault } from '../wire.ts'
 
 export const JOIN = {
@@ -23,6 +24,8 @@ export const OfferedRight = v.object({
   pol: v.array(v.unknown()),
   exp: Count,
   approvals: v.exactOptional(v.pipe(Count, v.minValue(1), v.maxValue(APPROVAL.maxApprovals))),
+  /** `errand/limits`: what a command is held to. Since 0.4. */
+  limits: v.exactOptional(Limits),
   /** `errand/rate`, as an object. */
   rate: v.exactOptional(
     v.strictObject({ count: v.pipe(Count, v.minValue(1), v.maxValue(RATE.maxCount)), seconds: v.pipe(Count, v.minValue(1), v.maxValue(RATE.maxSeconds)) }),

@@ -1,7 +1,9 @@
 /** How many people a right wants asked before each use, and the digest of what they are asked about. Judges nobody's yes. */
 import { createHash } from 'node:crypto'
 import { APPROVAL, APPROVALS_META, type Intent } from '../../protocols/approval/messages.ts'
+import type { Limits } from '../../protocols/task/limits.ts'
 import { encode } from '../../protocols/wire.ts'
+import { limitsMeta } from './limits.ts'
 import { type Rate, rateMeta } from './rate.ts'
 import type { AnyRecord, Delegation } from './token.ts'
 
@@ -20,9 +22,15 @@ export function approvalsOf(chain: readonly Delegation[]): number {
   return chain.reduce((most, { meta }) => Math.max(most, approvalsIn(meta)), 0)
 }
 
+interface Beside {
+  readonly approvals?: number | undefined
+  readonly rate?: Rate | undefined
+  readonly limits?: Limits | undefined
+}
+
 /** What stands beside the policy of a right when it is signed. Undefined where nothing does. */
-export function rightMeta({ approvals, rate }: { readonly approvals?: number | undefined; readonly rate?: Rate | undefined }): AnyRecord | undefined {
-  const meta = { ...rateMeta(rate), ...(approvals === undefined ? {} : { [APPROVALS_META]: approvals }) }
+export function rightMeta({ approvals, rate, limits }: Beside): AnyRecord | undefined {
+  const meta = { ...rateMeta(rate), ...limitsMeta(limits), ...(approvals === undefined ? {} : { [APPROVALS_META]: approvals }) }
   return Object.keys(meta).length === 0 ? undefined : meta
 }
 

@@ -2,7 +2,9 @@
  * Whether a right goes beyond what it would rest on, bound by bound, and in which. For signing: nobody is promised what no device would let him do.
  * Rights that words cannot say are not compared; verification holds every use against every link's policy, whatever was signed.
  */
+import type { Limits } from '../../protocols/task/limits.ts'
 import { type ExecItem, type ExecRight, readExec } from './items.ts'
+import { limitsBeyond } from './limits.ts'
 import type { Policy } from './policy.ts'
 import { type Rate, rateBeyond } from './rate.ts'
 import { sayItem } from './say.ts'
@@ -10,10 +12,10 @@ import type { Delegation } from './token.ts'
 
 /** In words, the first bound of a chain that the right would exceed. */
 export function wideningOf(
-  right: { readonly cmd: string; readonly pol: Policy; readonly rate?: Rate | undefined },
+  right: { readonly cmd: string; readonly pol: Policy; readonly rate?: Rate | undefined; readonly limits?: Limits | undefined },
   chain: readonly Pick<Delegation, 'cmd' | 'pol' | 'meta'>[],
 ): string | undefined {
-  return boundBeyond(right, chain) ?? rateBeyond(right.rate, chain)
+  return boundBeyond(right, chain) ?? rateBeyond(right.rate, chain) ?? limitsBeyond(right.limits, chain)
 }
 
 function boundBeyond(right: { readonly cmd: string; readonly pol: Policy }, chain: readonly Pick<Delegation, 'cmd' | 'pol'>[]): string | undefined {

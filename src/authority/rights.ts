@@ -1,16 +1,18 @@
 /**
  * `--can` texts: parsed into a command and a policy on its declared arguments.
- * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; output 10MiB; rate 10/m; tty; approval 2` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
+ * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; output 10MiB; memory 2GiB; no-network; sandbox files; rate 10/m; tty; approval 2` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
  * Unless the text says otherwise, `exec:` sets no environment, allocates no terminal and runs as the node's user.
  */
 import * as v from 'valibot'
 import { APPROVAL } from '../../protocols/approval/messages.ts'
+import type { Limits } from '../../protocols/task/limits.ts'
 import { parseDuration } from '../base/duration.ts'
 import { ErrandError } from '../base/errors.ts'
 import { parseSize } from '../base/size.ts'
 import { rightMeta } from './approval.ts'
 import { ExecRunArgs, isCommandPath, isDelegable } from './commands.ts'
 import { compileExec, type ExecItem, type ExecRight } from './items.ts'
+import { limitIn } from './limit-words.ts'
 import { commandInWords, commandOfPermission } from './permissions.ts'
 import type { Policy } from './policy.ts'
 import { parseRate, type Rate } from './rate.ts'
@@ -26,6 +28,8 @@ export interface Right {
   readonly approvals?: number
   /** How often it may be used; stands there too. */
   readonly rate?: Rate
+  /** What a command is held to while it runs; stands there too. */
+  readonly limits?: Limits
 }
 
 /** All of a right, with the people who have to be asked and how often it may be used. */
@@ -48,8 +52,9 @@ export function parseRight(text: string): Right {
   if (said.startsWith('/')) return { cmd: rawCommand(said), pol: [] }
   const exec = /^exec\s*:(.*)$/s.exec(said)
   if (exec === null) throw bad(`not a right: ${JSON.stringify(said.slice(0, 80))}`, HINT)
-  const { approvals, rate, ...right } = parseExec(exec[1] ?? '')
-  return { cmd: '/exec/run', pol: compileExec(right), ...(approvals === undefined ? {} : { approvals }), ...(rate === undefined ? {} : { rate }) }
+  const { approvals, rate, limits, ...right } = parseExec(exec[1] ?? '')
+  const beside = { ...(approvals === undefined ? {} : { approvals }), ...(rate === undefined ? {} : { rate }), ...(limits === undefined ? {} : { limits }) }
+  return { cmd: '/exec/run', pol: compileExec(right), ...beside }
 }
 
 /**
@@ -76,7 +81,7 @@ function rawCommand(command: string): string {
   return command
 }
 
-type ExecSaid = ExecRight & Pick<Right, 'approvals' | 'rate'>
+type ExecSaid = ExecRight & Pick<Right, 'approvals' | 'rate' | 'limits'>
 
 function parseExec(text: string): ExecSaid {
   const tokens = tokensOf(text)
@@ -89,7 +94,8 @@ function parseExec(text: string): ExecSaid {
     const name = head?.t === 'word' && !head.quoted ? head.text : ''
     if (seen.has(name)) throw bad(`"${name}" is said twice`, 'say each bound once')
     seen.add(name)
-    right = { ...right, ...parseClause(name, rest) }
+    const limit = limitIn(name, () => textsOf(rest).join(' '))
+    right = limit === undefined ? { ...right, ...parseClause(name, rest) } : { ...right, limits: { ...right.limits, ...limit } }
   }
   return right
 }
@@ -134,7 +140,10 @@ function parseClause(name: string, rest: readonly Token[]): Partial<ExecSaid> {
     case 'output':
       return { maxOutputBytes: outputIn(textsOf(rest).join(' ')) }
     default:
-      throw bad(`not a bound: ${JSON.stringify(name)}`, 'after ";" comes env, user, cwd, timeout, output, rate, tty or approval')
+      throw bad(
+        `not a bound: ${JSON.stringify(name)}`,
+        'after ";" comes env, user, cwd, timeout, output, memory, cpu, processes, no-network, sandbox, rate, tty or approval',
+      )
   }
 }
 

@@ -2,6 +2,7 @@
 import { saySize } from '../base/size.ts'
 import { approvalsIn } from './approval.ts'
 import { type ExecItem, type ExecRight, readExec } from './items.ts'
+import { isUnbounded, limitsIn, sayLimits } from './limits.ts'
 import { commandInWords } from './permissions.ts'
 import type { Policy, Statement } from './policy.ts'
 import { rateIn, sayRate } from './rate.ts'
@@ -19,7 +20,9 @@ export function sayRight(command: string, policy: Policy, meta?: AnyRecord): str
   const approvals = approvalsIn(meta)
   const rate = rateIn(meta)
   const often = rate === undefined ? '' : `; rate ${sayRate(rate)}`
-  return `${sayBounds(command, policy)}${often}${approvals === 0 ? '' : approvals === 1 ? '; approval' : `; approval ${approvals}`}`
+  const limits = limitsIn(meta)
+  const held = limits === undefined || isUnbounded(limits) ? '' : `; ${sayLimits(limits)}`
+  return `${sayBounds(command, policy)}${held}${often}${approvals === 0 ? '' : approvals === 1 ? '; approval' : `; approval ${approvals}`}`
 }
 
 function sayBounds(command: string, policy: Policy): string {

@@ -1,5 +1,6 @@
 /** The delegations a device holds, and the search for a chain among them. In memory; who persists it keeps `list()`. */
 import { TOKEN_LIMITS } from '../../protocols/authority/messages.ts'
+import type { Limits } from '../../protocols/task/limits.ts'
 import { sayDuration } from '../base/duration.ts'
 import type { Did } from '../identity/identity.ts'
 import { approvalsOf } from './approval.ts'
@@ -100,14 +101,17 @@ export class Wallet {
    * Whether a delegation signed now would promise no more than can be kept. Every use is held against the policies of every link, so what was signed
    * never widens; what would say more than it gives is refused here all the same, with the bound that it exceeds.
    */
-  canDelegate(wanted: Omit<Wanted, 'args'> & { readonly policy?: Policy; readonly rate?: Rate | undefined }, exp: number | null): CanDelegate {
+  canDelegate(
+    wanted: Omit<Wanted, 'args'> & { readonly policy?: Policy; readonly rate?: Rate | undefined; readonly limits?: Limits | undefined },
+    exp: number | null,
+  ): CanDelegate {
     const { issuer, subject, command, now, policy = [] } = wanted
     if (!isDelegable(command)) return { ok: false, code: 'NOT_DELEGABLE', why: `${command} cannot be given to anybody` }
     if (issuer === subject) return { ok: true, chain: [] }
     if (exp === null) return { ok: false, code: 'NO_EXPIRY', why: 'only the device itself can grant without expiry; name one' }
     const held = this.#weighed(wanted).filter(({ chain, problem }) => problem === undefined && chain.at(-1)?.meta?.[LAST_LINK] !== true)
     const [nearest] = held
-    const right = { cmd: command, pol: policy, rate: wanted.rate }
+    const right = { cmd: command, pol: policy, rate: wanted.rate, limits: wanted.limits }
     const best = wanted.policy === undefined ? nearest : held.find(({ chain }) => wideningOf(right, chain) === undefined)
     if (best === undefined && nearest !== undefined) return { ok: false, code: 'WIDENS', why: `it would give ${wideningOf(right, nearest.chain)}` }
     if (best === undefined) return { ok: false, code: 'NO_GRANT', why: `no grant from ${subject} that may be passed on reaches ${issuer} for ${command}` }

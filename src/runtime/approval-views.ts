@@ -47,8 +47,8 @@ export function wantedView({ asked, state, by, reason }: WantedRight, o: { name:
 const DAY_MS = 86_400_000
 
 function wordsOf(can: string): string {
-  const { cmd, pol, approvals } = parseRight(can)
-  return sayRight(cmd, pol, rightMeta({ approvals }))
+  const { cmd, pol, ...beside } = parseRight(can)
+  return sayRight(cmd, pol, rightMeta(beside))
 }
 
 function iso(ms: number): string {

@@ -1,5 +1,6 @@
 /** Which key of this device may sign a right, and what would be signed, in words. Signs nothing. */
 import type { GrantRequest } from '../../protocols/local/messages.ts'
+import type { Limits } from '../../protocols/task/limits.ts'
 import type { Policy } from '../authority/policy.ts'
 import type { Rate } from '../authority/rate.ts'
 import type { Revocations } from '../authority/revocations.ts'
@@ -23,12 +24,12 @@ export interface GrantorOn {
 /** @param exp of what is to be signed, seconds. @throws CANNOT_GRANT */
 export function grantorFor(
   { keyring, wallet, revocations, directory }: GrantorOn,
-  o: { subject: Did; command: string; policy: Policy; rate?: Rate | undefined; exp: number },
+  o: { subject: Did; command: string; policy: Policy; rate?: Rate | undefined; limits?: Limits | undefined; exp: number },
 ): Identity {
-  const { subject, command, policy, rate, exp } = o
+  const { subject, command, policy, rate, limits, exp } = o
   const whys: string[] = []
   for (const key of new Set([keyring.device, ...keyring.keys()])) {
-    const may = wallet.canDelegate({ issuer: key.did, subject, command, policy, rate, now: keyring.nowSeconds(), revocations }, exp)
+    const may = wallet.canDelegate({ issuer: key.did, subject, command, policy, rate, limits, now: keyring.nowSeconds(), revocations }, exp)
     if (may.ok) return key
     if (may.code !== 'NO_GRANT' || whys.length === 0) whys.unshift(may.why)
   }
@@ -44,7 +45,7 @@ export function wordsOfGrant(on: GrantorOn, request: GrantRequest): string[] {
   const exp = Math.ceil((Math.max(clock.now(), request.fromMs ?? 0) + request.forMs) / 1_000)
   const last = request.passOn === false ? ', not to be passed on' : ''
   return request.can.map(parseRight).map((right) => {
-    grantorFor(on, { subject, command: right.cmd, policy: right.pol, rate: right.rate, exp })
+    grantorFor(on, { subject, command: right.cmd, policy: right.pol, rate: right.rate, limits: right.limits, exp })
     const words = wordsOfRight(right)
     return `${directory.named(audience)} may ${words === 'everything' ? 'do everything' : words} on ${directory.named(subject)}, for ${sayAbout(request.forMs)}${last}`
   })
@@ -53,5 +54,5 @@ export function wordsOfGrant(on: GrantorOn, request: GrantRequest): string[] {
 /** @throws BAD_RIGHT, CANNOT_GRANT when this device could not grant it however briefly. */
 export function refuseUngrantable(on: GrantorOn, subject: Did, can: readonly string[]): void {
   const exp = on.keyring.nowSeconds() + 1
-  for (const { cmd, pol, rate } of can.map(parseRight)) grantorFor(on, { subject, command: cmd, policy: pol, rate, exp })
+  for (const { cmd, pol, rate, limits } of can.map(parseRight)) grantorFor(on, { subject, command: cmd, policy: pol, rate, limits, exp })
 }

@@ -18,7 +18,8 @@ export function guestUntil({ asks, gives }: Offer): number {
 /** @throws CANNOT_GRANT where this device could not give what the offer says. */
 export function refuseUngivable(offer: Offer, on: GrantorOn): void {
   for (const { device } of offer.on ?? []) {
-    for (const { cmd, pol, rate, exp } of offer.gives) grantorFor(on, { subject: device as Did, command: cmd, policy: parsePolicy(pol), rate, exp })
+    for (const { cmd, pol, rate, limits, exp } of offer.gives)
+      grantorFor(on, { subject: device as Did, command: cmd, policy: parsePolicy(pol), rate, limits, exp })
   }
 }
 
@@ -27,7 +28,7 @@ export function guestGifts(offer: Offer, to: Did, on: GrantorOn & { readonly ran
   return (offer.on ?? []).flatMap(({ device }) =>
     offer.gives.map((right) => {
       const { cmd, pol, exp, meta } = rightFields(right)
-      const signer = grantorFor(on, { subject: device as Did, command: cmd, policy: pol, rate: right.rate, exp: right.exp })
+      const signer = grantorFor(on, { subject: device as Did, command: cmd, policy: pol, rate: right.rate, limits: right.limits, exp: right.exp })
       const marks = { ...meta, [SIGNED_META]: on.keyring.nowSeconds(), [LAST_LINK]: true }
       return signDelegation(signer, { aud: to, sub: device as Did, cmd, pol, exp, nonce: on.random(NONCE_BYTES), meta: marks })
     }),

@@ -4,6 +4,7 @@ import type { Offer, OfferedRight } from '../../protocols/join/messages.ts'
 import { encode, sameBytes } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { approvalsIn } from '../authority/approval.ts'
+import { limitsOf, narrowest } from '../authority/limits.ts'
 import { rateIn } from '../authority/rate.ts'
 import type { Delegation } from '../authority/token.ts'
 import type { Clock } from '../base/clock.ts'
@@ -22,6 +23,7 @@ export function giftsFit(links: readonly Delegation[], offer: Offer, from: Did):
     sameBytes(encode(link.pol), encode(right.pol)) &&
     approvalsIn(link.meta) === (right.approvals ?? 0) &&
     JSON.stringify(rateIn(link.meta) ?? null) === JSON.stringify(right.rate ?? null) &&
+    JSON.stringify(limitsOf([link])) === JSON.stringify(narrowest([right.limits])) &&
     (offer.mine ? link.exp === null : link.exp === right.exp)
   return links.length === wanted.length && wanted.every((right, i) => links[i] !== undefined && fits(links[i], right))
 }

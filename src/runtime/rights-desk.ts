@@ -161,10 +161,10 @@ export class RightsDesk {
 
   #plan(right: Right, o: { subject: Did; audience: Did; exp: number; marks: AnyRecord; fromMs: number | undefined }): Planned {
     const { subject, audience, exp, marks, fromMs } = o
-    const { cmd, pol, rate } = right
+    const { cmd, pol, rate, limits } = right
     const to = this.on.directory.member(audience)
     refuseGuestGrant(to, { cmd, exp })
-    const by = grantorFor(this.on, { subject, command: cmd, policy: pol, rate, exp })
+    const by = grantorFor(this.on, { subject, command: cmd, policy: pol, rate, limits, exp })
     if (by.did === audience) throw new ErrandError('CANNOT_GRANT', `${this.#name(audience)} already holds what it would be given`)
     const meta = { ...marks, ...rightMeta(right), ...(to?.kind === 'guest' ? { [LAST_LINK]: true } : {}) }
     const begins = fromMs === undefined ? {} : { nbf: Math.floor(fromMs / 1_000) }

@@ -3,6 +3,7 @@
  * the upper links alone, so that changing them changes what every member may, and taking one back ends what runs on it.
  */
 import { approvalsIn, rightMeta } from '../authority/approval.ts'
+import { limitsOf, narrowest } from '../authority/limits.ts'
 import { rateIn } from '../authority/rate.ts'
 import type { Revocations } from '../authority/revocations.ts'
 import type { Right } from '../authority/rights.ts'
@@ -145,8 +146,8 @@ export class RoleHand {
 }
 
 function carries(link: Delegation, { sub, ...right }: Carried): boolean {
-  const held = { approvals: approvalsIn(link.meta), rate: rateIn(link.meta) ?? null }
-  const isSame = JSON.stringify(held) === JSON.stringify({ approvals: right.approvals ?? 0, rate: right.rate ?? null })
+  const held = { approvals: approvalsIn(link.meta), rate: rateIn(link.meta) ?? null, limits: limitsOf([link]) }
+  const isSame = JSON.stringify(held) === JSON.stringify({ approvals: right.approvals ?? 0, rate: right.rate ?? null, limits: narrowest([right.limits]) })
   return isSame && link.sub === sub && sameRight({ cmd: link.cmd, pol: link.pol }, { cmd: right.cmd, pol: right.pol })
 }
 

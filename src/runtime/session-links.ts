@@ -57,7 +57,7 @@ interface Epoch {
 }
 
 /** Signs for a link of the session: to its key, or back from it. */
-interface Link extends Pick<Held, 'subject' | 'cmd' | 'pol' | 'approvals' | 'rate'> {
+interface Link extends Pick<Held, 'subject' | 'cmd' | 'pol' | 'approvals' | 'rate' | 'limits'> {
   readonly expires: number
   readonly more?: AnyRecord
 }

@@ -66,10 +66,10 @@ function rightsOfRole(role: string, roles: GrantorOn['roles']): Right[] {
 }
 
 /** The key of this device that holds the right and may hand it on until then. */
-function grantor(subject: Did, { cmd, pol, rate }: Right, until: number, { keyring, wallet, revocations, directory }: GrantorOn): Identity {
+function grantor(subject: Did, { cmd, pol, rate, limits }: Right, until: number, { keyring, wallet, revocations, directory }: GrantorOn): Identity {
   const whys: string[] = []
   for (const key of new Set([keyring.device, ...keyring.keys()])) {
-    const may = wallet.canDelegate({ issuer: key.did, subject, command: cmd, policy: pol, rate, now: keyring.nowSeconds(), revocations }, until)
+    const may = wallet.canDelegate({ issuer: key.did, subject, command: cmd, policy: pol, rate, limits, now: keyring.nowSeconds(), revocations }, until)
     if (may.ok) return key
     if (may.code !== 'NO_GRANT' || whys.length === 0) whys.unshift(may.why)
   }
