@@ -89,9 +89,8 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const mandates = new Mandates({ device: p.device, revocations, clock, random })
   const waiting = new WaitingList({ shelf: cellar.store.shelf('waiting'), mandates, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
-  const shut = new SandboxCheck({ hold: sandbox.hold, policyOf: (asked) => policies.limitsOf(asked) })
   const others = new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })
-  const checks: readonly Check[] = [others, ...timely, new SessionCheck(), ...ceiling.checks, ...policies.checks, shut, approval]
+  const checks: readonly Check[] = [others, ...timely, new SessionCheck(), ...ceiling.checks, ...policies.checks, shutIn(sandbox, policies), approval]
   const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
     ...{ ...session, self, revocations, audit, book, named, places, waiting, mandates, rates, uses, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
@@ -113,6 +112,10 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, sandbox, approvals: approving.desk, ...asking, ...desks })
   const parts = { mesh, door, executor, live, places, submitter, recovery, fans, sessions, policies, approving }
   return { ...parts, runtime, approvals: waits.approvals, follow: desks.follow }
+}
+
+function shutIn({ hold }: Sandbox, policies: Policies): SandboxCheck {
+  return new SandboxCheck({ hold, policyOf: (asked) => policies.limitsOf(asked) })
 }
 
 type Desks = RoleRooms & OwnerRooms & Pick<LocalRuntimeOn, 'rights' | 'orders' | 'devices' | 'bridge' | 'succession'> & Pick<Hall, 'follow'>
