@@ -67,6 +67,10 @@ const detailFields = {
   sandbox: v.optional(Utf8(ENTRY_TEXT.sandbox)),
   device: v.optional(DidText),
   expiresAt: v.optional(Count),
+  /** Of a forward: what came from who asked for it, what went to it, and in how many connections. Since 0.4. */
+  bytesIn: v.optional(Count),
+  bytesOut: v.optional(Count),
+  connections: v.optional(Count),
 }
 
 const entryFields = {

@@ -19,6 +19,11 @@ export const LOCAL_TAG = {
   /** On the WebSocket face only, as are those below. */
   watch: 0x07,
   update: 0x08,
+  /** A forward, and one connection of one; behind them the tags are those of /errand/forward/1. */
+  forward: 0x0b,
+  carry: 0x0c,
+  /** So many more bytes of a connection may be sent to the node. */
+  credit: 0x12,
 } as const
 
 /** Narrows a request to a session: an id or a name, by whoever is in already. */

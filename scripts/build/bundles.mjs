@@ -26,11 +26,11 @@ const GRPC_PROTOS = [
  */
 export const BUNDLES = [
   { name: 'errand', entry: 'src/cli/main.ts', format: 'cjs', mustNotHold: [...HEAVY, ...SLOW], maxBytes: 63 * KIB },
-  { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 512 * KIB },
+  { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 560 * KIB },
   // Keys, tokens and the words of BIP-39, for the one command in the life of a mesh that needs them in the client.
   { name: 'recovery', entry: 'src/runtime/recovery-words.ts', format: 'cjs', mustNotHold: [...HEAVY, 'commander'], maxBytes: 200 * KIB },
   { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },
-  { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC, ...OLD_UCAN], maxBytes: 5_900 * KIB },
+  { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC, ...OLD_UCAN], maxBytes: 6_080 * KIB },
   // Spawning copies the parent's page tables, so what spawns must stay small.
   { name: 'exec-host', entry: 'src/exec/host-main.ts', mustNotHold: [...HEAVY, ...OLD_UCAN, 'commander', '@noble/'], maxBytes: 330 * KIB },
   // The library of UCAN 0.8, in a thread of its own when a token is imported (docs/decisions/0020).

@@ -47,6 +47,10 @@ export interface AuditRecord {
   readonly sandbox: string | null
   readonly subjectDevice: string | null
   readonly expiresAt: string | null
+  /** Of a forward. */
+  readonly bytesIn: number | null
+  readonly bytesOut: number | null
+  readonly connections: number | null
   readonly hash: string
 }
 
@@ -97,8 +101,13 @@ export function recordOf(device: Did, entry: Entry, leaf: Uint8Array): AuditReco
     sandbox: details.sandbox ?? null,
     subjectDevice: details.device ?? null,
     expiresAt: iso(details.expiresAt),
+    ...carriedIn(details),
     hash: Buffer.from(leaf).toString('hex'),
   }
+}
+
+function carriedIn({ bytesIn, bytesOut, connections }: EntryDetails): Pick<AuditRecord, 'bytesIn' | 'bytesOut' | 'connections'> {
+  return { bytesIn: bytesIn ?? null, bytesOut: bytesOut ?? null, connections: connections ?? null }
 }
 
 const SECRET_NAME = /(pass(word|wd|phrase)?|secret|token|api[-_]?key|credential|private[-_]?key|authorization)$/i

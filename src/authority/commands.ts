@@ -7,6 +7,7 @@ import { ApprovalArgs } from '../../protocols/approval/messages.ts'
 import { CommandPath, isMap, TokenLink } from '../../protocols/authority/messages.ts'
 import { Limits } from '../../protocols/task/limits.ts'
 import { DidText, List, Text } from '../../protocols/wire.ts'
+import { NetForwardArgs } from './net-args.ts'
 
 export const ARGV_LIMITS = { items: 1_024, bytes: 131_072 } as const
 const MAX_PATH_CHARS = 4_096
@@ -102,6 +103,7 @@ const OWN: Registered = { delegable: false }
 
 const REGISTRY: ReadonlyMap<string, Registered> = new Map<string, Registered>([
   ['/exec/run', { delegable: true, args: ExecRunArgs }],
+  ['/net/forward', { delegable: true, args: NetForwardArgs }],
   ['/mesh/join', { delegable: true, args: MeshJoinArgs }],
   ['/ucan/revoke', { delegable: true, args: RevokeArgs }],
   [APPROVAL_GRANT, { delegable: true, args: ApprovalArgs }],
@@ -114,7 +116,7 @@ const REGISTRY: ReadonlyMap<string, Registered> = new Map<string, Registered>([
   ]),
   ...[
     ...['/exec/tty', '/exec/signal', '/task/submit', '/agent/list', '/agent/invoke', '/agent/configure'],
-    ...['/skill/list', '/skill/execute', '/skill/install', '/file/read', '/file/write', '/file/delete', '/file/list', '/net/forward', '/net/relay'],
+    ...['/skill/list', '/skill/execute', '/skill/install', '/file/read', '/file/write', '/file/delete', '/file/list', '/net/relay'],
     ...['/config/read', '/config/write', '/audit/export', '/session/open'],
   ].map((name): [string, Registered] => [name, RESERVED]),
   ...['/mesh/rotate-root', '/device/set-trust', '/audit/purge'].map((name): [string, Registered] => [name, OWN]),

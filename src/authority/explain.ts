@@ -1,6 +1,9 @@
 /** Says in words why a policy statement refuses: the value that was declared and what it would have to be. */
 
+import { sayEnd } from '../base/address.ts'
 import { type ExecItem, execItemsOf } from './items.ts'
+import { NET_MODES } from './net-args.ts'
+import { netItemsOf, sayNetItem } from './net-items.ts'
 import { failing, type Statement } from './policy.ts'
 import { sayItem, sayStatement } from './say.ts'
 import { parseSelector, select, UNRESOLVED } from './selector.ts'
@@ -13,6 +16,8 @@ const MAX_SHOWN = 120
 export function explain(statement: Statement, args: AnyRecord): string {
   const items = execItemsOf(statement)
   if (items !== undefined) return explainCommand(items, args)
+  const targets = explainTarget(statement, args)
+  if (targets !== undefined) return targets
   const [op, first, second] = statement
   if (op === 'and') {
     const culprit = failing(first, args)
@@ -24,6 +29,14 @@ export function explain(statement: Statement, args: AnyRecord): string {
   if (value === UNRESOLVED) return `${name} is not declared, and the grant bounds it`
   if (op === '==') return `${name} is ${show(value)}, not ${show(second)}`
   return `${name} is ${show(value)}, and the grant demands: ${sayStatement(statement)}`
+}
+
+/** Of what is declared for `/net/forward`. */
+function explainTarget(statement: Statement, { mode: said, host, port }: AnyRecord): string | undefined {
+  const mode = NET_MODES.find((one) => one === said)
+  const items = mode === undefined ? undefined : netItemsOf(statement, mode)
+  if (items === undefined || typeof host !== 'string' || typeof port !== 'number') return undefined
+  return `${show(sayEnd(host, port))} is not in {${items.map(sayNetItem).join(', ')}}`
 }
 
 function explainCommand(items: readonly ExecItem[], args: AnyRecord): string {

@@ -5,6 +5,8 @@
 import type { Limits } from '../../protocols/task/limits.ts'
 import { type ExecItem, type ExecRight, readExec } from './items.ts'
 import { limitsBeyond } from './limits.ts'
+import { readNet } from './net-items.ts'
+import { NET_COMMAND, netBeyond } from './net-rights.ts'
 import type { Policy } from './policy.ts'
 import { type Rate, rateBeyond } from './rate.ts'
 import { sayItem } from './say.ts'
@@ -19,6 +21,7 @@ export function wideningOf(
 }
 
 function boundBeyond(right: { readonly cmd: string; readonly pol: Policy }, chain: readonly Pick<Delegation, 'cmd' | 'pol'>[]): string | undefined {
+  if (right.cmd === NET_COMMAND) return netOutside(right.pol, chain)
   if (right.cmd !== '/exec/run') return undefined
   const child = readExec(right.pol)
   if (child === undefined) return undefined
@@ -28,6 +31,12 @@ function boundBeyond(right: { readonly cmd: string; readonly pol: Policy }, chai
     if (beyond !== undefined) return beyond
   }
   return undefined
+}
+
+function netOutside(pol: Policy, chain: readonly Pick<Delegation, 'cmd' | 'pol'>[]): string | undefined {
+  const child = readNet(pol)
+  const parents = chain.flatMap((link) => (link.cmd === NET_COMMAND ? (readNet(link.pol) ?? []) : []))
+  return child && parents.map((parent) => netBeyond(child, parent)).find((beyond) => beyond !== undefined)
 }
 
 /** The first bound of `parent` that `child` exceeds. */

@@ -1,6 +1,6 @@
 /**
  * `--can` texts: parsed into a command and a policy on its declared arguments.
- * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; output 10MiB; memory 2GiB; no-network; sandbox files; rate 10/m; tty; approval 2` · `exec: *` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
+ * `exec: git, npm test; env CI; cwd /srv/app; timeout 10m; output 10MiB; memory 2GiB; no-network; sandbox files; rate 10/m; tty; approval 2` · `exec: *` · `forward: localhost:80` · `listen: 8080` · `audit: read` · `task:submit` · `everything` · a command path without bounds.
  * Unless the text says otherwise, `exec:` sets no environment, allocates no terminal and runs as the node's user.
  */
 import * as v from 'valibot'
@@ -13,6 +13,7 @@ import { rightMeta } from './approval.ts'
 import { ExecRunArgs, isCommandPath, isDelegable } from './commands.ts'
 import { compileExec, type ExecItem, type ExecRight } from './items.ts'
 import { limitIn } from './limit-words.ts'
+import { parseNetRight } from './net-rights.ts'
 import { commandInWords, commandOfPermission } from './permissions.ts'
 import type { Policy } from './policy.ts'
 import { parseRate, type Rate } from './rate.ts'
@@ -41,7 +42,7 @@ const MAX_CHARS = 4_096
 const MAX_ITEMS = 32
 /** What `task:submit` is: any command, as the node's user. */
 const TASK: ExecRight = { items: '*', env: '*', users: [''], tty: true }
-const HINT = "write for example 'exec: git, npm test', 'exec: *', 'audit: read' or 'device: info'"
+const HINT = "write for example 'exec: git, npm test', 'exec: *', 'forward: localhost:80', 'audit: read' or 'device: info'"
 
 /** @throws ErrandError BAD_RIGHT, with a hint; BAD_DURATION for a timeout that is none. */
 export function parseRight(text: string): Right {
@@ -50,6 +51,8 @@ export function parseRight(text: string): Right {
   const plain = plainRight(said.replace(/\s*:\s*/, ':'))
   if (plain !== undefined) return plain
   if (said.startsWith('/')) return { cmd: rawCommand(said), pol: [] }
+  const net = parseNetRight(said)
+  if (net !== undefined) return net
   const exec = /^exec\s*:(.*)$/s.exec(said)
   if (exec === null) throw bad(`not a right: ${JSON.stringify(said.slice(0, 80))}`, HINT)
   const { approvals, rate, limits, ...right } = parseExec(exec[1] ?? '')

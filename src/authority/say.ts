@@ -3,6 +3,7 @@ import { saySize } from '../base/size.ts'
 import { approvalsIn } from './approval.ts'
 import { type ExecItem, type ExecRight, readExec } from './items.ts'
 import { isUnbounded, limitsIn, sayLimits } from './limits.ts'
+import { NET_COMMAND, sayNet } from './net-rights.ts'
 import { commandInWords } from './permissions.ts'
 import type { Policy, Statement } from './policy.ts'
 import { rateIn, sayRate } from './rate.ts'
@@ -28,6 +29,8 @@ export function sayRight(command: string, policy: Policy, meta?: AnyRecord): str
 function sayBounds(command: string, policy: Policy): string {
   if (policy.length === 0) return command === '/' ? EVERYTHING : (commandInWords(command) ?? command)
   const exec = command === '/exec/run' ? readExec(policy) : undefined
+  const net = command === NET_COMMAND ? sayNet(policy) : undefined
+  if (net !== undefined) return net
   return exec === undefined ? `${command} where ${policy.map(sayStatement).join(' and ')}` : sayExec(exec)
 }
 

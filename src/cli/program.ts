@@ -7,6 +7,7 @@ import { addAudit } from './groups/audit.ts'
 import { addDevice, addLockdown } from './groups/device.ts'
 import { type Does, type Group, type Load, strict } from './groups/group.ts'
 import { addMembers } from './groups/members.ts'
+import { addNet } from './groups/net.ts'
 import { addNode } from './groups/node.ts'
 import { addOwners } from './groups/owner.ts'
 import { addPolicy } from './groups/policy.ts'
@@ -54,6 +55,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['up', 'down', 'status', 'doctor', 'config', 'version'], addNode],
   [['devices', 'invite', 'join'], addMembers],
   [['run', 'shell', 'ps', 'task', 'logs', 'attach', 'cancel', 'pause', 'resume'], addWork],
+  [['forward', 'proxy'], addNet],
   [['grant', 'grants', 'revoke'], addRights],
   [['why'], addWhy],
   [['policy'], addPolicy],

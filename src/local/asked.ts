@@ -1,5 +1,6 @@
 /** The first frame of a command, an attachment or a watch: decoded once, then the runtime has the link. Knows no sockets and answers no errors. */
 import { FAN_TAG, FanRequest } from '../../protocols/local/fans.ts'
+import { CarryRequest, ForwardRequest } from '../../protocols/local/forwards.ts'
 import { AttachRequest, ExecRequest, LOCAL_TAG, WatchRequest } from '../../protocols/local/messages.ts'
 import { ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
@@ -7,7 +8,7 @@ import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { checked } from './door.ts'
 
 export interface AskedOn {
-  readonly runtime: Pick<Runtime, 'exec' | 'attach' | 'fans'>
+  readonly runtime: Pick<Runtime, 'exec' | 'attach' | 'fans' | 'forwards'>
   readonly actor: Actor
   /** Where updates are asked for by frames as well. */
   readonly updates?: Runtime['streamTaskUpdates']
@@ -19,6 +20,8 @@ export async function serveFirst({ runtime, actor, updates }: AskedOn, { tag, pa
   if (tag === LOCAL_TAG.request) await runtime.exec(actor, checked(ExecRequest, asked), link, o)
   else if (tag === LOCAL_TAG.attach) await runtime.attach(actor, checked(AttachRequest, asked), link, o)
   else if (tag === FAN_TAG.fan) await runtime.fans.run(checked(FanRequest, asked), link, o)
+  else if (tag === LOCAL_TAG.forward) await runtime.forwards.forward(checked(ForwardRequest, asked), link, o)
+  else if (tag === LOCAL_TAG.carry) await runtime.forwards.carry(checked(CarryRequest, asked), link, o)
   else if (tag === LOCAL_TAG.watch && updates !== undefined) await tell(updates, checked(WatchRequest, asked), link, o)
   else throw new ErrandError('BAD_REQUEST', `the first frame has to be a request, not 0x${tag.toString(16)}`)
 }

@@ -186,7 +186,7 @@ export class Brake {
 }
 
 /** Only the protocols of this mesh that count for themselves: those of libp2p that carry the mesh in their names do not. */
-const OURS = /^\/errand\/(hello|join|exec|call|sync|audit)\/\d+$/
+const OURS = /^\/errand\/(hello|join|exec|forward|call|sync|audit)\/\d+$/
 
 /** Reading a piece by hand hands it on like any other, though the socket is paused. */
 function sip(socket: Socket | undefined): void {

@@ -178,7 +178,7 @@ async function refuse(link: FrameLink, refusal: ErrandError): Promise<void> {
  * Aborts when the stream was reset or its connection lost; a stream that closed in order aborts too, when all is over anyway.
  * `left` in the reason's fields: it was the other side that ended it, and not the link between.
  */
-function goneSignal(stream: Stream, connection: Connection): AbortSignal {
+export function goneSignal(stream: Stream, connection: Connection): AbortSignal {
   const gone = new AbortController()
   const say = (isOurs: boolean, cause?: Error): void => {
     const left = !isOurs && (connection.status === 'open' || endedByPeer(connection))

@@ -14,6 +14,7 @@ import { Brake } from './brake.ts'
 import { callPeer, serveCalls } from './call.ts'
 import { isGuestLine } from './company.ts'
 import { ExecStreams, type OpenedExec, openedOn, serveExec } from './exec.ts'
+import { openForward, serveForwards } from './forward.ts'
 import { Gossip } from './gossip.ts'
 import { tellHeads } from './heads.ts'
 import { type Host, notePing, pingOn, startHost } from './host.ts'
@@ -121,6 +122,7 @@ export class MeshNode {
       await this.#sync.attach(host)
       await this.#exchange.attach(host)
       await serveExec(host, { links: this.#links, brake: this.#brake, door: this.on.door })
+      await serveForwards(host, { links: this.#links, brake: this.#brake, door: this.on.forwards })
       await serveCalls(host, { links: this.#links, brake: this.#brake, door: this.on.calls, clock: this.on.clock })
       if (mdns && !this.o.isGuest) announceCodes(host, pairing)
       await serveJoin(host, { admit, random: this.on.random, clock: this.on.clock })
@@ -139,11 +141,7 @@ export class MeshNode {
   /** Bounded: what does not stop in time is left to the end of the process. */
   async stop(): Promise<void> {
     for (const stop of this.#stops.splice(0)) stop()
-    this.#gossip.stop()
-    this.#sync.stop()
-    this.#brake.stop()
-    this.#streams.stop()
-    this.#pulse.stop()
+    for (const part of [this.#gossip, this.#sync, this.#brake, this.#streams, this.#pulse]) part.stop()
     const rest = (async () => {
       await this.#rejoin.stop()
       await this.#host?.stop()
@@ -184,6 +182,11 @@ export class MeshNode {
       const fresh = await this.#rejoin.reach(did, { signal })
       return openedOn(fresh, await this.#streams.open(fresh, { signal }))
     }
+  }
+
+  /** A stream for one forward, or one connection of one. */
+  async openForward(did: Did, { signal }: { signal: AbortSignal }): Promise<OpenedExec> {
+    return await openForward(await this.#rejoin.reach(did, { signal }), { signal, watch: (peer) => this.#pulse.watch(peer) })
   }
 
   /** One question to a device. @throws its refusal; NO_ROUTE, LINK_CLOSED */

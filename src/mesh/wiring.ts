@@ -9,6 +9,7 @@ import type { Directory } from '../registry/directory.ts'
 import type { CallDoor } from './call.ts'
 import type { Company } from './company.ts'
 import type { ExecDoor } from './exec.ts'
+import type { ForwardDoor } from './forward.ts'
 import type { AdmitJoin } from './join.ts'
 import type { PairDoor } from './pair.ts'
 import type { SyncedRecords } from './sync.ts'
@@ -32,6 +33,7 @@ export interface MeshOn {
   readonly refused: (seen: { readonly did: Did; readonly address: string; readonly code: string; readonly reason: string }) => void
   readonly records: SyncedRecords
   readonly door: ExecDoor
+  readonly forwards: ForwardDoor
   readonly calls: CallDoor
   readonly joins: { readonly admit: AdmitJoin; readonly pairing: PairDoor }
   readonly auditLog: AuditLog

@@ -41,13 +41,14 @@ export function openCeiling(p: NodeParts, { orders, directory }: Rooms): Ceiling
 }
 
 /** Orders and revocations count at once: for lines, and for what runs. A guest whose last right here is gone has nothing here any more. */
-export function heedNews({ records }: Rooms, o: { ceiling: Ceiling; live: LiveCommands; expel: () => void }): void {
+export function heedNews({ records }: Rooms, o: { ceiling: Ceiling; live: LiveCommands; forwards: { judgeAnew(): Promise<void> }; expel: () => void }): void {
   records.onRevocation(() => {
     o.expel()
     return o.live.stopRevoked()
   })
   records.onOrder(() => {
     o.expel()
+    void o.forwards.judgeAnew()
     return [...o.live.stopRevoked(), ...o.ceiling.stopBarred(o.live)]
   })
 }

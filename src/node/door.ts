@@ -43,7 +43,7 @@ export function waitingRuntime(o: {
     succession: { rotate: () => Promise.resolve().then(none) },
     orders: { label: () => Promise.resolve().then(none), policy: () => Promise.resolve().then(none) },
     devices: { remove: () => Promise.resolve().then(none), trust: () => Promise.resolve().then(none), lockdown: () => Promise.resolve().then(none) },
-    ...noRoles(none),
+    ...noMore(none),
     sessions: noSessions(none),
     inSession: () => none(),
     approvals: noApprovals(none),
@@ -58,10 +58,13 @@ export function waitingRuntime(o: {
   }
 }
 
-function noRoles(none: () => never): Pick<Runtime, 'roles' | 'groups' | 'fans'> {
+type More = 'roles' | 'groups' | 'fans' | 'forwards'
+
+function noMore(none: () => never): Pick<Runtime, More> {
   const no = (): Promise<never> => Promise.resolve().then(none)
   const roles = { list: () => Promise.resolve([]), add: no, change: no, remove: no, assign: no, unassign: no }
-  return { roles, groups: { list: () => Promise.resolve([]), change: no }, fans: { choose: no, submit: no, stand: no, run: no } }
+  const groups = { list: () => Promise.resolve([]), change: no }
+  return { roles, groups, fans: { choose: no, submit: no, stand: no, run: no }, forwards: { forward: no, carry: no } }
 }
 
 function switchedFans(current: () => Pick<Runtime, 'fans'>): Runtime['fans'] {
@@ -109,7 +112,7 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
       trust: (request) => current().devices.trust(request),
       lockdown: (request) => current().devices.lockdown(request),
     },
-    ...switchedRoles(current),
+    ...switchedMore(current),
     sessions: switchedSessions(current),
     inSession: (session) => current().inSession(session),
     approvals: switchedApprovals(current),
@@ -121,7 +124,7 @@ export function switchedRuntime(current: () => Omit<Runtime, 'pair'>, pair: (req
   }
 }
 
-function switchedRoles(current: () => Pick<Runtime, 'roles' | 'groups' | 'fans'>): Pick<Runtime, 'roles' | 'groups' | 'fans'> {
+function switchedMore(current: () => Pick<Runtime, More>): Pick<Runtime, More> {
   return {
     roles: {
       list: () => current().roles.list(),
@@ -133,6 +136,10 @@ function switchedRoles(current: () => Pick<Runtime, 'roles' | 'groups' | 'fans'>
     },
     groups: { list: () => current().groups.list(), change: (request) => current().groups.change(request) },
     fans: switchedFans(current),
+    forwards: {
+      forward: (request, link, o) => current().forwards.forward(request, link, o),
+      carry: (request, link, o) => current().forwards.carry(request, link, o),
+    },
   }
 }
 

@@ -1,6 +1,7 @@
 /** The hall of a node: who decides, who runs, who answers, and how they know of each other. Builds, starts nothing. */
 import { networkInterfaces } from 'node:os'
 import { type Answer, WHAT_IF, WHY } from '../../protocols/call/messages.ts'
+import type { SpoolBounds } from '../../protocols/host/messages.ts'
 import type { Delegation } from '../authority/token.ts'
 import { systemClock as clock, systemRandom as random } from '../base/clock.ts'
 import { createExecutor } from '../exec/executor.ts'
@@ -41,6 +42,7 @@ import { type Asking, openAsking } from './asking.ts'
 import { type Ceiling, heedNews, openCeiling } from './ceiling.ts'
 import { describeMachine } from './describe.ts'
 import { doorkeeper } from './doorkeeper.ts'
+import { type Forwarding, openForwarding } from './forwarding.ts'
 import { openFreshness } from './freshness.ts'
 import { type Inviting, openInvites } from './inviting.ts'
 import { type OwnerRooms, openOwnerRooms } from './owner-rooms.ts'
@@ -57,6 +59,7 @@ export interface Hall {
   readonly mesh: MeshNode
   readonly door: ExecDoor
   readonly executor: ReturnType<typeof createExecutor>
+  readonly forwarding: Forwarding
   readonly live: LiveCommands
   readonly places: Places
   readonly submitter: Submitter
@@ -83,9 +86,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const timely = openFreshness(p, rooms, () => mesh)
   const approval = new ApprovalCheck()
   const gate = new TaskGate({ uses, self, revocations, audit, clock, named, checks: [...timely, ceiling.trust, ...policies.checks, approval], rates })
-  const { maxConcurrentTasks, queueSize, queueTimeoutMs, spoolBytes, spoolPolicy } = p.config.deployment
-  const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }, boundsOf: policies.boundsOf })
-  policies.onChange(() => places.revisit())
+  const places = openPlaces(p, policies)
   const mandates = new Mandates({ device: p.device, revocations, clock, random })
   const waiting = new WaitingList({ shelf: cellar.store.shelf('waiting'), mandates, clock })
   const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
@@ -93,25 +94,37 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const checks: readonly Check[] = [others, ...timely, new SessionCheck(), ...ceiling.checks, ...policies.checks, shutIn(sandbox, policies), approval]
   const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
-    ...{ ...session, self, revocations, audit, book, named, places, waiting, mandates, rates, uses, spool: { maxBytes: spoolBytes, policy: spoolPolicy } },
+    ...{ ...session, self, revocations, audit, book, named, places, waiting, mandates, rates, uses, spool: spoolOf(p) },
     attachments: new Attachments({ ...session, book, gate }),
     ...waits,
     checks,
   })
+  const forwarding = openForwarding(p, cellar, rooms, { checks, policies, named, live, mesh: () => mesh, side: () => side })
   const questions = new Questions({ self, revocations, audit, clock, checks, places, rates, named })
   const steward = new TaskSteward({ self, book, gate, live, audit, clock })
   const inviting = openInvites(p, cellar, rooms, { mesh: () => mesh, desks: () => desks, mayAdmit: () => ceiling.lockdown.refuse() })
   const calls = answering({ steward, questions, suppositions: new Suppositions({ live, clock, rates }), approvals: () => approving.door })
-  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, inviting, calls, places, sandbox })
-  heedNews(rooms, { ceiling, live, expel: () => mesh.expel() })
+  const mesh: MeshNode = openMesh(p, cellar, rooms, { door, forwards: forwarding.door, inviting, calls, places, sandbox })
+  heedNews(rooms, { ceiling, live, forwards: forwarding.door, expel: () => mesh.expel() })
   const desks = openDesks(p, cellar, rooms, { mesh, ceiling, live })
   const asking = openAsking(p, cellar, rooms, { mesh, door, steward, questions, rights: desks.rights, live, ceiling })
   const { submitter, side, sessions, fans } = asking
   const approving = openApprovalDesk(p, cellar, rooms, { approvals: waits.approvals, checks, rights: desks.rights, side, mesh })
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
-  const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, sandbox, approvals: approving.desk, ...asking, ...desks })
-  const parts = { mesh, door, executor, live, places, submitter, recovery, fans, sessions, policies, approving }
+  const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, sandbox, forwarding, approvals: approving.desk, ...asking, ...desks })
+  const parts = { mesh, door, forwarding, executor, live, places, submitter, recovery, fans, sessions, policies, approving }
   return { ...parts, runtime, approvals: waits.approvals, follow: desks.follow }
+}
+
+function openPlaces({ config }: NodeParts, policies: Policies): Places {
+  const { maxConcurrentTasks, queueSize, queueTimeoutMs } = config.deployment
+  const places = new Places({ clock, bounds: { atOnce: maxConcurrentTasks, queueSize, queueTimeoutMs }, boundsOf: policies.boundsOf })
+  policies.onChange(() => places.revisit())
+  return places
+}
+
+function spoolOf({ config }: NodeParts): SpoolBounds {
+  return { maxBytes: config.deployment.spoolBytes, policy: config.deployment.spoolPolicy }
 }
 
 function shutIn({ hold }: Sandbox, policies: Policies): SandboxCheck {
@@ -175,12 +188,12 @@ function openMesh(
   p: NodeParts,
   { datastore, audit }: Cellar,
   rooms: Rooms,
-  on: { door: ExecDoor; inviting: Inviting; calls: CallDoor; places: Places; sandbox: Sandbox },
+  on: { door: ExecDoor; forwards: Forwarding['door']; inviting: Inviting; calls: CallDoor; places: Places; sandbox: Sandbox },
 ): MeshNode {
   const { directory, records, replica } = rooms
   const { config, device, version, listen, log } = p
   const { labels, transport } = config
-  const { door, inviting, calls, places, sandbox } = on
+  const { door, forwards, inviting, calls, places, sandbox } = on
   return new MeshNode(
     {
       identity: device,
@@ -198,7 +211,7 @@ function openMesh(
         company: companyOf(device.did, directory, records.guests),
         refused: doorkeeper(audit),
         records,
-        door,
+        ...{ door, forwards },
         calls,
         replica,
         clock,
@@ -227,12 +240,17 @@ function openRuntime(
   p: NodeParts,
   { audit }: Cellar,
   rooms: Rooms,
-  on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies; sandbox: Sandbox } & Pick<LocalRuntimeOn, 'approvals'> & Desks & Asking,
+  on: { mesh: MeshNode; ceiling: Ceiling; inviting: Inviting; policies: Policies; sandbox: Sandbox; forwarding: Forwarding } & Pick<
+    LocalRuntimeOn,
+    'approvals'
+  > &
+    Desks &
+    Asking,
 ): Omit<Runtime, 'pair'> {
   const { directory, book, damaged } = rooms
-  const { mesh, viewing, ceiling, inviting, policies, sandbox, ...desks } = on
+  const { mesh, viewing, ceiling, inviting, policies, sandbox, forwarding, ...desks } = on
   return new LocalRuntime({
-    ...{ ...viewing, meshId: p.mesh.id, book, audit, invites: inviting.invites, hold: inviting.hold, ...desks },
+    ...{ ...viewing, meshId: p.mesh.id, book, audit, invites: inviting.invites, hold: inviting.hold, forwards: forwarding.room, ...desks },
     status: () =>
       statusOf(p, {
         ...{ addresses: mesh.addresses(), name: directory.nameOf(p.device.did) ?? '', logRefusal: audit.refusal()?.message, damaged },

@@ -107,7 +107,7 @@ async function recover(p: NodeParts, { cellar, rooms, hall }: { cellar: Cellar; 
 }
 
 /** Attached commands end with the node. Detached ones are waited for, or paused; what then runs goes on in the exec-host, and the next start finds it. */
-async function letGo({ config }: NodeParts, { door, executor, live, places, submitter, sessions }: Hall, { book }: Rooms): Promise<void> {
+async function letGo({ config }: NodeParts, { door, forwarding, executor, live, places, submitter, sessions }: Hall, { book }: Rooms): Promise<void> {
   const { shutdown, drainTimeoutMs } = config.deployment
   await sessions.closeAll()
   door.close()
@@ -119,6 +119,7 @@ async function letGo({ config }: NodeParts, { door, executor, live, places, subm
       .filter((task) => task.detached)
       .map(({ id }) => id),
   )
+  await forwarding.door.close()
   live.stopAll('lost', (task) => !detached.has(task))
   const attached = live.all().filter(({ task }) => !detached.has(task))
   const lasting = live.all().filter(({ task }) => detached.has(task))

@@ -30,7 +30,7 @@ export interface Policies {
   /** What they hold a command to. */
   limitsOf(asked: Asked): Limits
   boundsOf(caller: string): Partial<PlaceBounds>
-  /** Told of a change that may let somebody in who waits. */
+  /** Told of every change: it may let somebody in who waits, or end what was let in. */
   onChange(changed: () => void): void
   /** What a person should mend. */
   problem(): string | undefined
@@ -47,13 +47,13 @@ export interface PoliciesOn {
 export function openPolicies(p: Pick<NodeParts, 'home' | 'config' | 'device' | 'log'>, on: PoliciesOn): Policies {
   const self = p.device.did
   const owner = { uid: process.getuid?.() ?? 0 }
-  let changed = (): void => undefined
+  const changed: (() => void)[] = []
   const teller =
     (name: string) =>
     (news: PolicyNews): void => {
       p.log(`policy ${news.t}`, { name, ...news })
       void on.audit.append(factOf(news, { name, self })).catch(() => undefined) // the log is held back: it is in errand.log and in the status
-      changed()
+      for (const tell of changed) tell()
     }
   const told = teller(POLICY_FILE)
   const keeper = new PolicyKeeper({ path: p.home.at(POLICY_FILE), lastPath: p.home.at('run', LAST_FILE), owner, clock, write: writeWhole, told })
@@ -73,9 +73,7 @@ export function openPolicies(p: Pick<NodeParts, 'home' | 'config' | 'device' | '
     rates: new RateGate({ clock, self, perMinute: () => desk.rates('now').requestsPerMinute ?? requestsPerMinute }),
     boundsOf: () => boundsIn(desk),
     limitsOf: (asked) => desk.limitsOf(asked),
-    onChange: (act) => {
-      changed = act
-    },
+    onChange: (act) => void changed.push(act),
     problem: () => keeper.problem ?? mesh.problem,
     stop: every(clock, LOOK_MS, () => {
       keeper.look()

@@ -9,14 +9,17 @@ export interface Asked {
   readonly who: string
   readonly on: string
   readonly exe?: unknown
+  /** What would have to be granted, where it is no command. */
+  readonly can?: string | undefined
 }
 
 export function denial(refusal: Refusal, nowMs: number, asked: Asked = { who: 'WHO', on: 'DEVICE' }): ErrandError {
   const { code, detail, grant, expiresAt } = refusal
+  const can = asked.can ?? `exec: ${sayExe(asked.exe)}`
   return new ErrandError('DENIED', `${detail}${grantNote(refusal, nowMs)}`, {
     hint:
       HINTS[code] ??
-      `ask for it: errand request ${asked.on} --can 'exec: ${sayExe(asked.exe)}' --reason "…"  (who may allow it there: errand grant ${asked.who} --on ${asked.on} --can 'exec: ${sayExe(asked.exe)}' --for 1h)`,
+      `ask for it: errand request ${asked.on} --can '${can}' --reason "…"  (who may allow it there: errand grant ${asked.who} --on ${asked.on} --can '${can}' --for 1h)`,
     fields: {
       reason: code,
       detail,

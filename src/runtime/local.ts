@@ -41,6 +41,7 @@ import { DenialMeter } from './denial.ts'
 import type { DeviceRoom } from './device-desk.ts'
 import { type DeviceViewOn, deviceView } from './device-view.ts'
 import type { FanDesk } from './fan-desk.ts'
+import type { ForwardRoom } from './forwarder.ts'
 import type { GroupRoom } from './group-desk.ts'
 import { offerView, readCode } from './invite-code.ts'
 import type { InviteHold } from './invite-hold.ts'
@@ -76,6 +77,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
   readonly groups: GroupRoom
   readonly fans: FanDesk
   readonly approvals: ApprovalRoom
+  readonly forwards: ForwardRoom
   readonly bridge: BridgeRoom
   readonly whys: WhyDesk
   readonly whatIf: WhatIf
@@ -98,6 +100,7 @@ export interface LocalRuntimeOn extends DeviceViewOn {
 /** All of a node but the pairing of this device with another mesh, which is its daemon's. */
 export class LocalRuntime implements Omit<Runtime, 'pair'> {
   readonly bridge: BridgeRoom
+  readonly forwards: ForwardRoom
   readonly approvals: ApprovalRoom
   readonly orders: OrderRoom
   readonly owners: OwnerRoom
@@ -112,6 +115,7 @@ export class LocalRuntime implements Omit<Runtime, 'pair'> {
 
   constructor(private readonly on: LocalRuntimeOn) {
     this.bridge = on.bridge
+    this.forwards = on.forwards
     this.approvals = on.approvals
     this.orders = on.orders
     this.owners = on.owners

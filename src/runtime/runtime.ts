@@ -42,6 +42,7 @@ import type { SessionClosed, SessionOpened, SessionRequest, SessionView } from '
 import type { FrameLink } from '../base/frames.ts'
 import type { ApprovalRoom } from './approval-desk.ts'
 import type { DeviceRoom } from './device-desk.ts'
+import type { ForwardRoom } from './forwarder.ts'
 import type { GroupRoom } from './group-desk.ts'
 import type { OrderRoom } from './order-desk.ts'
 import type { OwnerRoom } from './owner-desk.ts'
@@ -78,6 +79,8 @@ export interface Runtime {
   attach(actor: Actor, request: AttachRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void>
   /** Runs one command on a named device; output, input and the outcome travel as frames on `link`. Aborting cancels the command. */
   exec(actor: Actor, request: ExecRequest, link: FrameLink, o: { signal: AbortSignal }): Promise<void>
+  /** Ways through devices, to TCP ports that they reach or listen on. */
+  readonly forwards: ForwardRoom
   invite(actor: Actor, request: InviteRequest): Promise<InviteView>
   /** Reads a code without using it. @throws BAD_INVITE */
   readOffer(request: JoinRequest): Promise<OfferView>

@@ -12,6 +12,7 @@ import type { TaskBook } from '../tasks/book.ts'
 import type { AuditDesk } from './audit-desk.ts'
 import type { DenialMeter } from './denial.ts'
 import type { FanDesk } from './fan-desk.ts'
+import type { ForwardRoom } from './forwarder.ts'
 import type { FanRoom, Runtime } from './runtime.ts'
 import type { Session } from './session.ts'
 import type { SessionDesk } from './session-desk.ts'
@@ -28,6 +29,7 @@ export interface FaceOn {
   readonly tasks: TaskDesk
   readonly submitter: Submitter
   readonly fans: FanDesk
+  readonly forwards: ForwardRoom
   readonly whys: WhyDesk
   readonly book: TaskBook
   readonly log: AuditDesk
@@ -67,7 +69,7 @@ function reads(session: Session, { sessions, tasks, log, devices, self, ...on }:
 }
 
 /** What a session may do. */
-function acts(session: Session, { tasks, submitter, whys, fans }: FaceOn) {
+function acts(session: Session, { tasks, submitter, whys, fans, forwards }: FaceOn) {
   const held = async (work: () => Promise<void>): Promise<void> => {
     const release = session.hold()
     await work().finally(release)
@@ -87,6 +89,10 @@ function acts(session: Session, { tasks, submitter, whys, fans }: FaceOn) {
     pauseTask: (_actor, task) => tasks.steer(task, 'pause', session),
     resumeTask: (_actor, task) => tasks.steer(task, 'resume', session),
     attach: (_actor, request: AttachRequest, link: FrameLink, o) => held(() => tasks.attach(request, link, within(o))),
+    forwards: {
+      forward: (request, link, o) => held(() => forwards.forward(request, link, within(o))),
+      carry: (request, link, o) => held(() => forwards.carry(request, link, within(o))),
+    },
     exec: (_actor, request: ExecRequest, link: FrameLink, o) => held(() => submitter.exec(ownRequest(request, session), link, within(o))),
   } satisfies Partial<Runtime>
 }

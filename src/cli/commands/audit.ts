@@ -104,11 +104,18 @@ function recordText(record: AuditRecordView, paint: (text: string) => string): s
 const GRANT_NOTE = / {2}\(grant [^()]*\)/
 
 /** What an entry says besides who, where and when: what it is about, how it ended and why. */
-function factsOf({ subject, subjectName, command, words, exitCode, signal, why, reason, task }: AuditRecordView): string[] {
+function factsOf(record: AuditRecordView): string[] {
+  const { subject, subjectName, command, words, exitCode, signal, why, reason, task } = record
   const about = Array.isArray(command) ? sayCommand(command.map(String)) : subject === null ? '' : `→ ${subjectName ?? shortDid(subject)}`
   const end = typeof exitCode === 'number' ? `exit ${exitCode}` : typeof signal === 'string' ? signal : ''
-  const cause = typeof reason === 'string' ? reason.replace(GRANT_NOTE, '') : typeof why === 'string' && why !== 'exit' ? why : ''
-  return [about, typeof words === 'string' ? words : '', end, cause === '' ? '' : `(${cause})`, task ?? '']
+  const cause = typeof reason === 'string' ? reason.replace(GRANT_NOTE, '') : typeof why === 'string' && why !== 'exit' && why !== 'closed' ? why : ''
+  return [about, typeof words === 'string' ? words : '', end, sayCarried(record), cause === '' ? '' : `(${cause})`, task ?? '']
+}
+
+/** Of a forward: what came from who asked for it, and what went there. */
+function sayCarried({ bytesIn, bytesOut, connections }: AuditRecordView): string {
+  if (typeof bytesIn !== 'number' || typeof bytesOut !== 'number') return ''
+  return `${bytesIn} bytes in, ${bytesOut} out, ${plural(Number(connections), 'connection')}`
 }
 
 export async function verify(context: Context): Promise<number> {

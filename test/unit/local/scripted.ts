@@ -67,6 +67,7 @@ export function scripted(over: Partial<Runtime>): Runtime {
     streamTaskUpdates: () => nothing(),
     attach: unexpected,
     exec: unexpected,
+    forwards: { forward: unexpected, carry: unexpected },
     invite: unexpected,
     watchInvite: unexpected,
     answerInvite: unexpected,

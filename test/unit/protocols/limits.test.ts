@@ -38,7 +38,11 @@ function written({ place, name }: Row): number {
 }
 
 function sourceOf(place: string): string {
-  const files = place.endsWith('.ts') ? [place] : readdirSync(place).map((file) => join(place, file))
+  const files = place.endsWith('.ts')
+    ? [place]
+    : readdirSync(place)
+        .filter((file) => file.endsWith('.ts'))
+        .map((file) => join(place, file))
   return files.map((file) => readFileSync(file, 'utf8')).join('\n')
 }
 
