@@ -27,6 +27,8 @@ export interface Request {
   /** Whether the caller's rights hold a permission, like `task:submit` or `/exec/run`. */
   readonly may: (permission: string) => boolean
   readonly exec?: ExecRequest
+  /** To be connected somewhere, or listened for. */
+  readonly net?: 'connect' | 'listen'
   readonly agent?: string
   readonly skill?: string
   /** Skills that an agent is to use. */
@@ -204,8 +206,15 @@ const bounds: Rule = (policy, { exec }) => {
   return undefined
 }
 
+/** What goes through a connection is in no recording: a policy that records every command or terminal refuses them, here and nowhere else. */
+const connections: Rule = ({ net: policy }, { net }) => {
+  if (net === 'connect' && policy?.allowForward === false) return { rule: ['net', 'allowForward'], why: 'this device connects nowhere for others' }
+  if (net === 'listen' && policy?.allowListen === false) return { rule: ['net', 'allowListen'], why: 'this device listens for nobody' }
+  return undefined
+}
+
 /** In the order in which they are said. */
-const RULES: readonly Rule[] = [roles, agents, skills, commands, people, directories, shape, bounds]
+const RULES: readonly Rule[] = [roles, connections, agents, skills, commands, people, directories, shape, bounds]
 
 function approvalFor(policy: Policy, request: Request, ground: Ground): Said {
   const dangerous = skillsOf(request).find((skill) => named(policy.skillPolicies, skill)?.dangerous === true)

@@ -129,6 +129,10 @@ export const ExecPolicy = v.strictObject({
 })
 export type ExecPolicy = v.InferOutput<typeof ExecPolicy>
 
+/** Connections through this device. */
+export const NetPolicy = v.strictObject({ allowForward: v.optional(OnOff), allowListen: v.optional(OnOff) })
+export type NetPolicy = v.InferOutput<typeof NetPolicy>
+
 export const RateLimit = v.strictObject({
   requestsPerMinute: v.optional(whole(1, 1_000_000)),
   concurrentLimit: v.optional(whole(1, 4_096)),
@@ -172,6 +176,7 @@ const common = {
   requiredSkills: v.optional(listOf(Name, 'skills')),
   deniedSkills: v.optional(listOf(Name, 'skills')),
   exec: v.optional(ExecPolicy),
+  net: v.optional(NetPolicy),
   examples: v.optional(listOf(Example, 'examples', POLICY.maxExamples)),
 }
 

@@ -7,6 +7,8 @@ import type { Limits } from '../../protocols/task/limits.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
 import { isUnbounded } from '../authority/limits.ts'
+import { NetForwardArgs } from '../authority/net-args.ts'
+import { NET_COMMAND } from '../authority/net-rights.ts'
 import type { Delegation } from '../authority/token.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Ground } from '../policy/commands.ts'
@@ -135,13 +137,14 @@ export class PolicyDesk {
     return { exe, argv, program: this.on.ground.program(exe), cwd, user, timeoutMs, tty, stdin, limits }
   }
 
-  #request({ caller, args, admission: { chain } }: Asked, exec: ExecRequest | undefined): Request {
+  #request({ caller, command, args, admission: { chain } }: Asked, exec: ExecRequest | undefined): Request {
     const { self, of } = this.on
     const isSelf = caller === self
     const [agent, skill, skills] = [args['agent'], args['skill'], args['skills']]
     return {
       ...{ isSelf, trust: of.trustOf(caller), roles: of.rolesOf(chain, caller), may: (permission: string) => isSelf || of.may(chain, permission) },
       ...(exec === undefined ? {} : { exec }),
+      ...(command === NET_COMMAND ? { net: shapeOf(NetForwardArgs, args).mode } : {}),
       ...(typeof agent === 'string' ? { agent } : {}),
       ...(typeof skill === 'string' ? { skill } : {}),
       ...(Array.isArray(skills) ? { skills: skills.filter((one) => typeof one === 'string') } : {}),

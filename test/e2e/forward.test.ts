@@ -77,6 +77,7 @@ async function said(socket: Socket): Promise<Buffer> {
 
 const proxied = (): string[] => [...sshd.options, '-o', `ProxyCommand=${process.execPath} ${PROGRAM} proxy --home ${alice.home} bob --port ${sshd.port}`]
 
+/** With nothing of the user: programs look into the home of whoever runs them. */
 function ran(file: string, args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
     execFile(file, args, { env: w.env, timeout: 60_000 }, (error, stdout, stderr) =>
@@ -102,6 +103,14 @@ test('scp, sftp and rsync: what arrives is what was sent', async () => {
   const shell = ['ssh', ...proxied().map((word) => (word.includes(' ') ? `'${word}'` : word))].join(' ')
   expect(await ran('rsync', ['-a', '-e', shell, w.at('here', 'file'), `${target}/by-rsync`])).toMatchObject({ code: 0, stderr: '' })
   expect([sum('there', 'by-scp'), sum('here', 'by-sftp'), sum('there', 'by-rsync')]).toEqual(Array(3).fill(sum('here', 'file')))
+})
+
+test('ansible over ssh through a device: a module runs over there and says what it did', async () => {
+  const args = [...proxied().map((word) => (word.includes(' ') ? `'${word}'` : word))].join(' ')
+  const options = ['-i', 'nas,', '-u', sshd.user, '-e', 'ansible_python_interpreter=/usr/bin/python3', '--ssh-common-args', args]
+  const copied = await ran('ansible', ['nas', ...options, '-m', 'copy', '-a', `content=by-ansible dest=${w.at('there', 'by-ansible')}`])
+  expect(copied, copied.stdout + copied.stderr).toMatchObject({ code: 0, stdout: expect.stringContaining('CHANGED') })
+  expect(readFileSync(w.at('there', 'by-ansible'), 'utf8')).toBe('by-ansible')
 })
 
 test('a proxy that comes to nothing says why on stderr, prints nothing, and leaves with a code', async () => {

@@ -1,5 +1,5 @@
 /**
- * The system's own ssh, scp, sftp and rsync, installed once by apt-get where they are missing, and an sshd of the test's own: on a free loopback
+ * The system's own ssh, scp, sftp, rsync and ansible, installed once by apt-get where they are missing, and an sshd of the test's own: on a free loopback
  * port, with keys and configuration in a directory of the test. The system's server, its files and the user's ~/.ssh are neither used nor touched.
  */
 import { execFileSync, spawn } from 'node:child_process'
@@ -10,8 +10,20 @@ import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { until } from './until.ts'
 
-const PROGRAMS = { ssh: '/usr/bin/ssh', sshd: '/usr/sbin/sshd', sftp: '/usr/bin/sftp', rsync: '/usr/bin/rsync' } as const
-const APT = ['install', '-y', '--no-install-recommends', '-o', 'DPkg::Lock::Timeout=60', 'openssh-client', 'openssh-server', 'openssh-sftp-server', 'rsync']
+const PROGRAMS = { ssh: '/usr/bin/ssh', sshd: '/usr/sbin/sshd', sftp: '/usr/bin/sftp', rsync: '/usr/bin/rsync', ansible: '/usr/bin/ansible' } as const
+const APT = [
+  'install',
+  '-y',
+  '--no-install-recommends',
+  '-o',
+  'DPkg::Lock::Timeout=60',
+  'openssh-client',
+  'openssh-server',
+  'openssh-sftp-server',
+  'rsync',
+  'ansible-core',
+  'python3',
+]
 const PRIVSEP = '/run/sshd'
 
 export interface Sshd extends AsyncDisposable {

@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { lookAround } from '../../../src/exec/look.ts'
 import { tryExamples } from '../../../src/policy/examples.ts'
 import { readPolicy } from '../../../src/policy/read.ts'
-import { Conditions, DevicePolicy, Example, ExecPolicy, RateLimit } from '../../../src/policy/schema.ts'
+import { Conditions, DevicePolicy, Example, ExecPolicy, NetPolicy, RateLimit } from '../../../src/policy/schema.ts'
 import { layerOf } from './ground.ts'
 
 const page = readFileSync('docs/policy.md', 'utf8')
@@ -35,6 +35,6 @@ test('examples that come out otherwise are told with the line, what was got, and
 })
 
 test('every field of a policy is explained', () => {
-  for (const schema of [DevicePolicy, ExecPolicy, RateLimit, Conditions, Example])
+  for (const schema of [DevicePolicy, ExecPolicy, NetPolicy, RateLimit, Conditions, Example])
     for (const name of Object.keys(schema.entries)) expect(page, name).toContain(`\`${name}\``)
 })
