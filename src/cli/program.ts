@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { Context, type Shared } from './context.ts'
 import { addApprovals } from './groups/approvals.ts'
 import { addAudit } from './groups/audit.ts'
+import { addBatch } from './groups/batch.ts'
 import { addDevice, addLockdown } from './groups/device.ts'
 import { type Does, type Group, type Load, strict } from './groups/group.ts'
 import { addMembers } from './groups/members.ts'
@@ -56,6 +57,7 @@ const GROUPS: readonly (readonly [names: readonly string[], add: Group])[] = [
   [['devices', 'invite', 'join'], addMembers],
   [['run', 'shell', 'ps', 'task', 'logs', 'attach', 'cancel', 'pause', 'resume'], addWork],
   [['forward', 'proxy'], addNet],
+  [['batch'], addBatch],
   [['grant', 'grants', 'revoke'], addRights],
   [['why'], addWhy],
   [['policy'], addPolicy],

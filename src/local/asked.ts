@@ -6,6 +6,7 @@ import { ErrandError } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import type { Actor, Runtime } from '../runtime/runtime.ts'
 import { checked } from './door.ts'
+import { serveMany } from './many-face.ts'
 
 export interface AskedOn {
   readonly runtime: Pick<Runtime, 'exec' | 'attach' | 'fans' | 'forwards'>
@@ -15,13 +16,15 @@ export interface AskedOn {
 }
 
 /** Resolves when all is said on the link. @throws BAD_REQUEST */
-export async function serveFirst({ runtime, actor, updates }: AskedOn, { tag, payload }: Frame, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
+export async function serveFirst(on: AskedOn, { tag, payload }: Frame, link: FrameLink, o: { signal: AbortSignal }): Promise<void> {
+  const { runtime, actor, updates } = on
   const asked = jsonOf(payload.subarray())
   if (tag === LOCAL_TAG.request) await runtime.exec(actor, checked(ExecRequest, asked), link, o)
   else if (tag === LOCAL_TAG.attach) await runtime.attach(actor, checked(AttachRequest, asked), link, o)
   else if (tag === FAN_TAG.fan) await runtime.fans.run(checked(FanRequest, asked), link, o)
   else if (tag === LOCAL_TAG.forward) await runtime.forwards.forward(checked(ForwardRequest, asked), link, o)
   else if (tag === LOCAL_TAG.carry) await runtime.forwards.carry(checked(CarryRequest, asked), link, o)
+  else if (tag === FAN_TAG.many) await serveMany((first, piece, of) => serveFirst(on, first, piece, of), link, o)
   else if (tag === LOCAL_TAG.watch && updates !== undefined) await tell(updates, checked(WatchRequest, asked), link, o)
   else throw new ErrandError('BAD_REQUEST', `the first frame has to be a request, not 0x${tag.toString(16)}`)
 }

@@ -32,6 +32,7 @@ import type { AttachOptions, ExecOptions } from './exec.ts'
 import { attach, exec } from './exec.ts'
 import { type FanOutcome, type FanRequest, type FanTakers, fanOut } from './fan.ts'
 import { JsonDoor } from './http.ts'
+import { ManyFaces } from './many.ts'
 import type { Waiting } from './runtime-client.ts'
 import { ExecFaces } from './upgrade.ts'
 import { type Address, atAddress, atSocket, type Where } from './where.ts'
@@ -268,6 +269,15 @@ function within(ms: number, { signal }: Waiting): AbortSignal {
 
 /** One command on many devices: which, `request` says; what they print and how they end, the takers of `o` hear. */
 export async function fan(to: Home | Address, request: FanRequest, o: FanTakers = {}): Promise<FanOutcome> {
-  const where = 'url' in to ? atAddress(to) : atSocket(to.socketPath ?? socketPathOf(homeOf(to.home)), to.session)
-  return await fanOut(new ExecFaces(where), request, o)
+  return await fanOut(new ExecFaces(whereOf(to)), request, o)
+}
+
+/** Commands after commands over one connection that stays: for programs that run many of them. Each is as `LocalClient.exec` has it. */
+export function warm(to: Home | Address = {}): { exec(request: Omit<ExecRequest, 'stdin'>, o?: ExecOptions): Promise<ExecOutcome>; close(): void } {
+  const faces = new ManyFaces(new ExecFaces(whereOf(to)))
+  return { exec: (request, o = {}) => exec(faces, request, o), close: () => faces.close() }
+}
+
+function whereOf(to: Home | Address): Where {
+  return 'url' in to ? atAddress(to) : atSocket(to.socketPath ?? socketPathOf(homeOf(to.home)), to.session)
 }

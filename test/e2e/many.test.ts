@@ -144,3 +144,68 @@ test('a device that is left out is not asked at all: nothing stands in its log',
   const denied = await w.audit(dave.home, '--action', 'exec.denied')
   expect(denied).toEqual([])
 })
+
+interface Result {
+  readonly id: string | number
+  readonly exitCode: number
+  readonly stdout?: string
+  readonly stdoutEncoding?: string
+  readonly device?: string
+  readonly error?: { readonly code: string }
+}
+
+const batch = async (args: readonly string[], stdin: string): Promise<Ran> => await w.start(alice.home, ['batch', ...args], { stdin }).ended
+
+test('batch: a line is a command, and one that is wrong, refused or failed is only that', async () => {
+  const lines = [
+    { id: 'a', device: 'bob', command: ['echo', 'x'] },
+    { id: 'b', device: 'carol', command: ['cat'], stdin: 'from here' },
+    { id: 'c', device: 'bob', command: ['printf', '\\377'] },
+    { id: 'd', device: 'bob', command: ['sleep', '600'], timeout: '200ms' },
+    { id: 'e', device: 'dave', command: ['rm', 'x'] },
+    { id: 'f', device: 'bob', comand: [] },
+    { id: 'g', device: 'nobody', command: ['true'] },
+    { id: 'h', device: 'bob', command: ['sh', '-c', 'exit 9'] },
+  ].map((line) => JSON.stringify(line))
+  const ran = await batch(['--json', '--max-parallel', '4'], `${lines.join('\n')}\nnot a line\nbob -- echo last`)
+  const results = new Map(jsonLinesOf<Result>(ran).map((one) => [one.id, one]))
+  expect(ran.code).toBe(126)
+  expect([results.get('a')?.stdout, results.get('b')?.stdout, results.get(10)?.stdout]).toEqual(['x\n', 'from here', 'last\n'])
+  expect(results.get('c')).toMatchObject({ stdout: '/w==', stdoutEncoding: 'base64' })
+  const codes = ['a', 'd', 'e', 'f', 'g', 'h', 9].map((id) => [id, results.get(id)?.exitCode, results.get(id)?.error?.code])
+  expect(codes).toEqual([
+    ['a', 0, undefined],
+    ['d', 124, undefined],
+    ['e', 126, 'DENIED'],
+    ['f', 2, 'BAD_LINE'],
+    ['g', 125, 'UNKNOWN_DEVICE'],
+    ['h', 9, undefined],
+    [9, 2, 'BAD_LINE'],
+  ])
+})
+
+test('batch: 120 commands over one connection come all back; in words their output is what they printed', async () => {
+  const many = await batch(['bob', '--json', '--max-parallel', '8'], '{"command":["echo","x"]}\n'.repeat(120))
+  expect(many.code).toBe(0)
+  expect(
+    jsonLinesOf<Result>(many)
+      .map(({ id }) => Number(id))
+      .sort((a, b) => a - b),
+  ).toEqual(Array.from({ length: 120 }, (_, n) => n + 1))
+  const words = await batch(['bob'], "echo 'one  two'\n\n# not this\nsh -c 'echo no >&2; exit 3'\n")
+  expect([words.code, words.stdout]).toEqual([3, 'one  two\n'])
+  expect(words.stderr).toMatch(/^no\nerrand: line 4: bob: exit 3\n$/)
+}, 60_000)
+
+test('batch: Ctrl-C ends what runs and reads no further', async () => {
+  const going = w.start(alice.home, ['batch', 'alice', '--json'], {
+    stdin: `sh -c 'echo $$ > ${w.at('batch-pid')}; sleep 600'\ntouch ${w.at('must-not-be')}\n`,
+  })
+  const [pid] = await until('it runs', () => {
+    const seen = linesIn(w.at('batch-pid'))
+    return seen.length === 1 && seen
+  })
+  const ran = await going.end('SIGINT')
+  expect([ran.code, linesIn(w.at('must-not-be'))]).toEqual([130, []])
+  await until('its process is gone', () => !isThere(Number(pid)))
+}, 60_000)
