@@ -1,5 +1,6 @@
 /** The names that `--on` knows of devices, what kind of thing each is, and how its values are written. Pure. */
 import { TRUST_LEVELS } from '../../protocols/member/orders.ts'
+import { SANDBOX_LEVELS } from '../../protocols/task/limits.ts'
 import { nearestOf } from '../base/nearest.ts'
 import { parseSize } from '../base/size.ts'
 
@@ -29,7 +30,7 @@ export interface BadValue {
 /** Weakest first, as far as an order is known. */
 export const LEVELS: Readonly<Record<'trust' | 'sandbox', readonly string[]>> = {
   trust: TRUST_LEVELS,
-  sandbox: ['none', 'setpriv', 'unshare', 'bwrap'],
+  sandbox: SANDBOX_LEVELS,
 }
 
 /** A value as it is compared. @param op `<` and its kin compare labels as numbers. */

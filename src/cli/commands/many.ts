@@ -25,8 +25,8 @@ export interface ManyOptions extends RunOptions {
 
 /** On one device that is chosen here, a command is what it is on a device that is named. */
 export async function chosen(context: Context, command: string[], { on, count, all, ...options }: ManyOptions): Promise<string> {
-  const { cwd, env, user, timeout, tty, interactive } = options
-  const request = { on, command, cwd, env: Object.keys(env ?? {}), user, timeoutMs: timeout, tty, stdin: interactive }
+  const { cwd, env, user, timeout, tty, interactive, limits } = options
+  const request = { on, command, cwd, env: Object.keys(env ?? {}), user, timeoutMs: timeout, tty, stdin: interactive, limits }
   const { devices } = await context.client.call<{ devices: { device: string; did: string }[] }>('POST', '/api/runtime/fans/choose', request)
   const [only] = devices
   if (only === undefined) throw new ErrandError('NO_DEVICE_FITS', 'no device fits')

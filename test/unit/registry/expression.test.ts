@@ -9,7 +9,7 @@ const GPU1: DeviceFacts = {
   names: ['gpu1', 'did:key:z6MkGpu', '12D3KooWGpu'],
   trust: 'trusted',
   labels: { room: 'attic', rack: '7' },
-  said: { os: 'linux', arch: 'x64', cpus: 8, memoryBytes: 16 * 2 ** 30, gpus: 2, tools: ['docker', 'git'], sandbox: 'bwrap' },
+  said: { os: 'linux', arch: 'x64', cpus: 8, memoryBytes: 16 * 2 ** 30, gpus: 2, tools: ['docker', 'git'], sandbox: 'files' },
 }
 /** It is a member, and has said nothing. */
 const SILENT: DeviceFacts = { names: ['silent'], trust: 'verified', labels: { room: 'cellar' } }
@@ -42,7 +42,8 @@ test.each([
   ['trust=trusted', true],
   ['trust>=verified', true],
   ['trust<verified', false],
-  ['sandbox>=unshare', true],
+  ['sandbox>=processes', true],
+  ['sandbox', true],
   ['os=darwin | cpus=8 & gpu', true],
   ['(os=darwin | cpus=8) & gpu=0', false],
   ['os=darwin | cpus=8 & gpu=0', false],
