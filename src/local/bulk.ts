@@ -8,7 +8,6 @@ import type { BulkOffer } from '../../protocols/local/messages.ts'
 import { systemClock } from '../base/clock.ts'
 import { ErrandError } from '../base/errors.ts'
 import { offsetBytes } from '../base/offset.ts'
-import { reclaiming } from '../base/reclaim.ts'
 import { showSigns } from '../base/sign-of-life.ts'
 import { SocketLink } from '../base/socket-link.ts'
 import { type QuickFrame, QuickLink } from './quick-link.ts'
@@ -50,7 +49,6 @@ export class BulkReader {
 
   /** Pieces of output in order, from the offset on. @throws when the connection breaks, or falls silent, before the output is whole. */
   async *read(from: number): AsyncGenerator<QuickFrame> {
-    const received = reclaiming()
     void this.#link.write(HOST_TAG.follow, offsetBytes(from))
     void this.#link.write(HOST_TAG.alive) // from now on it is expected
     showSigns(this.socket, { clock: systemClock, say: () => void this.#link.write(HOST_TAG.alive), expects: () => this.#isWaiting })
@@ -58,7 +56,6 @@ export class BulkReader {
       if (frame.tag === HOST_TAG.ended) return
       // Anything else says that bytes are missing here; the other way says which.
       if (frame.tag !== HOST_TAG.stdout && frame.tag !== HOST_TAG.stderr) break
-      for (const piece of frame.payload) received(piece.length)
       yield frame
     }
     throw new ErrandError('LINK_CLOSED', 'the bulk connection ended early')

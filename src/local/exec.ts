@@ -35,6 +35,8 @@ export interface ExecOptions {
   readonly onLineDown?: (waitMs: number) => void
   /** Once it runs, for one with a terminal: gets what tells the device the terminal's size from now on. */
   readonly onTerminal?: (resize: (size: WindowSize) => void) => void
+  /** It prints so much that its output now takes a way of its own. */
+  readonly onBulk?: () => void
   /** So many bytes of output are not there any more. */
   readonly onSkipped?: (bytes: number) => void
   /** Asks the device to end the command; `exec` still resolves with its outcome. */
@@ -43,7 +45,7 @@ export interface ExecOptions {
   readonly abandon?: AbortSignal
 }
 
-export type AttachOptions = Pick<ExecOptions, 'onStdout' | 'onStderr' | 'onAccepted' | 'onSkipped' | 'onLineDown' | 'abandon'>
+export type AttachOptions = Pick<ExecOptions, 'onStdout' | 'onStderr' | 'onAccepted' | 'onSkipped' | 'onBulk' | 'onLineDown' | 'abandon'>
 
 /** The device needs 5 s from SIGTERM to SIGKILL, its answer a way back; whoever waits longer than this waits for nothing. */
 const CANCEL_GRACE_MS = 15_000
@@ -204,6 +206,7 @@ class ExecCall {
     if (bulk === undefined) return
     if (this.#over) return bulk.close()
     this.#bulk = bulk
+    this.o.onBulk?.()
     await this.link.write(TAG.bulkTake)
   }
 

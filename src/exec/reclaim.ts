@@ -1,8 +1,9 @@
 /**
  * Buffers that bulk leaves behind. Those that outlive two young collections V8 looks for only when there are 64 MiB of them (its bound
- * for memory outside the heap), and what malloc once had the process keeps. So the exec-host, and whoever reads bulk, ask for a collection
- * earlier, once or twice a GiB.
+ * for memory outside the heap), and what malloc once had the process keeps. So the host asks for a collection earlier, once or twice a GiB.
  */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
 /** Looked at after so many bytes. */
 const EVERY_BYTES = 1 << 24
@@ -28,6 +29,6 @@ export function reclaiming(held = () => process.memoryUsage().arrayBuffers, coll
 
 /** Only a script that begins after the flag can name V8's collector. */
 function collectHere(): void {
-  process.getBuiltinModule('node:v8').setFlagsFromString('--expose-gc')
-  process.getBuiltinModule('node:vm').runInNewContext('gc()')
+  setFlagsFromString('--expose-gc')
+  runInNewContext('gc()')
 }

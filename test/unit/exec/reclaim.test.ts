@@ -1,7 +1,7 @@
 /** Buffers that wait for V8's collector are asked for before they are many, and not more often than it is worth. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { reclaiming } from '../../../src/base/reclaim.ts'
+import { reclaiming } from '../../../src/exec/reclaim.ts'
 
 const MIB = 1 << 20
 
