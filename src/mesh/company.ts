@@ -1,7 +1,6 @@
-/** Who meets whom, and what is served on the line to a guest: commands, forwards, questions about them, and the records that concern it. Nothing else, in neither direction. */
+/** Who meets whom, and what is served on the line to a guest: commands, questions about them, and the records that concern it. Nothing else, in neither direction. */
 import { CALL } from '../../protocols/call/messages.ts'
 import { EXEC } from '../../protocols/exec/messages.ts'
-import { FORWARD } from '../../protocols/forward/frames.ts'
 import { HELLO } from '../../protocols/hello/messages.ts'
 import { JOIN } from '../../protocols/join/messages.ts'
 import { SYNC } from '../../protocols/sync/messages.ts'
@@ -17,7 +16,7 @@ export interface Company {
 }
 
 /** Named one by one: what is added to a node later is not a guest's until it stands here. */
-const FOR_GUESTS: readonly string[] = [...HELLO.ids, ...JOIN.ids, ...EXEC.ids, ...FORWARD.ids, ...CALL.ids, ...SYNC.ids]
+const FOR_GUESTS: readonly string[] = [...HELLO.ids, ...JOIN.ids, ...EXEC.ids, ...CALL.ids, ...SYNC.ids]
 const PING = /^\/errand\/[0-9a-f]{20}\/ping\/1\.0\.0$/
 
 export function isForGuests(protocol: string): boolean {
