@@ -121,7 +121,7 @@ function neighboursStayOutside(root) {
   return {
     name: 'what is rarely needed stays outside of the quick client',
     setup({ onResolve, onLoad }) {
-      onResolve({ filter: /\/(whole|recovery-words)\.ts$/ }, ({ path, resolveDir, kind }) => {
+      onResolve({ filter: /\/(whole|recovery-words|screen)\.ts$/ }, ({ path, resolveDir, kind }) => {
         const file = kind === 'dynamic-import' ? neighbours.get(join(resolveDir, path)) : undefined
         return file === undefined ? undefined : { path: file, namespace: 'next-door' }
       })

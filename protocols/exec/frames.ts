@@ -24,6 +24,8 @@ export const TAG = {
   stdinEnd: 0x11,
   stdinCredit: 0x12,
   resize: 0x13,
+  detach: 0x14,
+  detached: 0x15,
   stdout: 0x20,
   stderr: 0x21,
   at: 0x22,

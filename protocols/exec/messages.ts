@@ -28,6 +28,10 @@ export const Refused = WireFault
 /** dialer → executor: its terminal has this size from now on. Since 0.4. */
 export const Resize = WindowSize
 
+/** executor → dialer: the command goes on without its caller, and this stream is over; with a fault it does not, and nothing has changed. Since 0.5. */
+export const Detached = v.object({ fault: v.exactOptional(WireFault) })
+export type Detached = v.InferOutput<typeof Detached>
+
 export const StdinCredit = v.object({ bytes: Count })
 export type StdinCredit = v.InferOutput<typeof StdinCredit>
 

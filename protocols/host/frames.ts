@@ -37,6 +37,7 @@ export const HOST_TAG = {
   hold: 0x45,
   held: 0x46,
   alive: 0x47,
+  detach: 0x48,
 } as const
 
 /**

@@ -77,6 +77,9 @@ export type Ticketed = v.InferOutput<typeof Ticketed>
 export const Stop = v.strictObject({ why: v.picklist(WHY) })
 export type Stop = v.InferOutput<typeof Stop>
 export const Resize = WindowSize
+/** Nobody waits for an attached command any more: it goes on as a detached one does. A host that does not know the frame ends it when its caller stays away. */
+export const Detach = v.strictObject({ policy: v.picklist(SPOOL_POLICIES) })
+export type Detach = v.InferOutput<typeof Detach>
 export const StdinCredit = v.strictObject({ bytes: Count })
 export type StdinCredit = v.InferOutput<typeof StdinCredit>
 

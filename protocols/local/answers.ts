@@ -187,6 +187,8 @@ export interface TaskView {
   stdoutBytes: number
   stderrBytes: number
   receipt: null
+  /** It runs on a terminal. */
+  tty?: true
   idempotent?: boolean
   description?: string
   input?: string

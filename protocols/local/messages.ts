@@ -94,6 +94,8 @@ export const AttachRequest = v.strictObject({
   from: v.optional(Count),
   /** False: what there is by now. Default true. */
   follow: v.optional(v.boolean()),
+  /** What is typed goes to its terminal; only from the device that submitted it. */
+  input: v.optional(v.boolean()),
 })
 export type AttachRequest = v.InferOutput<typeof AttachRequest>
 

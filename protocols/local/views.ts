@@ -200,6 +200,7 @@ const Carried = {
   children: v.exactOptional(v.array(v.object({ task: v.string(), device: v.string() }))),
   metadata: v.exactOptional(v.record(v.string(), v.string())),
   context: v.exactOptional(v.record(v.string(), v.unknown())),
+  tty: v.exactOptional(v.literal(true)),
 }
 
 const TaskFacts = {

@@ -107,6 +107,8 @@ export const Submission = v.strictObject({
   createdAt: Count,
   /** Goes on when whoever submitted it is gone. */
   detached: v.boolean(),
+  /** It runs on a terminal. */
+  tty: v.exactOptional(v.literal(true)),
   /** May be run again when it is not known how far it came. */
   idempotent: v.exactOptional(v.boolean()),
   description: v.exactOptional(Text(TASK.maxDescriptionChars)),
@@ -185,6 +187,8 @@ export const TaskEvent = v.union([
   fact('printed', { stdoutBytes: Count, stderrBytes: Count }),
   /** A daemon that came back found it running. */
   fact('reattached', {}),
+  /** Who waited for it left it to itself: it goes on without them. */
+  fact('detached', {}),
   fact('asked', { what: v.picklist(['cancel', 'pause', 'resume']), by: DidText }),
   end('COMPLETED'),
   end('FAILED'),

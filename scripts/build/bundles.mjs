@@ -29,6 +29,8 @@ export const BUNDLES = [
   { name: 'whole', entry: 'src/cli/whole.ts', format: 'cjs', mustNotHold: HEAVY, maxBytes: 560 * KIB },
   // Keys, tokens and the words of BIP-39, for the one command in the life of a mesh that needs them in the client.
   { name: 'recovery', entry: 'src/runtime/recovery-words.ts', format: 'cjs', mustNotHold: [...HEAVY, 'commander'], maxBytes: 200 * KIB },
+  // An emulator of terminals, for whoever comes back to one.
+  { name: 'screen', entry: 'src/cli/screen.ts', format: 'cjs', mustNotHold: [...HEAVY, 'commander'], maxBytes: 400 * KIB },
   { name: 'index', entry: 'src/node/public.ts', mustNotHold: [...HEAVY, 'commander'], maxBytes: 2 * KIB },
   { name: 'node', entry: 'src/node/main.ts', mustNotHold: ['commander', ...GRPC, ...OLD_UCAN], maxBytes: 6_080 * KIB },
   // Spawning copies the parent's page tables, so what spawns must stay small.
@@ -43,6 +45,7 @@ export const BUNDLES = [
 export const NEXT_DOOR = [
   { entry: 'src/cli/whole.ts', file: './whole.cjs' },
   { entry: 'src/runtime/recovery-words.ts', file: './recovery.cjs' },
+  { entry: 'src/cli/screen.ts', file: './screen.cjs' },
 ]
 
 /** Stay outside every bundle: the one package with native code, found in node_modules at run time (see "dependencies"). */

@@ -1,5 +1,5 @@
 /** One connection to the host: its first frame says what it is for, and that is all it is ever for. */
-import { Attend, type Attending, Expel, Follow, HOST, HOST_TAG, Judged, Order, Resize, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
+import { Attend, type Attending, Detach, Expel, Follow, HOST, HOST_TAG, Judged, Order, Resize, Speaks, Stop, Ticket } from '../../protocols/host/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
@@ -138,6 +138,7 @@ export class Conversation {
     else if (tag === HOST_TAG.stdinEnd) job.run.endStdin()
     else if (tag === HOST_TAG.resize) job.run.resize(bodyOf(Resize, frame))
     else if (tag === HOST_TAG.stop) job.stop(bodyOf(Stop, frame).why)
+    else if (tag === HOST_TAG.detach) job.detach(bodyOf(Detach, frame).policy)
     else if (tag === HOST_TAG.pause) job.pause()
     else if (tag === HOST_TAG.resume) job.resume()
     else if (tag === HOST_TAG.hold && follower !== undefined) void this.#tell(HOST_TAG.held, { offset: follower.hold() })

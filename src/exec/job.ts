@@ -45,7 +45,8 @@ export interface JobOn {
 
 export class Job {
   readonly task: string
-  readonly isAttached: boolean
+  #isAttached: boolean
+  #policy: Order['spool']['policy']
   readonly spool: Spool
   readonly ended: Promise<Ended>
   /** Resolves when the end is in the files too; a detached job has not ended before. */
@@ -75,7 +76,8 @@ export class Job {
   ) {
     const { task, spec, attached, spool } = order
     this.task = task
-    this.isAttached = attached
+    this.#isAttached = attached
+    this.#policy = spool.policy
     this.pid = pid
     this.#directory = join(on.jobs, task)
     this.spool = new Spool(join(this.#directory, SPOOL_DIR), spool.maxBytes)
@@ -100,6 +102,10 @@ export class Job {
   /** @throws ErrandError what `spawn` throws; then nothing runs. */
   static async start(order: Order, prepared: Pick<Bounded, 'spawn'>, on: JobOn): Promise<Job> {
     return new Job(order, on, await prepared.spawn())
+  }
+
+  get isAttached(): boolean {
+    return this.#isAttached
   }
 
   get startTime(): number {
@@ -138,6 +144,16 @@ export class Job {
     this.#progressed.add(tell)
     if (this.#lastProgress !== undefined) tell(this.#lastProgress)
     return () => this.#progressed.delete(tell)
+  }
+
+  /** Its caller leaves it to itself: from now on its spool's policy rules. */
+  detach(policy: Order['spool']['policy']): void {
+    if (!this.#isAttached) return
+    this.#isAttached = false
+    this.#policy = policy
+    this.#grace?.()
+    this.#grace = undefined
+    this.advanced()
   }
 
   pause(): void {
@@ -179,13 +195,12 @@ export class Job {
   #isTooFarAhead(): boolean {
     if (this.#isUnbound) return false
     const ahead = this.spool.end - this.#slowest()
-    if (this.isAttached) return ahead > AHEAD_BYTES
-    return this.order.spool.policy === 'block' && ahead >= this.order.spool.maxBytes
+    if (this.#isAttached) return ahead > AHEAD_BYTES
+    return this.#policy === 'block' && ahead >= this.order.spool.maxBytes
   }
 
   #isTooFull(): boolean {
-    const { policy, maxBytes } = this.order.spool
-    return !this.isAttached && policy === 'kill' && !this.#isUnbound && this.spool.end > maxBytes
+    return !this.#isAttached && this.#policy === 'kill' && !this.#isUnbound && this.spool.end > this.order.spool.maxBytes
   }
 
   #slowest(): number {
@@ -195,7 +210,7 @@ export class Job {
 
   /** Who waits for an attached command and went away may come back for a while. */
   #watchReaders(): void {
-    if (!this.isAttached || this.#readers.size > 0) return
+    if (!this.#isAttached || this.#readers.size > 0) return
     this.#grace ??= this.on.clock.after(this.on.graceMs, () => this.stop('lost'))
   }
 
@@ -216,7 +231,7 @@ export class Job {
   async #save(ended: Ended): Promise<Ended> {
     await this.spool.close()
     const { kept } = this.spool
-    const whole = this.isAttached || kept === 0 ? ended : { ...ended, droppedBytes: kept }
+    const whole = this.#isAttached || kept === 0 ? ended : { ...ended, droppedBytes: kept }
     await this.#record(whole)
     return whole
   }

@@ -1,6 +1,6 @@
 /** The daemon's end of one conversation with the exec-host: a command that runs there, its output, its input and its end. */
 import { Ended, type Why } from '../../protocols/exec/messages.ts'
-import { At, Failed, Held, HOST, HOST_TAG, Started, StdinCredit } from '../../protocols/host/messages.ts'
+import { At, type Detach, Failed, Held, HOST, HOST_TAG, type SpoolBounds, Started, StdinCredit } from '../../protocols/host/messages.ts'
 import type { WindowSize } from '../../protocols/task/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import { ErrandError, fromWire } from '../base/errors.ts'
@@ -70,6 +70,10 @@ export class HostedRun implements RunningCommand {
     if (why !== 'lost') return
     this.#isLost = true // nobody is there to take the output
     this.#lost()
+  }
+
+  detach(policy: SpoolBounds['policy']): void {
+    if (!this.#isOver) void this.link.write(HOST_TAG.detach, encode({ policy } satisfies Detach))
   }
 
   pause(): void {

@@ -28,8 +28,8 @@ import type {
   TaskView,
 } from '../../protocols/local/messages.ts'
 import { homeOf, socketPathOf } from '../base/paths.ts'
-import type { AttachOptions, ExecOptions } from './exec.ts'
 import { attach, exec } from './exec.ts'
+import type { AttachOptions, ExecOptions } from './exec-options.ts'
 import { type FanOutcome, type FanRequest, type FanTakers, fanOut } from './fan.ts'
 import { JsonDoor } from './http.ts'
 import { ManyFaces } from './many.ts'
@@ -73,7 +73,7 @@ export type {
 export type { SessionClosed, SessionOpened, SessionRequest, SessionView } from '../../protocols/local/sessions.ts'
 export { ErrandError } from '../base/errors.ts'
 export { homeOf, socketPathOf } from '../base/paths.ts'
-export type { AttachOptions, ExecOptions, OutputTaker } from './exec.ts'
+export type { AttachOptions, ExecOptions, OutputTaker } from './exec-options.ts'
 export type { FanEnd, FanOutcome, FanRequest, FanTakers, FanView } from './fan.ts'
 export { type InviteCalls, inviteCalls } from './invite-calls.ts'
 export type {

@@ -3,49 +3,12 @@
 import { EXEC, TAG } from '../../protocols/exec/frames.ts'
 import { LOCAL_TAG } from '../../protocols/local/frames.ts'
 import type { AttachRequest, BulkOffer, ExecAccepted, ExecOutcome, ExecRequest, ExecWaits } from '../../protocols/local/messages.ts'
-import type { WindowSize } from '../../protocols/task/messages.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
 import { BulkReader } from './bulk.ts'
+import type { AttachOptions, ExecOptions, Faces, OutputTaker } from './exec-options.ts'
 import { cancelled, connectionFault, gone, wireFault } from './fault.ts'
 import type { QuickFrame, QuickLink } from './quick-link.ts'
-
-/** Connections to a node's exec face, each for one command: over its socket, or inside its process. */
-export interface Faces {
-  readonly socketPath: string
-  take(): { readonly link: QuickLink; readonly socket: { destroy(): void } }
-  /** A command is over; the next may follow. */
-  prepare(): void
-}
-
-/** What takes output. A returned promise stops the command's output until it resolves. The bytes are the taker's. */
-export type OutputTaker = (chunk: Uint8Array) => Promise<void> | undefined | void
-
-export interface ExecOptions {
-  /** Forwarded as the command's stdin; without it the command's stdin is empty. */
-  readonly stdin?: AsyncIterable<Uint8Array>
-  readonly onStdout?: OutputTaker
-  readonly onStderr?: OutputTaker
-  readonly onAccepted?: (accepted: ExecAccepted) => void
-  /** All places of the device are taken; so many stand before this command, and itself. */
-  readonly onQueued?: (queued: { task: string; place: number }) => void
-  /** It waits until people have approved it; said again whenever one has. */
-  readonly onWaits?: (waits: ExecWaits) => void
-  /** The line to the device was cut: the node dials it for so many milliseconds, and the command goes on there meanwhile. */
-  readonly onLineDown?: (waitMs: number) => void
-  /** Once it runs, for one with a terminal: gets what tells the device the terminal's size from now on. */
-  readonly onTerminal?: (resize: (size: WindowSize) => void) => void
-  /** It prints so much that its output now takes a way of its own. */
-  readonly onBulk?: () => void
-  /** So many bytes of output are not there any more. */
-  readonly onSkipped?: (bytes: number) => void
-  /** Asks the device to end the command; `exec` still resolves with its outcome. */
-  readonly signal?: AbortSignal
-  /** Hangs up at once, whatever state things are in; `exec` rejects with CANCELLED. The node cancels the command then. */
-  readonly abandon?: AbortSignal
-}
-
-export type AttachOptions = Pick<ExecOptions, 'onStdout' | 'onStderr' | 'onAccepted' | 'onSkipped' | 'onBulk' | 'onLineDown' | 'abandon'>
 
 /** The device needs 5 s from SIGTERM to SIGKILL, its answer a way back; whoever waits longer than this waits for nothing. */
 const CANCEL_GRACE_MS = 15_000
@@ -160,6 +123,8 @@ class ExecCall {
       case TAG.lineBack:
         this.#bulk?.close() // its reader then asks for the rest here
         return undefined
+      case TAG.detached:
+        return this.#leave(parse<{ task: string; fault?: WireError }>(payload))
       case TAG.ended:
         return await this.#whole(parse<ExecOutcome>(payload))
       default:
@@ -171,7 +136,16 @@ class ExecCall {
     this.#isAccepted = true
     this.o.onAccepted?.(accepted)
     if (this.o.stdin !== undefined) void this.#pump(this.o.stdin)
-    this.o.onTerminal?.((size) => void this.link.write(TAG.resize, json(size)))
+    this.o.onTerminal?.(
+      (size) => void this.link.write(TAG.resize, json(size)),
+      () => void this.link.write(TAG.detach),
+    )
+  }
+
+  /** @throws DETACHED: it goes on by itself, and there is no outcome to wait for. */
+  #leave({ task, fault }: { task: string; fault?: WireError }): undefined {
+    if (fault === undefined) throw new ErrandError('DETACHED', 'it goes on by itself', { fields: { task } })
+    this.o.onMustStay?.(wireFault(fault))
   }
 
   /** What there is by now was asked for, and there is no more: the node hangs up. */

@@ -4,7 +4,7 @@ import { FAN_TAG } from '../../protocols/local/fan-caps.ts'
 import type { FanEnd, FanOutcome, FanRequest, FanView } from '../../protocols/local/fans.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
-import type { Faces } from './exec.ts'
+import type { Faces } from './exec-options.ts'
 import { cancelled, connectionFault, gone, wireFault } from './fault.ts'
 import type { QuickFrame, QuickLink } from './quick-link.ts'
 

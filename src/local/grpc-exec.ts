@@ -2,7 +2,8 @@
 import * as v from 'valibot'
 import { ErrandError } from '../base/errors.ts'
 import { checked } from './door.ts'
-import { type AttachOptions, attach, type ExecOptions, exec, type Faces } from './exec.ts'
+import { attach, exec } from './exec.ts'
+import type { AttachOptions, ExecOptions, Faces } from './exec-options.ts'
 import type { Calls, Question, Say } from './grpc-calls.ts'
 import { MAX_ANSWER_BYTES, type ReadRequest, readRequest, responseOf, stampOf } from './grpc-words.ts'
 

@@ -8,7 +8,7 @@ import { type ByteLink, FrameLink } from '../base/frames.ts'
 import { memoryLinks } from '../base/memory-link.ts'
 import { type AskedOn, serveFirst } from './asked.ts'
 import { wireOf } from './door.ts'
-import type { Faces } from './exec.ts'
+import type { Faces } from './exec-options.ts'
 import { QuickLink, type QuickPipe } from './quick-link.ts'
 
 export class MemoryFaces implements Faces {

@@ -16,7 +16,7 @@ import type {
 } from '../../protocols/local/messages.ts'
 import type { WireError } from '../base/errors.ts'
 import { ErrandError } from '../base/errors.ts'
-import type { ExecOptions, AttachOptions as Takers } from './exec.ts'
+import type { ExecOptions, AttachOptions as Takers } from './exec-options.ts'
 import { Handover } from './handover.ts'
 import type {
   AttachOptions,

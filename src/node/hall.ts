@@ -14,6 +14,7 @@ import type { Approvals } from '../runtime/approvals.ts'
 import { Attachments } from '../runtime/attachments.ts'
 import { BridgeDesk } from '../runtime/bridge-desk.ts'
 import { type Check, OthersCheck } from '../runtime/checks.ts'
+import { Detacher } from '../runtime/detaching.ts'
 import { DeviceDesk } from '../runtime/device-desk.ts'
 import { ExecDoor } from '../runtime/exec-door.ts'
 import type { FanDesk } from '../runtime/fan-desk.ts'
@@ -75,7 +76,7 @@ export interface Hall {
 
 export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const { directory, revocations, records, book } = rooms
-  const [self, audit, sandbox] = [p.device.did, cellar.audit, openSandbox(p.home)]
+  const [self, audit, sandbox, spool] = [p.device.did, cellar.audit, openSandbox(p.home), spoolOf(p)]
   const named = (text: string, reader: Did): string => records.guests.named(text, reader)
   const executor = openExecutor(p, sandbox)
   const live = new LiveCommands({ revocations, audit, book, clock })
@@ -83,18 +84,18 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const rolesOf = (chain: readonly Delegation[]): readonly string[] => rolesIn(chain, (did) => rooms.owners.has(did) || rooms.owners.isFormer(did))
   const policies = openPolicies(p, { audit, meshText: () => rooms.orders.get('policy', '')?.text, of: { trustOf: ceiling.trustOf, rolesOf } })
   const { rates, uses } = policies
-  const timely = openFreshness(p, rooms, () => mesh)
-  const approval = new ApprovalCheck()
+  const [timely, approval] = [openFreshness(p, rooms, () => mesh), new ApprovalCheck()]
   const gate = new TaskGate({ uses, self, revocations, audit, clock, named, checks: [...timely, ceiling.trust, ...policies.checks, approval], rates })
   const places = openPlaces(p, policies)
   const mandates = new Mandates({ device: p.device, revocations, clock, random })
   const waiting = new WaitingList({ shelf: cellar.store.shelf('waiting'), mandates, clock })
-  const session = { executor, live, clock, random, besideDoor: (address: string) => besideDoor(address, p.listen) }
+  const detacher = new Detacher({ self, mandates, book, audit, live, clock, spool })
+  const session = { executor, live, clock, random, detacher, besideDoor: (address: string) => besideDoor(address, p.listen) }
   const others = new OthersCheck({ self, allowsOthers: p.config.security.allowRemoteSessions })
   const checks: readonly Check[] = [others, ...timely, new SessionCheck(), ...ceiling.checks, ...policies.checks, shutIn(sandbox, policies), approval]
   const waits = openApprovals(p, cellar, rooms)
   const door = new ExecDoor({
-    ...{ ...session, self, revocations, audit, book, named, places, waiting, mandates, rates, uses, spool: spoolOf(p) },
+    ...{ ...session, self, revocations, audit, book, named, places, waiting, mandates, rates, uses, spool },
     attachments: new Attachments({ ...session, book, gate }),
     ...waits,
     checks,

@@ -13,7 +13,8 @@ const FROM_JSON: ReadonlyMap<number, v.GenericSchema> = new Map<number, v.Generi
 ])
 
 /** Nothing happens for a frame that is not for devices. @throws ErrandError BAD_REQUEST for one that is, and does not say what its kind says. */
-export async function carry({ tag, payload }: Frame, line: Pick<Line, 'say'>): Promise<void> {
+export async function carry({ tag, payload }: Frame, line: Pick<Line, 'say' | 'detach'>): Promise<void> {
+  if (tag === TAG.detach) return await line.detach()
   if (AS_IT_IS.has(tag)) return await line.say(tag, payload)
   const schema = FROM_JSON.get(tag)
   if (schema !== undefined) await line.say(tag, inForm(schema, payload.subarray()))
@@ -23,7 +24,7 @@ export async function carry({ tag, payload }: Frame, line: Pick<Line, 'say'>): P
  * All that a client says until it is gone; its cancel is told besides.
  * @returns what was wrong with a word after which nothing more is taken
  */
-export async function carryAll(near: FrameLink, line: Pick<Line, 'say'>, cancelled: () => Promise<unknown>): Promise<ErrandError | undefined> {
+export async function carryAll(near: FrameLink, line: Pick<Line, 'say' | 'detach'>, cancelled: () => Promise<unknown>): Promise<ErrandError | undefined> {
   try {
     for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
       await carry(frame, line)

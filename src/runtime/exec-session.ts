@@ -1,5 +1,5 @@
 /** One stream of one command: what its caller is told, what its caller may say, and what becomes of the command when the stream breaks. */
-import { At, EXEC, Resize, TAG, type Waits } from '../../protocols/exec/messages.ts'
+import { At, type Detached, EXEC, Resize, TAG, type Waits } from '../../protocols/exec/messages.ts'
 import type { About } from '../../protocols/task/messages.ts'
 import { progressOf } from '../../protocols/task/progress.ts'
 import { decodeAs } from '../../protocols/wire.ts'
@@ -10,6 +10,7 @@ import type { TaskId } from '../tasks/machine.ts'
 import type { Executor, OutputSink, RunningCommand } from '../tasks/ports.ts'
 import { Answer } from './answer.ts'
 import type { Absence } from './attendance.ts'
+import type { Detacher } from './detaching.ts'
 import type { ExecCaller } from './exec-admission.ts'
 import { OutputWay, tell } from './exec-output.ts'
 import { Input } from './input.ts'
@@ -20,6 +21,7 @@ export interface SessionOn {
   readonly live: LiveCommands
   readonly clock: Clock
   readonly random: Random
+  readonly detacher: Pick<Detacher, 'detach'>
   /** Where the exec-host may open a door for a caller that came from this address; null: nowhere. */
   readonly besideDoor: (address: string) => string | null
 }
@@ -44,6 +46,11 @@ export class ExecSession {
   readonly #answer: Answer
   readonly #way: OutputWay
   #ahead: Promise<Frame | undefined> | undefined
+  #leave: () => void = () => undefined
+  /** Resolves when its caller has left it to itself. */
+  readonly #left = new Promise<void>((resolve) => {
+    this.#leave = resolve
+  })
   #mandate: Uint8Array | undefined
 
   constructor(
@@ -120,8 +127,9 @@ export class ExecSession {
     try {
       if (about.detached || live.resting.invocation.args['stdin'] === true) await this.#answer.accepted(accepted).catch(cut)
       else this.#answer.acceptedSoon(accepted, cut)
-      void this.#obey(running, { mayWrite: true, isItsOwn: !about.detached })
-      const ended = await live.over
+      void this.#obey(live, { mayWrite: true, isItsOwn: !about.detached })
+      const ended = await Promise.race([live.over, this.#left.then(() => undefined)])
+      if (ended === undefined) return // its caller knows that it goes on
       await this.#way.settled()
       await this.#answer.ended(ended).catch(() => undefined) // a caller that is gone asks again
     } finally {
@@ -135,14 +143,15 @@ export class ExecSession {
     await this.#answer.accepted({ task: this.at.task, startTime: Math.round(live.running.startTime) })
     if (from !== null) this.#way.resume(from)
     const attends = isItsOwn ? live.attendance.come() : undefined
-    void this.#obey(live.running, { mayWrite, isItsOwn: false })
+    void this.#obey(live, { mayWrite, isItsOwn: false })
     const cut = (): void => {
       this.#way.cut()
       attends?.(absenceOf(this.signal))
     }
     this.signal.addEventListener('abort', cut, { once: true })
     if (this.signal.aborted) cut()
-    const ended = await live.over
+    const ended = await Promise.race([live.over, this.#left.then(() => undefined)])
+    if (ended === undefined) return
     await this.#way.settled()
     await this.#answer.ended(ended)
   }
@@ -151,11 +160,14 @@ export class ExecSession {
    * What the caller says until its stream ends. A stream that speaks nonsense is not listened to any longer; its end is that of the
    * command's input, and its nonsense the end of the command, only where the two belong together: a watcher that leaves ends nothing.
    */
-  async #obey(running: RunningCommand, { mayWrite, isItsOwn }: { mayWrite: boolean; isItsOwn: boolean }): Promise<void> {
+  async #obey(live: LiveCommand, { mayWrite, isItsOwn }: { mayWrite: boolean; isItsOwn: boolean }): Promise<void> {
+    const { running } = live
     const input = new Input(this.link, running)
     try {
       for (let frame = await this.#next(); frame !== undefined; frame = await this.#next()) {
-        if (!this.#steer(frame) && mayWrite) write(frame, input, running)
+        if (this.#steer(frame) || !mayWrite) continue
+        if (frame.tag === TAG.detach) void this.#detach(live, frame.payload.subarray())
+        else write(frame, input, running)
       }
       if (isItsOwn) input.end()
     } catch {
@@ -163,6 +175,18 @@ export class ExecSession {
       if (isItsOwn)
         running.stop('lost') // not cut off, but against the rules
       else this.#way.cut()
+    }
+  }
+
+  /** Its caller leaves; told when that is durable, or why it is not to be. */
+  async #detach(live: LiveCommand, mandate: Uint8Array): Promise<void> {
+    try {
+      await this.on.detacher.detach(live, this.at.caller.did, mandate)
+      await tell(this.link, TAG.detached, {} satisfies Detached)
+      this.#way.cut()
+      this.#leave()
+    } catch (thrown) {
+      await tell(this.link, TAG.detached, { fault: asErrand(thrown).toWire('device') } satisfies Detached)
     }
   }
 

@@ -64,6 +64,15 @@ export class NearHearer implements Hearer {
     return this.#tell(TAG.at, at)
   }
 
+  mustStay(fault: ErrandError): Promise<void> | undefined {
+    return this.#tell(TAG.detached, { task: this.at.task, fault: fault.toWire('device') })
+  }
+
+  /** The last word: it goes on by itself. */
+  async detached(): Promise<void> {
+    await this.#tell(TAG.detached, { task: this.at.task })
+  }
+
   down(waitMs: number): Promise<void> | undefined {
     return this.#tell(TAG.lineDown, { waitMs })
   }

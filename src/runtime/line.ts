@@ -2,7 +2,7 @@
  * One task's stream from its device, as it is heard on this side. When the link breaks the task goes on over there; the line comes back
  * and asks for what follows the last byte that was heard.
  */
-import { Accepted, At, type Attach, Bulk, Ended, EXEC, Queued, Refused, StdinCredit, TAG, Waits } from '../../protocols/exec/messages.ts'
+import { Accepted, At, type Attach, Bulk, Detached, Ended, EXEC, Queued, Refused, StdinCredit, TAG, Waits } from '../../protocols/exec/messages.ts'
 import { decodeAs, encode } from '../../protocols/wire.ts'
 import { type Clock, pause } from '../base/clock.ts'
 import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
@@ -29,6 +29,8 @@ export interface Hearer {
   bulk?(bulk: Bulk, host: string | null): Promise<void> | undefined
   moved?(at: At): Promise<void> | undefined
   skipped?(at: At): Promise<void> | undefined
+  /** Whoever asked wanted to leave it to itself, and its device does not let them. */
+  mustStay?(fault: ErrandError): Promise<void> | undefined
   /** The line was cut; it is dialled anew for so many milliseconds. */
   down?(waitMs: number): Promise<void> | undefined
   /** The line was cut and is back, while the output went another way, which may have been cut as well. */
@@ -64,6 +66,7 @@ export class Line {
   #isCancelled = false
   #isInputOver = false
   #isMandated = false
+  #isLeaving = false
   /** Of the terminal: said again to whoever hears it next. */
   #size: Payload | undefined
   /** Bytes of input that were sent, and of which it is not known that the command took them. */
@@ -97,6 +100,12 @@ export class Line {
     if (!this.#isDown) await this.#send(tag, payload)
   }
 
+  /** Whoever asked leaves the command to itself; `hear` then resolves with undefined. */
+  async detach(): Promise<void> {
+    this.#isLeaving = true
+    if (!this.#isDown) await this.#send(TAG.detach, this.on.mandate?.().mandate ?? new Uint8Array())
+  }
+
   async #send(tag: number, payload: Payload): Promise<void> {
     if (tag === TAG.stdin) this.#untaken += payload.byteLength
     try {
@@ -116,7 +125,7 @@ export class Line {
     this.far.link.abort(why)
   }
 
-  /** Hears it to its end; undefined when the device said all there is for now. @throws the device's refusal; LINK_LOST; CANCELLED when the signal aborted. */
+  /** Hears it to its end; undefined when the device said all there is for now, or lets it go on by itself. @throws the device's refusal; LINK_LOST; CANCELLED when the signal aborted. */
   async hear(): Promise<Ended | undefined> {
     for (;;) {
       try {
@@ -137,11 +146,18 @@ export class Line {
     const { link } = this.far
     for (let frame = await link.read(); frame !== undefined; frame = await link.read()) {
       if (frame.tag === TAG.ended) return controlOf(Ended, frame)
+      if (frame.tag === TAG.detached && this.#mayLeave(controlOf(Detached, frame))) return undefined
       const wait = this.#take(frame)
       if (wait !== undefined) await wait
     }
     if (this.#isAccepted && this.on.forNow === true) return undefined
     throw new ErrandError('LINK_CLOSED', 'the stream ended before the task did')
+  }
+
+  #mayLeave({ fault }: Detached): boolean {
+    this.#isLeaving = false
+    if (fault !== undefined) void this.on.hearer.mustStay?.(fromWire(fault))
+    return fault === undefined
   }
 
   #take(frame: Frame): Promise<void> | undefined {
@@ -225,6 +241,7 @@ export class Line {
     if (this.#size !== undefined) await this.#send(TAG.resize, this.#size)
     for (const input of this.#held.splice(0)) await this.#send(TAG.stdin, input)
     if (this.#isInputOver) await this.#send(TAG.stdinEnd, new Uint8Array())
+    if (this.#isLeaving) await this.detach()
     if (this.#isCancelled) await this.#send(TAG.cancel, new Uint8Array())
     if (this.#isMoved) void this.on.hearer.back?.()
   }

@@ -1,5 +1,6 @@
 /** The commands that run on this device: what each rests on, what may end it, and that its end is written down before anybody hears of it. */
 import type { Ended } from '../../protocols/exec/messages.ts'
+import type { SpoolBounds } from '../../protocols/host/messages.ts'
 import { shapeOf } from '../../protocols/wire.ts'
 import type { Fact } from '../audit/facts.ts'
 import { ExecRunArgs } from '../authority/commands.ts'
@@ -30,7 +31,8 @@ export type Resting = Pick<Admission, 'invocation' | 'chain' | 'expiresAt'>
 
 export interface LiveCommand {
   readonly task: TaskId
-  readonly resting: Resting
+  /** Another one from the moment in which its caller leaves it to itself. */
+  resting: Resting
   readonly running: RunningCommand
   /** Who waits for it, as long as an attached command needs somebody to. */
   readonly attendance: Attendance
@@ -42,6 +44,7 @@ export class LiveCommands {
   /** What rests on a right and is no running command. */
   readonly rests: Rests
   readonly #live = new Map<string, LiveCommand>()
+  readonly #expiries = new Map<string, () => void>()
   /** Tasks that stand in the queue, and how they are taken out of it. */
   readonly #queued = new Map<string, () => void>()
   /** Tasks that somebody wants to end, also before they run. */
@@ -62,21 +65,22 @@ export class LiveCommands {
 
   /** From now on revocation, expiry and the end of the command are looked after. */
   add(task: TaskId, resting: Resting, running: RunningCommand): LiveCommand {
-    const expired = this.#stopAtExpiry(resting, running)
     const attendance = new Attendance({ clock: this.on.clock, end: () => running.stop('lost') })
     const over = running.ended.then(async (ended) => {
       try {
-        await this.writeEnd(task, resting, ended)
+        await this.writeEnd(task, live.resting, ended)
       } finally {
-        expired()
+        this.#expiries.get(task)?.()
+        this.#expiries.delete(task)
         attendance.over()
         this.#live.delete(task)
       }
       return ended
     })
     over.catch(() => undefined) // whoever waits for it hears of it
-    const live = { task, resting, running, attendance, over }
+    const live: LiveCommand = { task, resting, running, attendance, over }
     this.#live.set(task, live)
+    this.#stopAtExpiry(live)
     if (this.on.revocations.kills(resting.chain) !== undefined) running.stop('revoked')
     if (this.#unwanted.has(task)) running.stop('cancelled')
     for (const tell of this.#awaited.get(task) ?? []) tell(live)
@@ -179,10 +183,23 @@ export class LiveCommands {
     }
   }
 
+  /** Nobody waits for it any more, and it rests on something else. */
+  detach(live: LiveCommand, resting: Resting, policy: SpoolBounds['policy']): void {
+    live.resting = resting
+    this.#stopAtExpiry(live)
+    if (this.on.revocations.kills(resting.chain) !== undefined) live.running.stop('revoked')
+    live.running.detach(policy)
+    live.attendance.over()
+  }
+
   /** A right ends when it says, and so does what runs on it. */
-  #stopAtExpiry({ expiresAt }: Resting, running: RunningCommand): () => void {
-    if (expiresAt === null) return () => {}
-    return this.on.clock.after(Math.max(0, expiresAt * 1_000 - this.on.clock.now()), () => running.stop('revoked'))
+  #stopAtExpiry({ task, resting: { expiresAt }, running }: LiveCommand): void {
+    this.#expiries.get(task)?.()
+    if (expiresAt === null) return
+    this.#expiries.set(
+      task,
+      this.on.clock.after(Math.max(0, expiresAt * 1_000 - this.on.clock.now()), () => running.stop('revoked')),
+    )
   }
 }
 

@@ -8,7 +8,7 @@ import type { Submitted, TaskId } from '../tasks/machine.ts'
 export const ATTACHED: About = { detached: false }
 
 export function submissionFor(args: ExecRunArgs, about: About, o: { device: Did; submittedBy: Did; createdAt: number; grant?: string | undefined }): Submitted {
-  const { exe, argv, cwd, user, env, timeoutMs, task } = args
+  const { exe, argv, cwd, user, env, timeoutMs, tty, task } = args
   const { grant, ...who } = o
   return {
     ...{ id: task as TaskId, command: [exe, ...argv], ...who },
@@ -16,6 +16,7 @@ export function submissionFor(args: ExecRunArgs, about: About, o: { device: Did;
     ...(cwd === '' ? {} : { cwd }),
     ...(user === '' ? {} : { user }),
     ...(env.length === 0 ? {} : { env }),
+    ...(tty ? { tty } : {}),
     ...(timeoutMs === 0 ? {} : { timeoutMs }),
     ...(grant === undefined ? {} : { grant }),
   }

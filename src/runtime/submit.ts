@@ -207,12 +207,22 @@ export class Submitter {
       })
       const ended = await line.hear()
       await submission.note()
-      if (ended === undefined) return
+      if (ended === undefined) return await this.#detached(submission, hearer)
       this.#ended(submission, ended)
       await (wrong === undefined ? hearer.ended(ended) : hearer.failed(wrong))
     } finally {
       signal.removeEventListener('abort', gone)
     }
+  }
+
+  /** Its caller has left it to itself, and its device knows. */
+  async #detached(submission: Submission, hearer: NearHearer): Promise<void> {
+    const { task, device } = submission
+    if (device !== this.on.keyring.device.did) {
+      await this.on.book.note(task, [{ t: 'detached', at: this.on.clock.now() }])
+      this.watchEnd(submission)
+    }
+    await hearer.detached()
   }
 
   /** Opens the line and asks for the command. */

@@ -23,6 +23,8 @@ import type { TaskSteward } from './task-steward.ts'
 
 const REFRESH_MS = 2_000
 const MAX_ASKED = 32
+const WATCHED: ReadonlySet<number> = new Set([TAG.bulkTake, TAG.resumeAt])
+const TYPED: ReadonlySet<number> = new Set([...WATCHED, TAG.stdin, TAG.stdinEnd, TAG.resize])
 
 export interface TaskDeskOn {
   readonly self: Did
@@ -67,7 +69,8 @@ export class TaskDesk {
   async attach(request: AttachRequest, near: FrameLink, { signal, scope }: { signal: AbortSignal; scope?: Session | undefined }): Promise<void> {
     let at = { task: '', device: '' as Did, name: '' }
     try {
-      const { id, device } = await this.#find(request.task, scope)
+      const { id, device, known } = await this.#find(request.task, scope)
+      if (request.input === true && known?.submittedBy !== this.on.self) throw notTheirs()
       at = { task: id, device, name: this.on.directory.nameOf(device) ?? device }
       await this.#attach(request, near, { at, signal, side: this.on.side.in(scope) })
     } catch (thrown) {
@@ -100,9 +103,9 @@ export class TaskDesk {
     const { directory } = this.on
     const iso = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString())
     const { id, state, device, command, submittedBy, createdAt, startedAt, endedAt, exitCode, why, attempts, message, signal, progress, place } = task
-    const { description, input, prompt, agent, session, parent, metadata, context, idempotent, detached, stdoutBytes, stderrBytes } = task
+    const { description, input, prompt, agent, session, parent, metadata, context, idempotent, tty, detached, stdoutBytes, stderrBytes } = task
     const children = task.children?.map((child) => ({ task: child.task, device: directory.nameOf(child.device) ?? child.device }))
-    const said = { description, input, prompt, agent, session, parent, children, metadata, context, idempotent }
+    const said = { description, input, prompt, agent, session, parent, children, metadata, context, idempotent, tty }
     return {
       ...{ task: id, state, device: directory.nameOf(device) ?? device, command: [...command] },
       ...{ submittedBy: directory.nameOf(submittedBy) ?? submittedBy, createdAt: new Date(createdAt).toISOString() },
@@ -126,7 +129,7 @@ export class TaskDesk {
     return { id, device: known.device as Did, known }
   }
 
-  async #attach({ from, follow }: AttachRequest, near: FrameLink, o: AttachOn): Promise<void> {
+  async #attach({ from, follow, input }: AttachRequest, near: FrameLink, o: AttachOn): Promise<void> {
     const { at, signal, side } = o
     const { clock } = this.on
     const far = await side.open(at.device, signal)
@@ -137,16 +140,17 @@ export class TaskDesk {
     signal.addEventListener('abort', gone, { once: true })
     const signed = await side.sign(at.device, '/task/logs', { task: at.task }, far)
     await line.open(TAG.attach, encode({ task: at.task, from: start, follow: follow ?? true, ...signed } satisfies Attach))
-    void this.#passOn(near, line)
+    void this.#passOn(near, line, input === true)
     const ended = await line.hear()
     if (ended !== undefined) await hearer.ended(ended)
   }
 
-  /** From a watcher only what concerns the way of the output goes on. */
-  async #passOn(near: FrameLink, line: Line): Promise<void> {
+  /** From a watcher only what concerns the way of the output goes on; from who types, also that. Nobody leaves here what others wait for, or ends it. */
+  async #passOn(near: FrameLink, line: Line, mayType: boolean): Promise<void> {
+    const passes = mayType ? TYPED : WATCHED
     try {
       for (let frame = await near.read(); frame !== undefined; frame = await near.read()) {
-        if (frame.tag === TAG.bulkTake || frame.tag === TAG.resumeAt) await carry(frame, line)
+        if (passes.has(frame.tag)) await carry(frame, line)
       }
     } catch {
       // Gone, or talking nonsense; its signal says the first.
@@ -189,4 +193,8 @@ export class TaskDesk {
     if (known === undefined || known.device === self || isOver(known.state)) return
     await book.note(now.id, mirrored(known, now), { withinMs: 0 }).catch(() => undefined)
   }
+}
+
+function notTheirs(): ErrandError {
+  return new ErrandError('DENIED', 'only the device that began a terminal types there', { hint: 'leave input out to watch it; or attach to it on that device' })
 }

@@ -21,6 +21,7 @@ const STAYS: Readonly<Partial<Record<TaskEvent['t'], readonly TaskState[]>>> = {
   progressed: ['RUNNING', 'WAITING'],
   printed: ['RUNNING', 'WAITING'],
   reattached: ['RUNNING', 'WAITING'],
+  detached: ['RUNNING', 'WAITING'],
   asked: ['PENDING', 'PLANNING', 'RUNNING', 'WAITING'],
 }
 
@@ -83,7 +84,7 @@ export function canHappen(task: Task, change: Change): boolean {
 }
 
 /** What only a task that ran can do: complete, and tell of itself. */
-const OF_THE_RUN: readonly string[] = ['COMPLETED', 'progressed', 'printed', 'reattached']
+const OF_THE_RUN: readonly string[] = ['COMPLETED', 'progressed', 'printed', 'reattached', 'detached']
 
 function mayHappen(task: Task, t: TaskEvent['t'], to: TaskState): boolean {
   if (task.startedAt === null && (OF_THE_RUN.includes(t) || OF_THE_RUN.includes(to))) return false
@@ -125,6 +126,8 @@ function effectOf(task: Task, event: TaskEvent): Partial<Task> {
       return { why: event.why, message: event.message ?? null, place: event.place ?? null }
     case 'progressed':
       return { progress: event.progress }
+    case 'detached':
+      return { detached: true }
     case 'printed':
       return { stdoutBytes: event.stdoutBytes, stderrBytes: event.stderrBytes }
     case 'ended':

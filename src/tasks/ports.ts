@@ -1,7 +1,7 @@
 /** What the workshops (executors) and the hall agree on. Interfaces only. */
 import type { Uint8ArrayList } from 'uint8arraylist'
 import type { Ended, Why } from '../../protocols/exec/messages.ts'
-import type { Judged, Order, Ticket } from '../../protocols/host/messages.ts'
+import type { Judged, Order, SpoolBounds, Ticket } from '../../protocols/host/messages.ts'
 import type { WindowSize } from '../../protocols/task/messages.ts'
 
 /** Takes output in order. A returned promise means: stop reading the child until it resolves. */
@@ -31,6 +31,8 @@ export interface RunningCommand {
   resize(size: WindowSize): void
   /** Ends every process of the command by the ladder SIGTERM → SIGKILL (5 s later); idempotent, the first reason counts. */
   stop(why: Extract<Why, 'cancelled' | 'lost' | 'revoked' | 'timeout' | 'limit'>): void
+  /** Nobody waits for it any more: an attached command goes on as a detached one, and what it prints meets this policy. */
+  detach(policy: SpoolBounds['policy']): void
   /** SIGSTOP and SIGCONT to every process of the command. */
   pause(): void
   resume(): void

@@ -73,6 +73,45 @@ test('a window that is closed ends what ran there', async () => {
   await goneFromProc('sleep 876543')
 })
 
+test('~d leaves a terminal to itself, and attach brings it back with its screen as it was; who else attaches only watches', async () => {
+  const first = at(alice, 'run', 'bob', '-t', '--', 'sh', '-c', 'less -R /etc/services; exec sleep 765432')
+  await first.shows(/\[\?1049h/)
+  first.type('G')
+  await first.shows(/\(END\)/)
+  const left = await first.screen()
+  first.type('\r~d')
+  const [, id = ''] = await first.shows(/goes on by itself: errand attach (\S+)\r\n/)
+  expect(await first.ended).toEqual({ code: 0, signal: null })
+  expect(
+    (await first.screen()).filter((line) => line !== ''),
+    'what was drawn there is not left on our screen',
+  ).toEqual([expect.stringContaining('goes on by itself')])
+  for (const home of [alice.home, bob.home]) {
+    const seen = JSON.parse((await w.errand(home, 'task', id, '--json')).stdout)
+    expect(seen).toMatchObject({ state: 'RUNNING', detached: true, tty: true })
+  }
+
+  const watching = at(bob, 'attach', id)
+  await watching.shows(/you watch/)
+  watching.type('q')
+  await using back = at(alice, 'attach', id)
+  await back.shows(/\(END\)/)
+  expect(await back.screen()).toEqual(left)
+  back.type('1G')
+  await back.shows(/tcpmux/)
+  await watching.shows(/tcpmux/)
+  back.type('q')
+  await until('it went on behind less', () => processesWith('sleep 765432').length > 0)
+  watching.type('\r~.')
+  expect(await watching.ended).toEqual({ code: 0, signal: null })
+  expect(processesWith('sleep 765432')).toHaveLength(1)
+  back.type('\r~.')
+  expect((await back.ended).code).toBe(129)
+  await goneFromProc('sleep 765432')
+  const { stdout } = await w.errand(bob.home, 'audit', '--action', 'task.detach', '--json')
+  expect(stdout.trim().split('\n')).toHaveLength(1)
+})
+
 test('in a pipe: a terminal over there, the end of input is Ctrl-D, and output is bytes', async () => {
   const script = 'tty >/dev/null && read line && echo "$line" && cat'
   const ran = await runBytes(w, alice.home, ['-t', 'bob', '--', 'sh', '-c', script], Buffer.from('one\ntwo\n'))

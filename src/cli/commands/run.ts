@@ -34,7 +34,10 @@ const SAY_WAITING_MS = 1_000
 const STOPPERS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** What is ours of a terminal over there. */
-type OurEnd = Pick<ExecOptions, 'stdin' | 'onTerminal'> & Pick<ExecRequest, 'terminal'>
+interface OurEnd extends Pick<ExecOptions, 'stdin' | 'onTerminal' | 'onMustStay'>, Pick<ExecRequest, 'terminal'> {
+  /** It was left to itself. */
+  readonly onLeft?: (task: string) => void
+}
 
 export async function run(context: Context, device: string, command: string[], options: RunOptions): Promise<number> {
   return options.detach === true ? await detach(context, device, command, options) : await attached(context, { device, command }, options)
@@ -46,7 +49,7 @@ export async function attached(
   options: RunOptions,
   end: OurEnd = {},
 ): Promise<number> {
-  const { terminal, ...ours } = end
+  const { terminal, onLeft, ...ours } = end
   const stop = new Stop()
   try {
     const outcome = await context.client.exec(
@@ -66,6 +69,10 @@ export async function attached(
   } catch (thrown) {
     if (thrown instanceof Unread) return EXIT.unread
     const error = asErrand(thrown)
+    if (error.code === 'DETACHED') {
+      onLeft?.(String(error.fields['task']))
+      return EXIT.ok
+    }
     if (stop.exitCode === undefined || context.json) printError(error, { json: context.json, device, givenHome: context.givenHome })
     return stop.exitCode ?? exitCodeOfError(error.code)
   }

@@ -20,6 +20,11 @@ export interface FromOptions {
 const LEAVERS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export async function attach(context: Context, task: string, { from }: FromOptions): Promise<number> {
+  if (from === undefined && process.stdin.isTTY === true) {
+    const { isATerminal, reattached } = await import('./terminal.ts')
+    const seen = isATerminal(context) ? await context.client.task(task) : undefined
+    if (seen?.tty === true && seen.endedAt === null) return await reattached(context, seen)
+  }
   return await watchOutput(context, { task, ...(from === undefined ? {} : { from }), follow: true })
 }
 
@@ -32,10 +37,15 @@ interface Wanted {
   readonly task: string
   readonly from?: number
   readonly follow: boolean
+  readonly input?: boolean
 }
 
-async function watchOutput(context: Context, wanted: Wanted): Promise<number> {
-  const left = new AbortController()
+/** What is ours of a terminal that is come back to. */
+interface OurEnd extends Pick<AttachOptions, 'stdin' | 'onTerminal'> {
+  readonly left?: AbortController
+}
+
+export async function watchOutput(context: Context, wanted: Wanted, { left = new AbortController(), ...ours }: OurEnd = {}): Promise<number> {
   let exitCode: number | undefined
   for (const signal of LEAVERS) {
     process.on(signal, () => {
@@ -46,6 +56,7 @@ async function watchOutput(context: Context, wanted: Wanted): Promise<number> {
   const skipped: AttachOptions['onSkipped'] = (bytes) => context.say(`errand: ${bytes} bytes of output are not kept any more (deployment.spoolBytes)`)
   try {
     const outcome = await context.client.attach(wanted, {
+      ...ours,
       ...takers(context.json),
       ...notices(context, 'its device'),
       onSkipped: skipped,
@@ -56,6 +67,7 @@ async function watchOutput(context: Context, wanted: Wanted): Promise<number> {
   } catch (thrown) {
     if (thrown instanceof Unread) return EXIT.unread
     if (exitCode !== undefined) return exitCode
+    if (left.signal.aborted) return EXIT.ok // by a word of the person, not by a signal
     const error = asErrand(thrown)
     printError(error, { json: context.json, givenHome: context.givenHome })
     return exitCodeOfError(error.code)

@@ -76,6 +76,7 @@ export const hostVectors = {
     raw('hold', 'hold'),
     said('held', 'held', { offset: 1_048_577 }),
     raw('alive', 'alive'),
+    said('detach: nobody waits for it any more', 'detach', { policy: 'drop-oldest' }),
   ],
   refused: [
     bad('an order without a warrant', 'order', encode(Object.fromEntries(Object.entries(ORDER).filter(([name]) => name !== 'warrant')))),
@@ -89,6 +90,7 @@ export const hostVectors = {
     bad('a follow of version 0', 'follow', encode({ v: 0, task: TASK, from: 0 })),
     bad('a follow from before the beginning', 'follow', encode({ v: 1, task: TASK, from: -1 })),
     bad('a ticket with a short key', 'ticket', encode({ ...TICKET, key: filled(16, 1) })),
+    bad('a detach to a policy that does not exist', 'detach', encode({ policy: 'drop-newest' })),
     bad('a stop for no reason', 'stop', encode({ why: 'because' })),
     bad('an attend with a trailing byte', 'attend', new Uint8Array([...encode({ v: 1 }), 0]), 'NOT_CBOR'),
   ],

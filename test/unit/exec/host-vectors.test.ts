@@ -6,6 +6,7 @@ import {
   At,
   Attend,
   Attending,
+  Detach,
   Expel,
   Failed,
   Follow,
@@ -39,7 +40,7 @@ holdsItsVectors({
   maxFrameBytes: HOST.maxFrameBytes,
   schemas: {
     ...{ order: Order, follow: Follow, attend: Attend, ticket: Ticket, expel: Expel, stop: Stop, stdinCredit: StdinCredit, at: At, ended: Ended },
-    ...{ started: Started, failed: Failed, resize: Resize, attending: Attending, ticketed: Ticketed, held: Held },
+    ...{ started: Started, failed: Failed, resize: Resize, attending: Attending, ticketed: Ticketed, held: Held, detach: Detach },
   },
 })
 

@@ -1,7 +1,23 @@
 /** The golden bytes of /errand/exec/1: every frame as it lies on the wire, and what must be refused. */
 import * as v from 'valibot'
 import { expect, test } from 'vitest'
-import { Accepted, At, Attach, Bulk, Ended, EXEC, Open, Queued, Refused, Resize, StdinCredit, TAG, Waits, WHY } from '../../../protocols/exec/messages.ts'
+import {
+  Accepted,
+  At,
+  Attach,
+  Bulk,
+  Detached,
+  Ended,
+  EXEC,
+  Open,
+  Queued,
+  Refused,
+  Resize,
+  StdinCredit,
+  TAG,
+  Waits,
+  WHY,
+} from '../../../protocols/exec/messages.ts'
 import { holdsItsVectors, readVectors } from './golden-frames.ts'
 
 holdsItsVectors({
@@ -11,7 +27,7 @@ holdsItsVectors({
   maxFrameBytes: EXEC.maxFrameBytes,
   schemas: {
     ...{ open: Open, accepted: Accepted, refused: Refused, stdinCredit: StdinCredit, ended: Ended },
-    ...{ attach: Attach, queued: Queued, waits: Waits, at: At, bulk: Bulk, bulkMoved: At, resumeAt: At, resize: Resize },
+    ...{ attach: Attach, queued: Queued, waits: Waits, at: At, bulk: Bulk, bulkMoved: At, resumeAt: At, resize: Resize, detached: Detached },
   },
 })
 

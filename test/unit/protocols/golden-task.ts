@@ -52,6 +52,7 @@ export const TASK_MESSAGES: readonly (readonly [name: string, schema: SchemaName
   ['progressed', 'TaskEvent', { t: 'progressed', ...WHEN, progress: { percent: 40, text: '12 of 30', data: { files: 12 } } }],
   ['printed', 'TaskEvent', { t: 'printed', ...WHEN, stdoutBytes: 65_536, stderrBytes: 0 }],
   ['reattached', 'TaskEvent', { t: 'reattached', ...WHEN }],
+  ['left to itself', 'TaskEvent', { t: 'detached', ...WHEN }],
   ['asked to cancel', 'TaskEvent', { t: 'asked', ...WHEN, what: 'cancel', by: SHORT.submittedBy }],
   ['completed', 'TaskEvent', { t: 'ended', ...WHEN, to: 'COMPLETED', why: 'exit', exitCode: 0, signal: null, stdoutBytes: 5, stderrBytes: 0 }],
   ['refused', 'TaskEvent', { t: 'ended', ...WHEN, to: 'FAILED', why: 'refused', exitCode: null, signal: null, code: 'DENIED', message: 'no' }],

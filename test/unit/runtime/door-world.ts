@@ -17,6 +17,7 @@ import { ApprovalWait } from '../../../src/runtime/approval-wait.ts'
 import { Approvals } from '../../../src/runtime/approvals.ts'
 import { Attachments } from '../../../src/runtime/attachments.ts'
 import { type Check, OthersCheck } from '../../../src/runtime/checks.ts'
+import { Detacher } from '../../../src/runtime/detaching.ts'
 import type { ExecCaller } from '../../../src/runtime/exec-admission.ts'
 import { ExecDoor } from '../../../src/runtime/exec-door.ts'
 import { GrantRates } from '../../../src/runtime/grant-rates.ts'
@@ -114,13 +115,14 @@ export class World {
     const on = { self: device.did, executor, audit: this.audit, revocations, book, clock, random, named, besideDoor: () => null }
     this.live = new LiveCommands(on)
     this.places = new Places({ clock, bounds: { atOnce: slots, queueSize: queue, queueTimeoutMs: 60_000 } })
-    const session = { ...on, live: this.live }
+    const mandates = new Mandates({ ...on, device })
+    const spool = { maxBytes: 1 << 20, policy: 'block' } as const
+    const session = { ...on, live: this.live, detacher: new Detacher({ ...on, mandates, live: this.live, spool }) }
     const rates = new RateGate({ clock, self: device.did, perMinute: () => perMinute })
     const uses = new GrantRates(clock)
     this.gate = new TaskGate({ ...on, checks, rates, uses })
     this.steward = new TaskSteward({ ...on, live: this.live, gate: this.gate })
     const attachments = new Attachments({ ...session, gate: this.gate })
-    const mandates = new Mandates({ ...on, device })
     this.waiting = new WaitingList({ clock, mandates, shelf: store.shelf('waiting') })
     const allChecks = [new OthersCheck({ self: device.did, allowsOthers }), uses, new ApprovalCheck(), ...checks]
     const isSamePerson = (a: Did, b: Did): boolean => a === b || o.persons?.some((person) => person.includes(a) && person.includes(b)) === true
@@ -137,7 +139,7 @@ export class World {
       mandates,
       uses,
       rates,
-      spool: { maxBytes: 1 << 20, policy: 'block' },
+      spool,
       checks: allChecks,
     })
   }

@@ -37,6 +37,10 @@ export class Scripted implements RunningCommand {
     this.inputEnded = true
   }
 
+  detach(policy: string): void {
+    this.stops.push(`detach ${policy}`)
+  }
+
   stop(why: 'cancelled' | 'lost' | 'revoked' | 'timeout' | 'limit'): void {
     this.stops.push(why)
     this.#finish({ ...this.#end, exitCode: null, signal: 'SIGTERM', why: why })

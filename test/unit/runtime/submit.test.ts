@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { type Accepted, type Ended, EXEC, TAG } from '../../../protocols/exec/messages.ts'
 import { encode } from '../../../protocols/wire.ts'
 import type { Fact } from '../../../src/audit/facts.ts'
+import { decodeDelegation } from '../../../src/authority/token.ts'
 import { ErrandError } from '../../../src/base/errors.ts'
 import { type Frame, FrameLink } from '../../../src/base/frames.ts'
 import { memoryLinks } from '../../../src/base/memory-link.ts'
@@ -199,6 +200,31 @@ test('a client that says what no client says has its command ended and hears why
     await settled()
     expect(await book.get(TASK as TaskId)).toMatchObject({ state: 'CANCELLED' })
   }
+})
+
+test('a client that leaves its command to itself: the device gets a mandate, and only its word that it goes on ends the conversation', async () => {
+  const log = new SlowLog()
+  const { clock, far, client, asked, told, done, book } = await submit(log)
+  await settled()
+  clock.advance(1)
+  log.sync()
+  await far.write(TAG.accepted, encode(ACCEPTED))
+  await client.write(TAG.detach)
+  await settled()
+  expect(tagsOf(asked)).toEqual([TAG.open, TAG.detach])
+  expect(decodeDelegation(asked[1]?.payload.subarray() ?? new Uint8Array())).toMatchObject({ iss: alice.did, aud: bob.did, cmd: '/exec/run' })
+  await far.write(TAG.detached, encode({ fault: { code: 'DENIED', message: 'no', source: 'device' } }))
+  await settled()
+  expect([tagsOf(told), (await book.get(TASK as TaskId))?.detached]).toEqual([[TAG.accepted, TAG.detached], false])
+  await client.write(TAG.detach)
+  await far.write(TAG.detached, encode({}))
+  await done
+  await settled()
+  expect(told.slice(1).map(({ payload }) => JSON.parse(Buffer.from(payload.subarray()).toString()))).toEqual([
+    { task: TASK, fault: expect.objectContaining({ code: 'DENIED', message: 'no' }) },
+    { task: TASK },
+  ])
+  expect(await book.get(TASK as TaskId)).toMatchObject({ detached: true, state: 'RUNNING' })
 })
 
 test('a command on another device costs its submitter one sync before the answer, and one for all that followed a while later', async () => {

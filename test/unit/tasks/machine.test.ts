@@ -8,15 +8,15 @@ import { change, KINDS, numbered, planned, started, submission, T0 } from './wor
 
 /** The whole table once more, written by hand: where each kind of change leads from each place, `-` for nowhere. */
 const TABLE: Readonly<Record<string, readonly string[]>> = {
-  //                 planned     started    waiting    resumed     progressed printed    reattached asked       COMPLETED    FAILED    CANCELLED
-  PENDING: ['PLANNING', '-', '-', '-', '-', '-', '-', 'PENDING', '-', 'FAILED', 'CANCELLED'],
-  PLANNING: ['-', 'RUNNING', 'WAITING', '-', '-', '-', '-', 'PLANNING', '-', 'FAILED', 'CANCELLED'],
-  'WAITING to be planned': ['-', 'RUNNING', 'WAITING', 'PLANNING', '-', '-', '-', 'WAITING', '-', 'FAILED', 'CANCELLED'],
-  RUNNING: ['-', '-', 'WAITING', '-', 'RUNNING', 'RUNNING', 'RUNNING', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'],
-  'WAITING to go on': ['-', 'RUNNING', 'WAITING', 'RUNNING', 'WAITING', 'WAITING', 'WAITING', 'WAITING', 'COMPLETED', 'FAILED', 'CANCELLED'],
-  COMPLETED: Array(11).fill('-'),
-  FAILED: Array(11).fill('-'),
-  CANCELLED: Array(11).fill('-'),
+  //                 planned     started    waiting    resumed     progressed printed    reattached detached   asked       COMPLETED    FAILED    CANCELLED
+  PENDING: ['PLANNING', '-', '-', '-', '-', '-', '-', '-', 'PENDING', '-', 'FAILED', 'CANCELLED'],
+  PLANNING: ['-', 'RUNNING', 'WAITING', '-', '-', '-', '-', '-', 'PLANNING', '-', 'FAILED', 'CANCELLED'],
+  'WAITING to be planned': ['-', 'RUNNING', 'WAITING', 'PLANNING', '-', '-', '-', '-', 'WAITING', '-', 'FAILED', 'CANCELLED'],
+  RUNNING: ['-', '-', 'WAITING', '-', 'RUNNING', 'RUNNING', 'RUNNING', 'RUNNING', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'],
+  'WAITING to go on': ['-', 'RUNNING', 'WAITING', 'RUNNING', 'WAITING', 'WAITING', 'WAITING', 'WAITING', 'WAITING', 'COMPLETED', 'FAILED', 'CANCELLED'],
+  COMPLETED: Array(12).fill('-'),
+  FAILED: Array(12).fill('-'),
+  CANCELLED: Array(12).fill('-'),
 }
 const walk = (kinds: readonly number[]): Task =>
   kinds.reduce((task, kind) => moved(task, numbered(KINDS[kind] ?? planned(), task.seq + 1)), submitted(submission()))
@@ -26,9 +26,9 @@ const AT: Readonly<Record<string, Task>> = {
   'WAITING to be planned': walk([0, 2]),
   RUNNING: walk([0, 1]),
   'WAITING to go on': walk([0, 1, 2]),
-  COMPLETED: walk([0, 1, 8]),
-  FAILED: walk([9]),
-  CANCELLED: walk([10]),
+  COMPLETED: walk([0, 1, 9]),
+  FAILED: walk([10]),
+  CANCELLED: walk([11]),
 }
 const CASES = Object.entries(TABLE).flatMap(([from, row]) => row.map((to, kind) => ({ from, to, kind, t: KINDS[kind]?.t ?? '' })))
 
