@@ -6,7 +6,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
 /** Looked at after so many bytes. */
-const EVERY_BYTES = 1 << 24
+const EVERY_BYTES = 1 << 22
 /** Collected when so many bytes are held, or twice as many as were in use after the last time. */
 const HELD_BYTES = 3 << 23
 

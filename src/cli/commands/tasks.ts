@@ -1,23 +1,18 @@
 /** Tasks that were begun before: what they print, how they stand, and steering them. `run --detach` hands one over. */
 import type { FanStand } from '../../../protocols/local/fans.ts'
-import type { ExecOutcome, TaskUpdate, TaskView } from '../../../protocols/local/messages.ts'
+import type { TaskUpdate, TaskView } from '../../../protocols/local/messages.ts'
 import { stayAwake } from '../../base/awake.ts'
-import { asErrand } from '../../base/errors.ts'
-import type { AttachOptions } from '../../local/client.ts'
-import { type Context, printError } from '../context.ts'
-import { EXIT, exitCodeOfError, exitCodeOfOutcome, exitCodeOfSignal } from '../exitcodes.ts'
+import type { Context } from '../context.ts'
+import { EXIT } from '../exitcodes.ts'
 import { clean, sayCommand, table } from '../render.ts'
-import { drained, Unread } from '../writer.ts'
-import { notices, sayEnd, takers } from './run.ts'
+import { drained } from '../writer.ts'
+import { watchOutput } from './output.ts'
 import { showTasks } from './show.ts'
 
 export interface FromOptions {
   readonly from?: number
   readonly follow?: boolean
 }
-
-/** Ctrl-C leaves a task that is only watched; it goes on. */
-const LEAVERS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 export async function attach(context: Context, task: string, { from }: FromOptions): Promise<number> {
   if (from === undefined && process.stdin.isTTY === true) {
@@ -31,52 +26,6 @@ export async function attach(context: Context, task: string, { from }: FromOptio
 export async function logs(context: Context, task: string, { from, follow }: FromOptions): Promise<number> {
   const code = await watchOutput(context, { task, ...(from === undefined ? {} : { from }), follow: follow ?? false })
   return code === EXIT.interrupted ? code : code >= EXIT.timedOut && code <= EXIT.notFound ? code : EXIT.ok
-}
-
-interface Wanted {
-  readonly task: string
-  readonly from?: number
-  readonly follow: boolean
-  readonly input?: boolean
-}
-
-/** What is ours of a terminal that is come back to. */
-interface OurEnd extends Pick<AttachOptions, 'stdin' | 'onTerminal'> {
-  readonly left?: AbortController
-}
-
-export async function watchOutput(context: Context, wanted: Wanted, { left = new AbortController(), ...ours }: OurEnd = {}): Promise<number> {
-  let exitCode: number | undefined
-  for (const signal of LEAVERS) {
-    process.on(signal, () => {
-      exitCode ??= exitCodeOfSignal(signal)
-      left.abort()
-    })
-  }
-  const skipped: AttachOptions['onSkipped'] = (bytes) => context.say(`errand: ${bytes} bytes of output are not kept any more (deployment.spoolBytes)`)
-  try {
-    const outcome = await context.client.attach(wanted, {
-      ...ours,
-      ...takers(context.json),
-      ...notices(context, 'its device'),
-      onSkipped: skipped,
-      abandon: left.signal,
-    })
-    if (outcome !== undefined) await sayOutcome(context, outcome)
-    return outcome === undefined ? EXIT.ok : exitCodeOfOutcome(outcome)
-  } catch (thrown) {
-    if (thrown instanceof Unread) return EXIT.unread
-    if (exitCode !== undefined) return exitCode
-    if (left.signal.aborted) return EXIT.ok // by a word of the person, not by a signal
-    const error = asErrand(thrown)
-    printError(error, { json: context.json, givenHome: context.givenHome })
-    return exitCodeOfError(error.code)
-  }
-}
-
-async function sayOutcome(context: Context, outcome: ExecOutcome): Promise<void> {
-  if (context.json) await drained(process.stdout, `${JSON.stringify({ t: 'ended', ...outcome })}\n`)
-  else sayEnd(context, outcome, outcome.device)
 }
 
 export async function cancel(context: Context, task: string): Promise<number> {

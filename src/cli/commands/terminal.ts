@@ -7,8 +7,8 @@ import type { Context } from '../context.ts'
 import { Escapes, type Said } from '../escapes.ts'
 import { EXIT } from '../exitcodes.ts'
 import { drained } from '../writer.ts'
+import { watchOutput } from './output.ts'
 import { attached, type RunOptions } from './run.ts'
-import { watchOutput } from './tasks.ts'
 
 const KINDS = /^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$/
 const PLAIN = { term: 'dumb', columns: 80, rows: 24 }

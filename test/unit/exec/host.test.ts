@@ -196,6 +196,7 @@ test('an attached command whose reader went away is ended after the grace; one w
     return { task: given.task, hangUp: () => socket.destroy() }
   }
   const [left, kept] = [await start(), await start()]
+  await until('the shells have become what they run', () => processCount(mark) === 2)
   const reader = dial(path)
   void reader.link.write(HOST_TAG.follow, encode({ v: 1, task: kept.task, from: 0 }))
   expect((await reader.link.read())?.tag).toBe(HOST_TAG.started)
