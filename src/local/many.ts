@@ -1,7 +1,7 @@
 /** The client's end of many conversations on one connection: each as if it had one of its own. Client side only; loaded when somebody asks for it. */
 import { FAN_TAG } from '../../protocols/local/fan-caps.ts'
 import { LOCAL } from '../../protocols/local/frames.ts'
-import type { Faces } from './exec.ts'
+import type { Faces } from './exec-options.ts'
 import { connectionFault, gone } from './fault.ts'
 import { type QuickFrame, QuickLink } from './quick-link.ts'
 
