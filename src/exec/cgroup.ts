@@ -28,6 +28,7 @@ export class Cgroup {
   static make(place: GroupPlace, o: { readonly name: string; readonly limits: Limits; readonly own: number }): Cgroup {
     const group = new Cgroup(place, o.name, o.limits)
     try {
+      enterPlace(place)
       for (const directory of group.#directories()) mkdirSync(directory)
       for (const { file, value, isNeeded } of group.#settings(o.own)) if (isNeeded || existsSync(file)) writeFileSync(file, value)
       return group
@@ -83,7 +84,7 @@ export class Cgroup {
     }
   }
 
-  /** @returns false while somebody is still in it. */
+  /** The place goes with the last group in it. @returns false while somebody is still in this one. */
   remove(): boolean {
     let isGone = true
     for (const directory of this.#directories()) {
@@ -93,6 +94,7 @@ export class Cgroup {
         if (errnoOf(cause) !== 'ENOENT') isGone = false
       }
     }
+    if (isGone) leavePlace(this.place)
     return isGone
   }
 
@@ -168,22 +170,36 @@ function quotaUs(millis: number): number {
 
 /** Ends and removes the groups below a place whose tasks nobody knows any more. */
 export function clearGroups(place: GroupPlace, isKnown: (task: string) => boolean): void {
-  const names = new Set([place.kill, place.memory, place.cpu, place.processes].flatMap((base) => (base === null ? [] : directoriesIn(base))))
+  const names = new Set(basesOf(place).flatMap(directoriesIn))
   for (const name of names) {
     if (isKnown(name)) continue
     const group = Cgroup.of(place, name)
     group.kill()
     group.remove()
   }
+  leavePlace(place)
+}
+
+/** The place is there while something is in it. @throws what `mkdir` and `write` throw. */
+export function enterPlace(place: GroupPlace): void {
+  for (const base of basesOf(place)) {
+    if (existsSync(base)) continue
+    mkdirSync(base, { mode: 0o755 })
+    if (place.kind === 'cgroup v2') writeFileSync(join(base, 'cgroup.subtree_control'), '+memory +cpu +pids')
+  }
+}
+
+function basesOf({ kill, memory, cpu, processes }: GroupPlace): string[] {
+  return [...new Set([kill, memory, cpu, processes])].filter((base) => base !== null)
 }
 
 /** Lets go of the place itself, when nothing is in it. */
 export function leavePlace(place: GroupPlace): void {
-  for (const base of new Set([place.kill, place.memory, place.cpu, place.processes])) {
+  for (const base of basesOf(place)) {
     try {
-      if (base !== null) rmdirSync(base)
+      rmdirSync(base)
     } catch {
-      // Another host's commands are in it: it goes with them.
+      // Other commands are in it: it goes with them.
     }
   }
 }

@@ -18,8 +18,9 @@ export const HostSetup = v.strictObject({
   path: List(Path, 64),
   /** Where the host finds what makes terminals; without it there are none. */
   pty: v.exactOptional(Path),
-  /** What a command can be held to here; without it, to nothing. */
+  /** What a command can be held to here. With a tag alone the host finds out by itself, at the first command that is to be held; with neither, to nothing. */
   means: v.exactOptional(Means),
+  tag: v.exactOptional(Text(64)),
   /** Real paths that no sandbox shows. */
   hidden: v.exactOptional(List(Path, 16)),
   umask: v.pipe(Count, v.maxValue(0o777)),

@@ -56,13 +56,18 @@ export function enclosed(inside: Inside, plan: Plan, o: { readonly means: Means;
   const words = [...shut, ...undoes, ...programOf(inside, means)]
   const [first = means.shell, ...rest] = words
   if (groups.length === 0 && undoes.length === 0) return [first, ...rest]
-  return [means.shell, '-c', undoes.length === 0 ? ENTER_ONLY : ENTER, 'errand', refusal, ...groups, '--', first, ...rest]
+  return [...shellOf(means), '-c', undoes.length === 0 ? ENTER_ONLY : ENTER, 'errand', refusal, ...groups, '--', first, ...rest]
 }
 
 /** Programs with many names (busybox, a Python venv) look at what they are called; tools in between pass on a path only. */
-function programOf({ file, name, argv }: Inside, { shell, namesPrograms }: Means): readonly string[] {
+function programOf({ file, name, argv }: Inside, means: Means): readonly string[] {
   const isItself = name === file || (!name.includes('/') && file.endsWith(`/${name}`))
-  return isItself || !namesPrograms ? [file, ...argv] : [shell, '-c', 'exec -a "$0" "$@"', name, file, ...argv]
+  return isItself || !means.namesPrograms ? [file, ...argv] : [...shellOf(means), '-c', 'exec -a "$0" "$@"', name, file, ...argv]
+}
+
+/** A bash whose input is a socket takes itself for a remote one, and reads the files that a user's shell begins with. */
+export function shellOf({ shell, namesPrograms }: Pick<Means, 'shell' | 'namesPrograms'>): readonly string[] {
+  return namesPrograms ? [shell, '--norc', '--noprofile'] : [shell]
 }
 
 type Enclosure = (inside: Inside, plan: Plan, means: Means) => string[]
@@ -85,7 +90,7 @@ const ENCLOSURES: Readonly<Record<NonNullable<Plan['by']>, Enclosure>> = {
     const masked = [...maskable(inside), '/sys/fs/cgroup'].filter((path) => existsSync(path))
     const less = ['--no-new-privs', '--inh-caps=-all', '--ambient-caps=-all', '--bounding-set=-all']
     const other = inside.user === undefined ? [] : identityOf(inside.user)
-    const script = [means.shell, '-c', MASK, 'errand', means.mount ?? '', ...masked, '--']
+    const script = [...shellOf(means), '-c', MASK, 'errand', means.mount ?? '', ...masked, '--']
     return [unshare, ...user, ...spaces, '--', ...script, unshare, '--fork', '--', setpriv, ...other, ...less, '--']
   },
 }

@@ -14,7 +14,7 @@ import { ErrandError } from '../base/errors.ts'
 import type { FrameLink } from '../base/frames.ts'
 import { shortSocketPath } from '../base/paths.ts'
 import type { CommandOrder, Executor, OutputSink, PreparedCommand, Printed, RunningCommand } from '../tasks/ports.ts'
-import { clearGroups, leavePlace } from './cgroup.ts'
+import { clearGroups } from './cgroup.ts'
 import type { HostSetup } from './control.ts'
 import { FIXED_PATH } from './environment.ts'
 import { HostClient } from './host-client.ts'
@@ -48,6 +48,8 @@ export interface ExecutorOptions {
   readonly umask?: number
   /** What a command can be held to here; absent: to nothing, and what asks for it is refused. */
   readonly means?: Promise<Means>
+  /** Names this node's groups among those of others; a host that is started before `means` is known finds out by itself. */
+  readonly tag?: string
   /** Real paths that no sandbox shows: keys, sockets, jobs. */
   readonly hidden?: readonly string[]
   /** For tests: shorter waits of the host. */
@@ -88,6 +90,7 @@ class HostedExecutor implements DeviceExecutor {
   readonly #where = new Map<string, HostClient>()
   readonly #running = new Set<RunningCommand>()
   readonly #starting = new Set<Promise<RunningCommand>>()
+  #means: Means | undefined
   #isClosed = false
   #untidy = (): void => {}
 
@@ -95,6 +98,9 @@ class HostedExecutor implements DeviceExecutor {
     this.#directory = join(options.runtimeDir, 'exec')
     mkdirSync(this.#directory, { recursive: true, mode: 0o700 })
     mkdirSync(options.jobsDir, { recursive: true, mode: 0o700 })
+    void options.means?.then((found) => {
+      this.#means = found
+    })
   }
 
   async adopt(): Promise<JobView[]> {
@@ -104,7 +110,7 @@ class HostedExecutor implements DeviceExecutor {
     for (const host of hosts) this.#take(host, found)
     const runs = (task: string): boolean => this.#where.has(task)
     if (isWhole) endStrays(jobsDir, runs)
-    if (isWhole) await this.#clearGroups(runs)
+    if (isWhole) void this.#clearGroups(runs) // nothing waits for what is found out meanwhile
     this.#untidy = keepTidy(jobsDir, { clock, runs })
     return found
   }
@@ -180,8 +186,6 @@ class HostedExecutor implements DeviceExecutor {
     const busy = new Set(this.#where.values())
     const hosts = [this.#current, ...this.#adopted].filter((host) => host !== undefined)
     await Promise.all(hosts.map((host) => host.close({ isIdle: !busy.has(host) })))
-    const group = (await this.options.means)?.group
-    if (group !== null && group !== undefined) leavePlace(group)
   }
 
   /** What a host that was killed left in them is nobody's. */
@@ -253,10 +257,10 @@ class HostedExecutor implements DeviceExecutor {
     if (socket !== plain) symlinkSync(socket, plain) // so that the next daemon finds it
     const setup = { device, socket, directory: this.#directory, jobs: jobsDir, home: home ?? homedir(), path: [...FIXED_PATH, ...(path ?? [])] }
     const pty = ptyModule()
-    const means = await this.options.means
+    const [means, { tag }] = [this.#means, this.options]
     const extra = {
       ...{ ...(socket === plain ? {} : { alias: plain }), ...(pty === undefined ? {} : { pty }), ...(waits === undefined ? {} : { waits }) },
-      ...{ ...(means === undefined ? {} : { means }), ...(hidden === undefined ? {} : { hidden: [...hidden] }) },
+      ...{ ...(means === undefined ? {} : { means }), ...(tag === undefined ? {} : { tag }), ...(hidden === undefined ? {} : { hidden: [...hidden] }) },
     }
     this.#current = await HostClient.launch(hostFile, { ...setup, umask: umask ?? process.umask(), ...extra }, clock)
     return this.#current

@@ -15,12 +15,14 @@ export interface Groups {
   readonly lack?: Lack
 }
 
-const PROBE_MS = 5_000
+const PROBE_MS = 15_000
+/** A program that starts another one, and gives up at once where it cannot; a bash would try for 15 s. */
+const FORKS = 'timeout 9 true'
 const NEEDED = ['memory', 'cpu', 'pids'] as const
 type Controller = (typeof NEEDED)[number]
 const HOW = 'run the node as root, or as a service of systemd with Delegate=yes (and enough of it: cpu memory pids)'
 
-export async function probeGroups(tag: string, shell: string): Promise<Groups> {
+export async function probeGroups(tag: string, shell: readonly string[]): Promise<Groups> {
   const faults: string[] = []
   for (const find of [newLayout, oldLayout]) {
     const found = find(`errand-${tag}`)
@@ -46,8 +48,6 @@ function newLayout(name: string): GroupPlace | string {
     if (missing.length > 0) return `cgroup v2: it does not have ${missing.join(', ')}`
     hand(own)
     const base = join(own, name)
-    mkdirSync(base, { recursive: true, mode: 0o755 })
-    writeFileSync(join(base, 'cgroup.subtree_control'), NEEDED.map((one) => `+${one}`).join(' '))
     return { kind: 'cgroup v2', memory: base, cpu: base, processes: base, kill: base }
   } catch (cause) {
     return `cgroup v2: ${cause instanceof Error ? cause.message : String(cause)}`
@@ -117,7 +117,7 @@ function killPlace(name: string): string | null {
 }
 
 /** Runs something that may have one process: it can start, and it cannot start another. Reads the bounds back as well. */
-async function failing(place: GroupPlace, shell: string): Promise<string | undefined> {
+async function failing(place: GroupPlace, shell: readonly string[]): Promise<string | undefined> {
   const limits = { memoryBytes: 64 << 20, cpuMillis: 500, ...(place.processes === null ? {} : { processes: 1 }) }
   const kept = { ...limits, ...(place.memory === null ? { memoryBytes: undefined } : {}), ...(place.cpu === null ? { cpuMillis: undefined } : {}) }
   const wanted = Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined))
@@ -126,9 +126,9 @@ async function failing(place: GroupPlace, shell: string): Promise<string | undef
   try {
     group = Cgroup.make(place, { name, limits: wanted, own: 0 })
     const enter = group.entrances().map((file) => `echo 0 >'${file}' || exit 3`)
-    const forks = await exitOf(shell, [...enter, '(exit 0) 2>/dev/null || exit 4', 'exit 0'].join('; '))
-    if (forks === 3) return 'a process cannot enter a group'
-    return forks === 0 && place.processes !== null ? 'the bound on processes does not hold' : undefined
+    const ended = await exitOf(shell, [...enter, `exec ${FORKS}`].join('; '))
+    if (ended === 3) return 'a process cannot enter a group'
+    return ended === 0 && place.processes !== null ? 'the bound on processes does not hold' : undefined
   } catch (thrown) {
     return thrown instanceof Error ? thrown.message : String(thrown)
   } finally {
@@ -137,9 +137,11 @@ async function failing(place: GroupPlace, shell: string): Promise<string | undef
   }
 }
 
-function exitOf(shell: string, script: string): Promise<number> {
+function exitOf([shell = '', ...flags]: readonly string[], script: string): Promise<number> {
   return new Promise((resolve) => {
-    execFile(shell, ['-c', script], { timeout: PROBE_MS, killSignal: 'SIGKILL', cwd: '/' }, (error) => resolve(error === null ? 0 : Number(error.code ?? 1)))
+    execFile(shell, [...flags, '-c', script], { timeout: PROBE_MS, killSignal: 'SIGKILL', cwd: '/' }, (error) =>
+      resolve(error === null ? 0 : Number(error.code ?? 1)),
+    )
   })
 }
 

@@ -16,8 +16,9 @@ import { BulkDoor } from './bulk.ts'
 import type { HostSetup } from './control.ts'
 import { Conversation, type Desk } from './conversation.ts'
 import { Job } from './job.ts'
-import { NO_MEANS } from './means.ts'
+import { type Means, NO_MEANS } from './means.ts'
 import { SparePipes } from './pipes.ts'
+import { probeMeans } from './probe.ts'
 import { reclaiming } from './reclaim.ts'
 import { errnoOf } from './resolve.ts'
 import { type Prepared, prepare, type Ready } from './spawn.ts'
@@ -40,6 +41,7 @@ export class Host implements Desk {
   readonly #printed = reclaiming()
   readonly #server: Server
   readonly #warrants: Warrants
+  #found: Promise<Means> | undefined
   /** Ids of commands that may start any moment. */
   readonly #reserved = new Set<string>()
   #daemons = 0
@@ -77,7 +79,8 @@ export class Host implements Desk {
     this.#reserve(order.task)
     const free = (): void => this.#free(order.task)
     try {
-      const { home, path, pty, means = NO_MEANS, hidden = [], jobs } = this.setup
+      const { home, path, pty, hidden = [], jobs } = this.setup
+      const means = (): Promise<Means> => this.#means()
       const on = { pipes: this.#pipes, home, path, pty, clock, means, hidden, refusalOf: (task: string) => join(jobs, task, REFUSAL_FILE) }
       const prepared = await prepare(order.task, order.spec, on)
       let limits: Limits
@@ -96,6 +99,12 @@ export class Host implements Desk {
       free()
       throw thrown
     }
+  }
+
+  #means(): Promise<Means> {
+    const { means, tag } = this.setup
+    this.#found ??= means !== undefined || tag === undefined ? Promise.resolve(means ?? NO_MEANS) : probeMeans(tag)
+    return this.#found
   }
 
   /** One id, one command, for as long as anything is kept of it. @throws TASK_EXISTS */

@@ -29,6 +29,8 @@ export const Means = v.strictObject({
   /** An `env` that can undo ignored signals. */
   env: v.nullable(Path),
   setpriv: v.nullable(Path),
+  /** It can run something as another user, who keeps nothing of the node's. */
+  switchesUser: v.boolean(),
   bwrap: v.nullable(Path),
   /** bwrap started by another user works as well. */
   bwrapOfOthers: v.boolean(),
@@ -43,7 +45,18 @@ export const Means = v.strictObject({
 export type Means = v.InferOutput<typeof Means>
 
 export const NO_MEANS: Means = {
-  ...{ shell: '/bin/sh', namesPrograms: false, env: null, setpriv: null, bwrap: null, bwrapOfOthers: false, unshare: null, mount: null, group: null },
+  ...{
+    shell: '/bin/sh',
+    namesPrograms: false,
+    env: null,
+    setpriv: null,
+    switchesUser: false,
+    bwrap: null,
+    bwrapOfOthers: false,
+    unshare: null,
+    mount: null,
+    group: null,
+  },
   ...{ isRoot: false, lacking: {} },
 }
 
@@ -88,7 +101,7 @@ function toolFor(limits: Limits, isOther: boolean, means: Means): Tool {
   const asked = limits.sandbox ?? 'none'
   const needed = isOther && limits.network !== false ? asked : levelOf(limits, 'processes')
   if (!promises(needed, 'processes')) {
-    if (means.setpriv === null) throw unenforceable('it cannot run a command as another user', means, 'setpriv')
+    if (!means.switchesUser) throw unenforceable('it cannot run a command as another user', means, 'setpriv')
     return 'setpriv'
   }
   if (isOther ? means.bwrapOfOthers && means.bwrap !== null : means.bwrap !== null) return 'bwrap'
@@ -108,7 +121,7 @@ function unenforceable(what: string, { lacking }: Means, name: string): ErrandEr
 
 /** The highest level that a command of the node's own user can be given; and what can be bounded. */
 export function publishedOf(means: Means): { readonly sandbox: SandboxLevel; readonly limits: Enforced[] } {
-  const sandbox = means.bwrap !== null ? 'files' : means.unshare !== null ? 'processes' : means.setpriv !== null ? 'privileges' : 'none'
+  const sandbox = means.bwrap !== null ? 'files' : means.unshare !== null ? 'processes' : means.switchesUser ? 'privileges' : 'none'
   return { sandbox, limits: ENFORCED.filter((name) => canBound(name, means)) }
 }
 

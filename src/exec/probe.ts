@@ -7,13 +7,14 @@ import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import type { Limits } from '../../protocols/task/limits.ts'
-import { enclosed, type Inside } from './enclosure.ts'
+import { enclosed, type Inside, shellOf } from './enclosure.ts'
 import { FIXED_PATH } from './environment.ts'
 import { probeGroups } from './groups.ts'
 import { type Means, NO_MEANS, type Plan, type Tool } from './means.ts'
 import { personNamed } from './people.ts'
 
-const PROBE_MS = 5_000
+/** A busy device takes its time. */
+const PROBE_MS = 15_000
 const INSTALL = 'on Debian and Ubuntu: apt install bubblewrap; then restart the node'
 /** Says what is true inside: capabilities, whether more privileges can be had, what is hidden, who else is there, whether the system can be written to. */
 const LOOK = `grep -hE '^(CapEff|NoNewPrivs)' /proc/self/status; echo "hidden $(cat "$1/secret" 2>/dev/null)"
@@ -50,22 +51,21 @@ async function probe(tag: string, secret: string): Promise<Means> {
   }
   const nobody = uid === 0 ? personNamed('nobody') : undefined
   const own = (by: Tool, level: Plan['level'], limits: Limits = {}): Promise<Seen> => tried({ by, level, limits, words: '' }, base, { secret })
-  const [files, processes, alone, bwrapOfOthers, unshare, setpriv, group] = await Promise.all([
+  const [files, processes, bwrapOfOthers, unshare, setpriv, group] = await Promise.all([
     own('bwrap', 'files', { network: false }),
     own('bwrap', 'processes'),
-    own('bwrap', 'processes', { network: false }),
     nobody === undefined ? NO_PERSON : tried({ by: 'bwrap', level: 'files', limits: { network: false }, words: '' }, base, { secret, user: nobody }),
     uid === 0 && nobody === undefined
       ? NO_PERSON
       : tried({ by: 'unshare', level: 'processes', limits: { network: false }, words: '' }, base, { secret, user: nobody }),
     nobody === undefined ? NO_PERSON : tried({ by: 'setpriv', level: 'privileges', limits: {}, words: '' }, base, { secret, user: nobody }),
-    probeGroups(tag, base.shell),
+    probeGroups(tag, shellOf(base)),
   ])
-  const bwrap = [files, processes, alone].find(({ ok }) => !ok)
+  const bwrap = [files, processes].find(({ ok }) => !ok)
   return {
     ...base,
     ...{ bwrap: bwrap === undefined ? base.bwrap : null, bwrapOfOthers: bwrapOfOthers.ok, unshare: unshare.ok ? base.unshare : null },
-    ...{ setpriv: setpriv.ok ? base.setpriv : null, group: group.place },
+    ...{ switchesUser: setpriv.ok, group: group.place },
     lacking: {
       ...(bwrap === undefined
         ? {}
@@ -83,8 +83,9 @@ async function tried(plan: Plan, means: Means, { secret, user }: { secret: strin
   const tool = plan.by === null ? null : means[plan.by]
   if (tool === null) return { ok: false, why: `${plan.by} is not installed` }
   if (plan.by === 'unshare' && (means.setpriv === null || means.mount === null)) return { ok: false, why: 'setpriv and mount are not installed' }
+  const [shell = '', ...flags] = shellOf(means)
   const inside: Inside = {
-    ...{ file: means.shell, name: means.shell, argv: ['-c', LOOK, 'errand', secret], cwd: '/', isNamed: false },
+    ...{ file: shell, name: shell, argv: [...flags, '-c', LOOK, 'errand', secret], cwd: '/', isNamed: false },
     ...{ home: '/nonexistent', user, hidden: [secret], path: [] },
   }
   const [file = '', ...argv] = enclosed(inside, plan, { means, groups: [], refusal: '/dev/null' })

@@ -4,6 +4,7 @@ import { closeSync, existsSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import type { Limits } from '../../protocols/task/limits.ts'
 import type { CommandSpec } from '../../protocols/task/messages.ts'
+import { isUnbounded } from '../authority/limits.ts'
 import type { Clock } from '../base/clock.ts'
 import { asErrand, ErrandError } from '../base/errors.ts'
 import { enclosed, type Inside } from './enclosure.ts'
@@ -28,8 +29,8 @@ export interface Launcher {
   /** Where terminals come from; undefined: from nowhere. */
   readonly pty?: string | undefined
   readonly clock: Clock
-  /** What a command can be held to here. */
-  readonly means: Means
+  /** What a command can be held to here; asked for those only that are to be held. */
+  readonly means: () => Promise<Means>
   /** Real paths of errand's own, which no sandbox shows. */
   readonly hidden: readonly string[]
   /** A path for what the first step of a held command has to say. */
@@ -120,7 +121,7 @@ interface Beginning {
 }
 
 async function spawned(start: Starting, limits: Limits, { begin, drop }: Beginning): Promise<Spawned> {
-  const { words, held } = wordsOf(start, limits, drop)
+  const { words, held } = await wordsOf(start, limits, drop)
   if (held === undefined) return await begin(words)
   try {
     return { ...(await begin(words)), held }
@@ -130,14 +131,16 @@ async function spawned(start: Starting, limits: Limits, { begin, drop }: Beginni
   }
 }
 
-function wordsOf(start: Starting, limits: Limits, drop: () => void): { readonly words: Words; readonly held?: Held } {
+async function wordsOf(start: Starting, limits: Limits, drop: () => void): Promise<{ readonly words: Words; readonly held?: Held }> {
   const { task, file, spec, on } = start
+  const isOther = ownerOf(start).user !== undefined
+  if (isUnbounded(limits) && !isOther) return { words: { file, name: spec.exe, argv: spec.argv } }
   let held: Held | undefined
   try {
-    const plan = planOf(limits, ownerOf(start).user !== undefined, on.means)
-    if (plan.by === null) return { words: { file, name: spec.exe, argv: spec.argv } }
-    held = Held.begin(plan, on.means.group, { task, refusal: on.refusalOf(task) })
-    const [first = '', ...argv] = enclosed(insideOf(start), plan, { means: on.means, groups: held.entrances(), refusal: held.refusal })
+    const means = await on.means()
+    const plan = planOf(limits, isOther, means)
+    held = Held.begin(plan, means.group, { task, refusal: on.refusalOf(task) })
+    const [first = '', ...argv] = enclosed(insideOf(start), plan, { means, groups: held.entrances(), refusal: held.refusal })
     return { words: { file: first, name: first, argv }, held }
   } catch (thrown) {
     held?.release(on.clock)

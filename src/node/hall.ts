@@ -67,6 +67,7 @@ export interface Hall {
   readonly recovery: Recovery
   readonly fans: FanDesk
   readonly policies: Policies
+  readonly sandbox: Sandbox
   readonly sessions: SessionDesk
   readonly approvals: Approvals
   readonly approving: OpenedDesk
@@ -113,7 +114,7 @@ export function openHall(p: NodeParts, cellar: Cellar, rooms: Rooms): Hall {
   const approving = openApprovalDesk(p, cellar, rooms, { approvals: waits.approvals, checks, rights: desks.rights, side, mesh })
   const recovery = new Recovery({ self, executor, book, live, places, door, submitter, directory, audit, clock })
   const runtime = openRuntime(p, cellar, rooms, { mesh, ceiling, inviting, policies, sandbox, forwarding, approvals: approving.desk, ...asking, ...desks })
-  const parts = { mesh, door, forwarding, executor, live, places, submitter, recovery, fans, sessions, policies, approving }
+  const parts = { mesh, door, forwarding, executor, live, places, submitter, recovery, fans, sessions, policies, sandbox, approving }
   return { ...parts, runtime, approvals: waits.approvals, follow: desks.follow }
 }
 
@@ -161,7 +162,7 @@ function openDesks(p: NodeParts, cellar: Cellar, rooms: Rooms, { mesh, ceiling, 
   }
 }
 
-function openExecutor(p: NodeParts, { means, hidden }: Sandbox): Hall['executor'] {
+function openExecutor(p: NodeParts, { means, tag, hidden }: Sandbox): Hall['executor'] {
   return createExecutor({
     clock,
     device: p.device.did,
@@ -170,7 +171,7 @@ function openExecutor(p: NodeParts, { means, hidden }: Sandbox): Hall['executor'
     jobsDir: p.home.at('jobs'),
     path: p.config.exec.path,
     umask: p.umask,
-    ...{ means, hidden },
+    ...{ means, tag, hidden },
   })
 }
 

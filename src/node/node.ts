@@ -61,6 +61,7 @@ async function build(p: NodeParts, stops: (() => Promise<void>)[]): Promise<Runn
   await takeOver(p, cellar, rooms)
   await giveRoots(p, rooms)
   stops.push(async () => hall.policies.stop())
+  stops.push(async () => hall.sandbox.stop())
   let released: Promise<void> | undefined
   const release = async (): Promise<void> => {
     released ??= letGo(p, hall, rooms)

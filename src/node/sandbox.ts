@@ -1,10 +1,11 @@
-/** What this node can hold a command to: found out once, beside everything else, and then asked by whoever admits, runs or tells of it. */
+/** What this node can hold a command to: found out once, when it has started or somebody asks, and then known to whoever admits, runs or tells of it. */
 import { createHash } from 'node:crypto'
 import { existsSync, realpathSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import type { SandboxView } from '../../protocols/local/messages.ts'
 import type { Limits } from '../../protocols/task/limits.ts'
+import { systemClock as clock } from '../base/clock.ts'
 import { shortSocketPath, socketPathOf } from '../base/paths.ts'
 import { type Means, planOf, publishedOf } from '../exec/means.ts'
 import { probeMeans } from '../exec/probe.ts'
@@ -12,7 +13,10 @@ import type { Holding } from '../runtime/sandbox-check.ts'
 import type { Home } from './home.ts'
 
 export interface Sandbox {
+  /** Resolves when it is known; never, where the node stops before. */
   readonly means: Promise<Means>
+  /** Names the groups of this node among those of others. */
+  readonly tag: string
   /** Real paths that no sandbox shows. */
   readonly hidden: readonly string[]
   /** @throws ErrandError DENIED with a next step, for what cannot be enforced. */
@@ -20,21 +24,39 @@ export interface Sandbox {
   /** What the device says of itself to the mesh; nothing until it is known. */
   published(): { readonly sandbox?: string; readonly limits?: string[] }
   view(): SandboxView | undefined
+  stop(): void
 }
 
+/** It takes a quarter of a second of a processor, and whoever starts a node waits for something else then. */
+const AFTER_START_MS = 1_000
+
 export function openSandbox(home: Home): Sandbox {
-  const means = probeMeans(createHash('sha256').update(realpathSync(home.path)).digest('hex').slice(0, 12))
+  const tag = createHash('sha256').update(realpathSync(home.path)).digest('hex').slice(0, 12)
   let known: Means | undefined
-  void means.then((found) => {
-    known = found
+  let begun: Promise<Means> | undefined
+  let tell: (found: Means) => void = () => undefined
+  const means = new Promise<Means>((resolve) => {
+    tell = resolve
   })
+  const find = async (): Promise<Means> => {
+    known = await probeMeans(tag)
+    tell(known)
+    return known
+  }
+  const begin = (): Promise<Means> => {
+    begun ??= find()
+    return begun
+  }
+  const stop = clock.after(AFTER_START_MS, () => void begin())
   const own = userInfo().username
   return {
     means,
+    stop,
+    tag,
     hidden: hiddenOf(home),
     published: () => (known === undefined ? {} : publishedOf(known)),
     view: () => (known === undefined ? undefined : sandboxView(known)),
-    hold: async (limits, user) => planOf(limits, user !== '' && user !== own, await means),
+    hold: async (limits, user) => planOf(limits, user !== '' && user !== own, await begin()),
   }
 }
 
@@ -46,7 +68,7 @@ function hiddenOf(home: Home): string[] {
 
 function sandboxView(means: Means): SandboxView {
   const { sandbox: level, limits } = publishedOf(means)
-  const tools = [means.bwrap !== null ? 'bwrap' : undefined, means.unshare !== null ? 'unshare' : undefined, means.setpriv !== null ? 'setpriv' : undefined]
+  const tools = [means.bwrap !== null ? 'bwrap' : undefined, means.unshare !== null ? 'unshare' : undefined, means.switchesUser ? 'setpriv' : undefined]
   const by = [...tools, means.group?.kind].filter((one) => one !== undefined)
   return { level, limits, by, lacking: Object.entries(means.lacking).map(([what, lack]) => ({ what: WHAT[what] ?? what, ...lack })) }
 }

@@ -1,6 +1,6 @@
 /** Commands that are held: every promise of a level and of a bound is tried with real processes, real groups of the kernel and the real bwrap. */
 import { randomUUID } from 'node:crypto'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -219,6 +219,78 @@ describe('what a sandbox shows', () => {
   test('at "files" nothing is written where no directory was named, and a whole device is no directory', async () => {
     await held(FILES, 'echo x >here && echo written; pwd', ({ exitCode }) => expect(exitCode).toBe(0), { cwd: '' })
     if (can(FILES)) await expect(run(world.executor, sh('true', { limits: FILES, cwd: '/' }))).rejects.toMatchObject({ code: 'BAD_CWD' })
+  })
+})
+
+describe('another user, on a node of root', () => {
+  const asNobody = { user: 'nobody', cwd: '' }
+
+  test('a command runs as the user that was named, with nothing of the node’s; elsewhere that is refused', async () => {
+    const spec = sh(`id -un; id -Gn; echo $HOME $USER; cat ${errandHome}/identity/device.key`, asNobody)
+    if (!means.isRoot) return await expect(run(world.executor, { ...spec, user: 'root' })).rejects.toMatchObject({ code: 'BAD_USER' })
+    const { stdout, exitCode } = await run(world.executor, spec)
+    expect(stdout.toString()).toBe('nobody\nnogroup\n/nonexistent nobody\n')
+    expect(exitCode).toBe(1)
+    await expect(run(world.executor, sh('true', { user: 'nobody-of-that-name', cwd: '' }))).rejects.toMatchObject({ code: 'BAD_USER' })
+  })
+
+  test('"privileges": no capabilities, no way to more of them, no signal to the node, and its bounds hold', async () => {
+    if (!means.isRoot) return
+    const script = `grep -hE '^(CapEff|CapBnd|NoNewPrivs)' /proc/self/status; kill -0 ${process.pid} 2>/dev/null && echo signals; cat /proc/${process.pid}/environ 2>/dev/null; cat ${errandHome}/identity/device.key; for f in /sys/fs/cgroup/*/cgroup.procs; do (: >>"$f") 2>/dev/null && echo "writes $f"; done; true`
+    for (const limits of [{ sandbox: 'privileges' }, { processes: 20 }] as const) {
+      const { stdout } = await run(world.executor, sh(script, { ...asNobody, limits }))
+      expect(stdout.toString()).toBe('CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1\n')
+    }
+  })
+
+  test('at "files" as another user: that user’s directory is written to, and nothing else', async () => {
+    if (!means.isRoot || !means.bwrapOfOthers) return
+    const theirs = mkdtempSync('/var/tmp/errand-theirs-')
+    chownSync(theirs, 65_534, 65_534)
+    const { stdout } = await run(world.executor, sh('id -un; touch here; touch /var/tmp/beside; ls', { user: 'nobody', cwd: theirs, limits: FILES }))
+    expect(stdout.toString()).toBe('nobody\nhere\n')
+    expect(existsSync(join(theirs, 'here'))).toBe(true)
+    expect(existsSync('/var/tmp/beside')).toBe(false)
+    rmSync(theirs, { recursive: true })
+  })
+})
+
+describe('without bwrap', () => {
+  /** unshare shuts in the node's own user, or another one where the node is root's. */
+  const rest = (): Rest => (means.isRoot ? { user: 'nobody', cwd: '' } : { cwd: work })
+  let plain: World
+
+  beforeAll(async () => {
+    plain = await openWorld({ means: Promise.resolve({ ...means, bwrap: null, bwrapOfOthers: false }), hidden: [errandHome] })
+  })
+  afterAll(async () => await plain.close())
+
+  test('unshare keeps the promises of "processes": alone with its processes, no keys, no privileges, no network', async () => {
+    const script = `ls /proc | grep -cE '^[0-9]+$'; cat ${errandHome}/identity/device.key 2>/dev/null; grep -hE '^(CapEff|NoNewPrivs)' /proc/self/status; tail -n +3 /proc/net/dev | cut -d: -f1; (: >>/proc/sys/kernel/core_pattern) 2>/dev/null && echo sets; true`
+    const spec = sh(script, { ...rest(), limits: { network: false } })
+    if (means.unshare === null) return await expect(run(plain.executor, spec)).rejects.toMatchObject({ fields: { reason: 'UNENFORCEABLE' } })
+    const [count = '', ...more] = (await run(plain.executor, spec)).stdout
+      .toString()
+      .trim()
+      .split(/\s*\n\s*/)
+    expect(Number(count)).toBeLessThan(12)
+    expect(more).toEqual(['CapEff:\t0000000000000000', 'NoNewPrivs:\t1', 'lo'])
+  })
+
+  test('SIGTERM reaches the command, and a daemon of it ends with it', async () => {
+    if (means.unshare === null) return
+    const out = new Collector()
+    const mark = `${30_000 + process.pid}.1`
+    const script = `(setsid env -i sleep ${mark} >/dev/null 2>&1 </dev/null &); trap 'echo ending well; exit 7' TERM; echo ready; sleep 60 & wait`
+    const running = await plain.executor.start(sh(script, { ...rest(), limits: PROCESSES }), out)
+    await printed(out, 'ready')
+    running.stop('cancelled')
+    expect(await running.ended).toMatchObject({ why: 'cancelled', exitCode: 7 })
+    await until('its daemon is gone', () => processCount(`sleep ${mark}`) === 0)
+  })
+
+  test('what only bwrap can do is refused', async () => {
+    await expect(run(plain.executor, sh('true', { limits: FILES }))).rejects.toMatchObject({ fields: { reason: 'UNENFORCEABLE' }, hint: /./ })
   })
 })
 
