@@ -12,7 +12,7 @@ import { asErrand, ErrandError, fromWire } from '../base/errors.ts'
 import type { Frame, FrameLink } from '../base/frames.ts'
 import type { Did } from '../identity/identity.ts'
 import type { Directory } from '../registry/directory.ts'
-import type { FarSide } from './far.ts'
+import type { Side } from './far.ts'
 import type { ForwardCaller } from './forward-ports.ts'
 import { endOf, json, splice } from './forward-splice.ts'
 import type { Session } from './session.ts'
@@ -31,8 +31,8 @@ export interface ForwardRoute {
 
 export interface ForwarderOn {
   readonly self: Did
-  readonly directory: Directory
-  readonly side: FarSide
+  readonly directory: Pick<Directory, 'resolve' | 'nameOf'>
+  readonly side: { in(scope: Session | undefined): Pick<Side, 'sign'> }
   readonly route: ForwardRoute
   readonly clock: Clock
   readonly random: Random

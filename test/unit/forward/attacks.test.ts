@@ -116,6 +116,20 @@ test('a forward is the one of the peer that it was given to: its name alone is n
   expect((await heard(own.link)).ended?.why).toBe('closed')
 })
 
+test('an order of another kind, a single connection taken for a forward, a listener taken for a connection: none of them is served', async () => {
+  const world = new World()
+  const other = await world.ask('localhost:80', { command: '/device/info', args: {}, chain: [world.grant('device: info')] })
+  expect(other.answer).toMatchObject({ ...DENIED, message: '/device/info is not served here' })
+  const chain = [world.grant('net: forward')]
+  expect((await world.ask('127.0.0.1:0', { chain, listen: true })).answer).toMatchObject({ t: 'refused', code: 'UNSUPPORTED' })
+  const idOf = ({ answer }: { answer: object }): Uint8Array =>
+    'forward' in answer && answer.forward instanceof Uint8Array ? answer.forward : new Uint8Array(16)
+  const single = idOf(await world.ask('localhost:80', { chain }))
+  const listener = idOf(await world.ask('127.0.0.1:0', { chain, listen: true, single: false }))
+  for (const forward of [single, listener]) expect((await world.stream(TAG.connect, encode({ forward })).link.read())?.tag).toBe(TAG.refused)
+  expect(world.network.connected).toEqual(['127.0.0.1 80'])
+})
+
 test('a revocation cuts what goes through, and both ends are told; so does the end of the grant', async () => {
   for (const how of ['revoked', 'expired'] as const) {
     const world = new World()

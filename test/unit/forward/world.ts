@@ -88,6 +88,7 @@ interface Asks {
   readonly chain?: readonly Delegation[]
   readonly args?: AnyRecord
   readonly single?: boolean
+  readonly command?: string
   readonly listen?: boolean
   readonly challenge?: Uint8Array
   readonly open?: Uint8Array
@@ -132,14 +133,14 @@ export class World {
     return signDelegation(device, { aud: laptop.did, sub: device.did, cmd, pol, exp: this.now + 3_600, nonce: this.random(16), ...fields })
   }
 
-  invocation(target: string, { by = laptop, chain = [], args, listen = false, challenge = CHALLENGE }: Asks): Uint8Array {
+  invocation(target: string, { by = laptop, chain = [], args, listen = false, challenge = CHALLENGE, command = '/net/forward' }: Asks): Uint8Array {
     const at = target.lastIndexOf(':')
     const declared = args ?? netArgs(listen ? 'listen' : 'connect', target.slice(0, at), Number(target.slice(at + 1))) ?? {}
     const nonce = Buffer.concat([challenge, this.random(16)])
     const fields = {
       sub: device.did,
       aud: device.did,
-      cmd: '/net/forward',
+      cmd: command,
       args: declared,
       prf: chain.map(({ cid }) => cid),
       nonce,
