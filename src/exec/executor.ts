@@ -257,7 +257,8 @@ class HostedExecutor implements DeviceExecutor {
     if (socket !== plain) symlinkSync(socket, plain) // so that the next daemon finds it
     const setup = { device, socket, directory: this.#directory, jobs: jobsDir, home: home ?? homedir(), path: [...FIXED_PATH, ...(path ?? [])] }
     const pty = ptyModule()
-    const [means, { tag }] = [this.#means, this.options]
+    const { tag } = this.options
+    const means = this.#means ?? (tag === undefined ? await this.options.means : undefined)
     const extra = {
       ...{ ...(socket === plain ? {} : { alias: plain }), ...(pty === undefined ? {} : { pty }), ...(waits === undefined ? {} : { waits }) },
       ...{ ...(means === undefined ? {} : { means }), ...(tag === undefined ? {} : { tag }), ...(hidden === undefined ? {} : { hidden: [...hidden] }) },

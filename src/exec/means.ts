@@ -1,6 +1,6 @@
 /**
  * What this device can hold a command to, as `probe.ts` found out by running it; and by what means one command is held. Pure. What cannot be
- * enforced is a refusal with a next step, never a warning. What each level promises: docs/sandbox.md.
+ * enforced is a refusal with a next step, never a warning. Spec: docs/decisions/0041-limits-and-sandbox.md.
  */
 import * as v from 'valibot'
 import { ENFORCED, type Enforced, type Limits, type SandboxLevel } from '../../protocols/task/limits.ts'

@@ -46,6 +46,23 @@ describe('another user, on a node of root', () => {
   })
 })
 
+test('a terminal is held as well: its size and its keys reach the command, and Ctrl-C ends what runs in the sandbox and not the sandbox', async () => {
+  const terminal = { term: 'xterm', columns: 90, rows: 20 }
+  const nap = `sleep 60.${process.pid}`
+  const script = `trap "echo interrupted" INT; stty size; read x; echo "got $x"; ${nap}; echo on; ls /proc | grep -cE "^[0-9]+$"`
+  const spec = sh(script, { terminal, stdin: true, limits: PROCESSES, cwd: on.work })
+  if (!on.can(PROCESSES)) return await expect(run(on.world.executor, spec)).rejects.toMatchObject({ fields: { reason: 'UNENFORCEABLE' } })
+  const seen = await run(on.world.executor, spec, async (running, out) => {
+    await printed(out, '20 90')
+    await running.stdin(Buffer.from('hello\r'))
+    await printed(out, 'got hello')
+    await until('it sleeps', () => processCount(nap) > 0)
+    await running.stdin(Buffer.from('\x03'))
+  })
+  expect(seen).toMatchObject({ exitCode: 0, why: 'exit' })
+  expect(seen.stdout.toString()).toMatch(/interrupted\r\non\r\n\d\r\n$/)
+})
+
 describe('without bwrap', () => {
   /** unshare shuts in the node's own user, or another one where the node is root's. */
   const rest = (): Rest => (on.means.isRoot ? { user: 'nobody', cwd: '' } : { cwd: on.work })
