@@ -24,7 +24,7 @@ const FILE_BYTES = 3_000_000
 const MUCH_BYTES = 256 << 20
 
 beforeAll(async () => {
-  installSsh()
+  await installSsh()
   ;({ w, alice, bob } = await couple({ bob: { invite: ['--ask', 'device: info'] } }))
   sshd = await startSshd(w.at('sshd'), w.at('there'))
   for (const directory of ['here', 'there']) mkdirSync(w.at(directory))

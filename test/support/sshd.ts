@@ -2,7 +2,7 @@
  * The system's own ssh, scp, sftp, rsync and ansible, installed once by apt-get where they are missing, and an sshd of the test's own: on a free loopback
  * port, with keys and configuration in a directory of the test. The system's server, its files and the user's ~/.ssh are neither used nor touched.
  */
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
@@ -24,6 +24,7 @@ const APT = [
   'ansible-core',
   'python3',
 ]
+const INSTALL_MS = 180_000
 const PRIVSEP = '/run/sshd'
 
 export interface Sshd extends AsyncDisposable {
@@ -33,17 +34,15 @@ export interface Sshd extends AsyncDisposable {
   readonly user: string
 }
 
-/** RUNLEVEL: an init script must not open port 22 because somebody runs tests. @throws where apt-get cannot. */
-export function installSsh(): void {
+/** Other tests install things at the same time, and apt-get lets only one look for news: so it is tried again. RUNLEVEL: an init script must not open port 22 because somebody runs tests. */
+export async function installSsh(): Promise<void> {
   if (Object.values(PROGRAMS).every((file) => existsSync(file))) return
+  await until(`apt-get ${APT.join(' ')}`, () => apt(APT) || (apt(['update']) && apt(APT)), INSTALL_MS)
+}
+
+function apt(args: readonly string[]): boolean {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' }
-  const apt = (args: readonly string[]): void => void execFileSync('apt-get', args, { env, stdio: ['ignore', 'ignore', 'pipe'], timeout: 100_000 })
-  try {
-    apt(APT)
-  } catch {
-    apt(['update'])
-    apt(APT)
-  }
+  return spawnSync('apt-get', args, { env, stdio: 'ignore', timeout: INSTALL_MS }).status === 0
 }
 
 export async function startSshd(directory: string, home: string): Promise<Sshd> {
