@@ -6,7 +6,7 @@ import { besieged, type Siege } from './support-siege.ts'
 
 const STREAMS = 10_000
 const AT_A_TIME = 500
-const GROWTH_BYTES = 96 << 20
+const GROWTH_BYTES = 160 << 20
 const WITHIN_MS = 2_000
 
 let siege: Siege
