@@ -41,11 +41,11 @@ export class HeldWorld {
   async close(): Promise<void> {
     await this.world.close()
     rmSync(this.root, { recursive: true, force: true })
-    await until('no group is left', () => this.#groupsLeft().length === 0)
+    await until('no group is left', () => this.groupsLeft().length === 0)
   }
 
   /** Directories of its groups, wherever the kernel keeps them. */
-  #groupsLeft(): string[] {
+  groupsLeft(): string[] {
     const { group } = this.means
     const places = group === null ? [] : [group.memory, group.cpu, group.processes, group.kill].filter((one) => one !== null)
     return places.filter((place) => existsSync(place))

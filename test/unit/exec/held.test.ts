@@ -72,6 +72,16 @@ describe('bounds', () => {
 })
 
 describe('what is left', () => {
+  test('forty quick ones at once: each ends well, others get their turn, and no process and no group stays', async () => {
+    const limits: Limits = { memoryBytes: 64 << 20, processes: 8 }
+    const mark = `sleep 0.${process.pid}1`
+    const all = Array.from({ length: 40 }, () => on.held(limits, `(setsid ${mark}1 &) ; exit 0`, ({ exitCode }) => expect(exitCode).toBe(0)))
+    expect((await run(on.world.executor, sh('echo my turn'))).stdout.toString()).toBe('my turn\n')
+    await Promise.all(all)
+    await until('no process stays', () => processCount(`${mark}1`) === 0)
+    await until('no group stays', () => on.groupsLeft().length === 0)
+  })
+
   test('a daemon that forked twice, with a session and an environment of its own, ends with its command', async () => {
     const mark = `${20_000 + process.pid}.1`
     await on.held(PROCESSES, `(setsid env -i sleep ${mark} >/dev/null 2>&1 </dev/null &) ; sleep 0.1`, ({ exitCode }) => expect(exitCode).toBe(0))
