@@ -9,6 +9,7 @@ import { APPROVAL, ApprovalArgs, WaitingCommand } from '../../protocols/approval
 import { AUDIT, AuditAnswer, AuditRequest } from '../../protocols/audit/messages.ts'
 import { CALL, CALL_TAG, Answer as CallAnswer, Ask as CallAsk } from '../../protocols/call/messages.ts'
 import * as exec from '../../protocols/exec/messages.ts'
+import * as forward from '../../protocols/forward/messages.ts'
 import { HELLO, HelloAnswer } from '../../protocols/hello/messages.ts'
 import { HOST } from '../../protocols/host/messages.ts'
 import { JOIN, JoinAnswer, Ask as JoinAsk } from '../../protocols/join/messages.ts'
@@ -96,13 +97,16 @@ function frameDoors(root: string): Door[] {
     exec.Attach,
     exec.Queued,
     exec.Bulk,
+    exec.Detached,
   ]
+  const forwards = [forward.OpenForward, forward.AcceptedForward, forward.RefusedForward, forward.Connect, forward.Incoming, forward.EndedForward]
   return [
     {
       name: 'exec frames',
       seeds: seedsOf(root, 'exec'),
       feed: async (bytes) => await everyFrame(bytes, exec.EXEC.maxFrameBytes, schemas),
     },
+    { name: 'forward frames', seeds: seedsOf(root, 'forward'), feed: async (bytes) => await everyFrame(bytes, forward.FORWARD.maxFrameBytes, forwards) },
     { name: 'call frames', seeds: CALLS, feed: async (bytes) => await everyFrame(bytes, CALL.maxFrameBytes, [CallAsk, CallAnswer]) },
     {
       name: 'host conversation',
