@@ -35,6 +35,9 @@ export const Announcement = v.object({
   /** How far it can shut a command in, and what it can bound (`protocols/task`). Since 0.4. */
   sandbox: v.exactOptional(Text(32)),
   limits: v.exactOptional(List(Text(32), 16)),
+  /** GPUs to compute on, and well-known programs that commands there can start. Since 0.4. */
+  gpus: v.exactOptional(Count),
+  tools: v.exactOptional(List(Text(64), 128)),
   /** Since 0.2, as are the skills. */
   agents: v.exactOptional(List(Offered, 16)),
   skills: v.exactOptional(List(Offered, 32)),

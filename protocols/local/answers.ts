@@ -55,6 +55,9 @@ export interface Capabilities {
   sandbox?: string
   /** What it can bound: memory, cpu, processes, network, kill. */
   limits?: string[]
+  /** GPUs to compute on, and well-known programs that its commands can start. */
+  gpus?: number
+  tools?: string[]
 }
 
 /** What a device can hold a command to, and what it lacks for more. */

@@ -66,6 +66,8 @@ const Capabilities = v.object({
   freeSlots: v.number(),
   sandbox: v.exactOptional(v.string()),
   limits: v.exactOptional(texts),
+  gpus: v.exactOptional(v.number()),
+  tools: v.exactOptional(texts),
 })
 
 export const DeviceView = as<m.DeviceView>()(

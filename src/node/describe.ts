@@ -10,6 +10,8 @@ export function describeMachine(o: {
   /** What it can hold a command to; absent until it knows. */
   sandbox?: string
   limits?: string[]
+  gpus?: number
+  tools?: string[]
 }): Omit<Announcement, 'v' | 'device' | 'seq'> {
   return {
     ...o,

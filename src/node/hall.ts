@@ -43,6 +43,7 @@ import { type Asking, openAsking } from './asking.ts'
 import { type Ceiling, heedNews, openCeiling } from './ceiling.ts'
 import { describeMachine } from './describe.ts'
 import { doorkeeper } from './doorkeeper.ts'
+import { openEquipment } from './equipment.ts'
 import { type Forwarding, openForwarding } from './forwarding.ts'
 import { openFreshness } from './freshness.ts'
 import { type Inviting, openInvites } from './inviting.ts'
@@ -196,6 +197,7 @@ function openMesh(
   const { config, device, version, listen, log } = p
   const { labels, transport } = config
   const { door, forwards, inviting, calls, places, sandbox } = on
+  const equipment = openEquipment(config.exec.path, clock)
   return new MeshNode(
     {
       identity: device,
@@ -226,7 +228,8 @@ function openMesh(
       compared: (did) => rooms.news.compared(did),
       heardTime: (did, ms) => rooms.watch.heard(did, ms),
       mayRead: (did: Did) => directory.member(did)?.own === true,
-      describe: () => describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free, ...sandbox.published() }),
+      describe: () =>
+        describeMachine({ name: directory.nameOf(device.did) ?? 'device', labels, version, freeSlots: places.free, ...sandbox.published(), ...equipment() }),
     },
   )
 }

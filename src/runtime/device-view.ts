@@ -47,7 +47,8 @@ export function deviceView(member: Membership, on: DeviceViewOn): DeviceView {
 }
 
 function capabilitiesOf(said: Announcement): NonNullable<DeviceView['capabilities']> {
-  const { os, arch, cpus, memoryBytes, loadPercent, version, freeSlots, sandbox, limits } = said
+  const { os, arch, cpus, memoryBytes, loadPercent, version, freeSlots, sandbox, limits, gpus, tools } = said
   const holds = { ...(sandbox === undefined ? {} : { sandbox }), ...(limits === undefined ? {} : { limits }) }
-  return { os, arch, cpus, memoryBytes, load: loadPercent / 100, version, freeSlots, ...holds }
+  const has = { ...(gpus === undefined ? {} : { gpus }), ...(tools === undefined ? {} : { tools }) }
+  return { os, arch, cpus, memoryBytes, load: loadPercent / 100, version, freeSlots, ...holds, ...has }
 }

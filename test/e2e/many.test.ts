@@ -53,6 +53,9 @@ test('the exit code is the highest of theirs, and the table says which; devices 
 
 test('an expression chooses by what devices say of themselves and owners say of them; one alone runs on one', async () => {
   expect((await run('--on', 'device=bob & os=linux & memory>=1M', '--', 'echo', 'there')).stdout).toBe('there\n')
+  const [home] = await w.devices(alice.home)
+  expect(home?.capabilities).toMatchObject({ gpus: expect.any(Number), tools: expect.arrayContaining(['bash', 'tar']) })
+  expect((await run('--on', 'device=carol & tool.tar & !tool.zig & gpu>=0', '--', 'echo', 'too')).stdout).toBe('too\n')
   const two = sumOf(await run('--on', 'os=linux', '--count', '2', '--json', '--', 'true'))
   expect(two.counts).toEqual({ ok: 2 })
   expect(failureOf(await run('--on', 'os=plan9', '--json', '--', 'true'))).toMatchObject({ code: 'NO_DEVICE_FITS' })
