@@ -11,6 +11,9 @@ import { CLEAN_ENV, type Cleanup, type Command, endProcess, finish, say, sleep, 
 
 export interface Ssh {
   readonly version: string
+  /** For other programs that use ssh: as its command line takes them. */
+  readonly options: readonly string[]
+  readonly port: number
   /** A command over the standing ControlMaster connection: one process from start to exit. */
   warm(command: string): Command
   /** A command over a connection of its own. */
@@ -43,7 +46,7 @@ export async function startSsh(cleanup: Cleanup): Promise<Ssh> {
   }
   const version = (await finish({ file: 'ssh', args: ['-V'] })).stderr.trim()
   return {
-    version,
+    ...{ version, port, options: ssh.options },
     warm: (command) => ({ file: 'ssh', args: ['-S', control, ...ssh.options, ssh.target, command] }),
     cold: (command, cipher) => ({ file: 'ssh', args: ['-S', 'none', ...(cipher === undefined ? [] : ['-c', cipher]), ...ssh.options, ssh.target, command] }),
   }

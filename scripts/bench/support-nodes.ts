@@ -112,7 +112,7 @@ async function startInner(cleanup: Cleanup, directory: string, name: string): Pr
   return { name, home, pid: child.pid ?? 0, client, run }
 }
 
-async function seesOnline(node: BenchNode, other: string): Promise<void> {
+export async function seesOnline(node: BenchNode, other: string): Promise<void> {
   const deadline = performance.now() + READY_MS
   while (!(await node.client.devices()).some(({ name, online }) => name === other && online)) {
     if (performance.now() > deadline) throw new Error(`"${node.name}" does not see "${other}" online after ${READY_MS} ms`)
