@@ -65,5 +65,6 @@ test('a process that lets go of its buffers has them no more', () => {
   const reclaim = reclaiming()
   const before = process.memoryUsage().arrayBuffers
   for (let i = 0; i < 64; i++) reclaim(Buffer.alloc(MIB).length)
-  expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(33 * MIB)
+  // What is in use in this process, by whatever else was loaded, counts as it says: 24 MiB, or twice that; looked at every 4 MiB.
+  expect(process.memoryUsage().arrayBuffers).toBeLessThan(Math.max(24 * MIB, 2 * before) + 5 * MIB)
 })

@@ -52,7 +52,7 @@ export async function openWorld(options: Partial<ExecutorOptions> = {}): Promise
   const close = async (): Promise<void> => {
     await executor.stopAll('lost')
     await executor[Symbol.asyncDispose]()
-    rmSync(directory, { recursive: true, force: true })
+    rmSync(directory, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }) // its host takes its socket along when it goes
   }
   return { directory, hostFile, identity, executor, close }
 }

@@ -27,8 +27,8 @@ interface Scene {
   follows: number
 }
 
-/** A command that prints without end, its caller, and what the caller hears. */
-async function scene(address: string | null): Promise<Scene> {
+/** A command, which prints without end unless told otherwise, its caller, and what the caller hears. */
+async function scene(address: string | null, script = 'exec yes'): Promise<Scene> {
   const task = randomUUID()
   const [near, far] = memoryLinks().map((link) => new FrameLink(link, 1 << 20))
   if (near === undefined || far === undefined) throw new Error('no links')
@@ -44,7 +44,7 @@ async function scene(address: string | null): Promise<Scene> {
     },
   }
   const way = new OutputWay(near, answer, { task, address }, { executor: counting, random: (bytes) => randomBytes(bytes) })
-  const running = await executor.start(sh('exec yes'), way.sink, { task })
+  const running = await executor.start({ ...sh(script), stdin: true }, way.sink, { task })
   const seen: Scene = { way, running, told: [], printed: 0, follows: 0 }
   way.carries(running)
   void (async () => {
@@ -64,8 +64,11 @@ const stop = async ({ running, way }: Scene): Promise<void> => {
 }
 
 test('a lot of output is offered; it moves once, and comes back once, from where the caller says', async () => {
-  const seen = await scene('127.0.0.1')
-  const { way } = seen
+  // Less than what it would be offered again for, in pieces that wait for their turn.
+  const script = [2, 4, 2].map((mib) => `head -c ${mib * BULK.afterBytes} /dev/zero; read turn`).join('; ')
+  const seen = await scene('127.0.0.1', script)
+  const { way, running } = seen
+  const next = (): void => void running.stdin(Buffer.from('\n'))
   await until('it is offered', () => seen.told.length > 0)
   expect(decodeAs(Bulk, seen.told[0]?.payload.subarray() ?? new Uint8Array(), 1_024).port).toBeGreaterThan(0)
   for (let i = 0; i < 1_000; i++) void way.moved()
@@ -73,11 +76,12 @@ test('a lot of output is offered; it moves once, and comes back once, from where
   const offset = atOf(seen.told[1])
   await until('all before that is here', () => seen.printed >= offset)
   for (let i = 0; i < 1_000; i++) way.resume(offset)
-  await until('it goes on here', () => seen.printed > offset + 3 * BULK.afterBytes)
+  next()
+  await until('it goes on here', () => seen.printed === 6 * BULK.afterBytes)
   for (let i = 0; i < 1_000; i++) void way.moved()
   for (let i = 0; i < 1_000; i++) way.resume(0)
-  const later = seen.printed
-  await until('it still goes on', () => seen.printed > later + BULK.afterBytes)
+  next()
+  await until('it still goes on', () => seen.printed === 8 * BULK.afterBytes)
   expect(tags(seen)).toEqual([TAG.bulk, TAG.bulkMoved])
   expect(seen.follows).toBe(1)
   await stop(seen)
