@@ -33,7 +33,7 @@ errand: at the beginning of a line
 export async function onTerminal(context: Context, device: string, command: string[], options: RunOptions): Promise<number> {
   if (options.detach === true) throw new ErrandError('USAGE', 'a detached command has no terminal: leave -t or --detach out')
   const { stdin } = process
-  const isTyped = isATerminal(context)
+  const isTyped = stdin.isTTY === true && !context.json
   let detach = (): void => undefined
   const onTerminal = (tell: Tell, leave: () => void): void => {
     detach = leave
@@ -97,7 +97,7 @@ export function isATerminal({ json }: Pick<Context, 'json'>): boolean {
   return process.stdin.isTTY === true && process.stdout.isTTY === true && !json
 }
 
-/** With every key as it is typed. What programs over there have turned on in our terminal is turned off again by whoever leaves them. */
+/** With every key as it is typed. */
 async function raw(isTyped: boolean, act: () => Promise<number>): Promise<number> {
   const { stdin } = process
   try {
@@ -114,7 +114,7 @@ function hangUp(): void {
 }
 
 function sayLeft(context: Context, task: string): void {
-  process.stdout.write(AS_BEFORE)
+  if (process.stdout.isTTY === true) process.stdout.write(AS_BEFORE)
   context.say(`errand: it goes on by itself: errand attach ${task.slice(-6)}`)
 }
 
