@@ -10,7 +10,8 @@ import type { Clock } from '../base/clock.ts'
 import type { Op } from '../base/op.ts'
 import type { Did } from '../identity/identity.ts'
 import type { TaskBook } from '../tasks/book.ts'
-import { denial } from './denial.ts'
+import { DenialMeter, denial } from './denial.ts'
+import type { ExecCaller } from './exec-admission.ts'
 import type { LiveCommand, LiveCommands, Resting } from './live.ts'
 import { type Mandates, noMandate } from './mandates.ts'
 
@@ -26,14 +27,20 @@ export interface DetacherOn {
 }
 
 export class Detacher {
-  constructor(private readonly on: DetacherOn) {}
+  readonly #denials: DenialMeter
+
+  constructor(private readonly on: DetacherOn) {
+    this.#denials = new DenialMeter(on.clock)
+  }
 
   /**
    * Resolves when it is durable that the command goes on without its caller; at once for one that does already.
-   * @param mandate of the caller; empty from this device itself. @throws DENIED, and the command stays attached.
+   * @param mandate of the caller; empty from this device itself. @throws DENIED, and TOO_BUSY for who was refused too often; the command stays attached.
    */
-  async detach(live: LiveCommand, caller: Did, mandate: Uint8Array): Promise<void> {
+  async detach(live: LiveCommand, caller: ExecCaller, mandate: Uint8Array): Promise<void> {
     const { book, audit, clock, spool } = this.on
+    const over = caller.patience?.over()
+    if (over !== undefined) throw over
     if ((await book.get(live.task))?.detached === true) return
     const resting = await this.#outliving(live, caller, mandate)
     const { chain } = resting
@@ -42,19 +49,24 @@ export class Detacher {
     this.on.live.detach(live, resting, spool.policy)
   }
 
-  async #outliving({ task, resting }: LiveCommand, caller: Did, mandate: Uint8Array): Promise<Resting> {
+  async #outliving({ task, resting }: LiveCommand, caller: ExecCaller, mandate: Uint8Array): Promise<Resting> {
     const { self, mandates, audit, clock } = this.on
+    const { did } = caller
     const { invocation, chain } = resting
-    if (caller === self || invocation.iss === self) return resting // it runs on this device's own word: on a mandate already, or because it asked itself
+    if (did === self || invocation.iss === self) return resting // it runs on this device's own word: on a mandate already, or because it asked itself
     const proofs = [...chain.map(({ bytes }) => bytes), ...(mandate.length === 0 ? [] : [mandate])]
     const seen =
       mandate.length === 0
         ? noMandate('what is left to itself runs on a mandate, and none was sent')
-        : mandates.invoke({ caller, command: invocation.cmd, args: invocation.args, proofs })
+        : mandates.invoke({ caller: did, command: invocation.cmd, args: invocation.args, proofs })
     if ('warrant' in seen) return seen.admission
     const error = denial(seen, clock.now())
-    const details = { reason: error.message, command: ['detach'], requestedBy: caller }
-    await audit.append({ actor: caller, action: 'task.denied', result: 'denied', task, session: sessionIdIn(chain), grant: grantIn(chain), details })
+    caller.patience?.refused(error)
+    const more = this.#denials.take(did)
+    if (more === undefined) throw error
+    const reason = more === 0 ? error.message : `${error.message} (and ${more} more refusals before)`
+    const details = { reason, command: ['detach'], requestedBy: did }
+    await audit.append({ actor: did, action: 'task.denied', result: 'denied', task, session: sessionIdIn(chain), grant: grantIn(chain), details })
     throw error
   }
 }

@@ -46,6 +46,7 @@ export class ExecSession {
   readonly #answer: Answer
   readonly #way: OutputWay
   #ahead: Promise<Frame | undefined> | undefined
+  #isDetaching = false
   #leave: () => void = () => undefined
   /** Resolves when its caller has left it to itself. */
   readonly #left = new Promise<void>((resolve) => {
@@ -180,13 +181,17 @@ export class ExecSession {
 
   /** Its caller leaves; told when that is durable, or why it is not to be. */
   async #detach(live: LiveCommand, mandate: Uint8Array): Promise<void> {
+    if (this.#isDetaching) return // one at a time: each costs signatures
+    this.#isDetaching = true
     try {
-      await this.on.detacher.detach(live, this.at.caller.did, mandate)
+      await this.on.detacher.detach(live, this.at.caller, mandate)
       await tell(this.link, TAG.detached, {} satisfies Detached)
       this.#way.cut()
       this.#leave()
     } catch (thrown) {
       await tell(this.link, TAG.detached, { fault: asErrand(thrown).toWire('device') } satisfies Detached)
+    } finally {
+      this.#isDetaching = false
     }
   }
 

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest'
 import { Detached, EXEC, TAG } from '../../../protocols/exec/messages.ts'
 import { decodeAs, encode } from '../../../protocols/wire.ts'
 import { revoke } from '../../../src/authority/revocations.ts'
+import { ErrandError } from '../../../src/base/errors.ts'
 import type { TaskId } from '../../../src/tasks/machine.ts'
 import { settled } from '../base/hand-clock.ts'
 import { declaredAs, device, laptop, mallory, taskId, World } from './door-world.ts'
@@ -75,6 +76,29 @@ test('without a mandate, or with one that is not for it, it stays attached, and 
   gone.abort()
   world.clock.advance(600_000)
   expect(command.stops, 'nobody came back').toEqual(['lost'])
+})
+
+test('a flood of mandates that are none is counted in the log and not written out, is judged one by one, and is held against its sender', async () => {
+  const world = await World.open({})
+  const refused: string[] = []
+  let isOver = false
+  const busy = new ErrandError('TOO_BUSY', 'refused too often')
+  const patience = { over: () => (isOver ? busy : undefined), refused: (error: ErrandError) => void refused.push(error.code) }
+  const call = world.call(laptop, world.open(laptop, [world.grant(laptop)], { stdin: true }), { patience })
+  await settled()
+  expect((await call.link.read())?.tag).toBe(TAG.accepted)
+  for (let n = 0; n < 200; n++) {
+    await call.link.write(TAG.detach, new Uint8Array())
+    if (n >= 100) expect((await call.link.read())?.tag).toBe(TAG.detached)
+  }
+  await settled()
+  expect(refused.length).toBeGreaterThanOrEqual(100)
+  expect(world.audit.actions().filter((action) => action === 'task.denied').length).toBeLessThanOrEqual(20)
+  isOver = true
+  await call.link.write(TAG.detach, new Uint8Array())
+  const count = refused.length
+  await settled()
+  expect(refused.length, 'who was refused too often is not even judged').toBe(count)
 })
 
 test('this device itself needs none', async () => {
